@@ -1,0 +1,72 @@
+"""Writing that never leaves half a file, and JSON that never says NaN."""
+
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from traderagent.base.config import plain
+from traderagent.base.errors import DataError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give a scratch path beside `path`; it takes `path`'s place when the block ends well.
+
+    Works for files and folders. When the block raises, the old content stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch_folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    scratch = scratch_folder / path.name
+    try:
+        yield scratch
+        if scratch.is_dir():
+            if path.exists():
+                os.replace(path, scratch_folder / "old")
+            os.replace(scratch, path)
+        elif scratch.exists():
+            os.replace(scratch, path)
+        else:
+            raise FileNotFoundError(f"nothing was written for {path}")
+    finally:
+        shutil.rmtree(scratch_folder, ignore_errors=True)
+
+
+def without_nan(value: Any) -> Any:
+    """Plain values with NaN and infinities replaced by None."""
+    value = plain(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(k): without_nan(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [without_nan(v) for v in value]
+    return value
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    with replacing(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """JSON with sorted structure as given, `null` for undefined numbers, a final newline."""
+    text = json.dumps(without_nan(value), indent=1, ensure_ascii=False, allow_nan=False)
+    return write_text(path, text + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; run the stage that writes it") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}: not readable as JSON ({error}); run the stage that writes it again") from None
