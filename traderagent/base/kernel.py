@@ -78,6 +78,3 @@ def kernel(function: Callable) -> Callable:
     return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
-def inlined(function: Callable) -> Callable:
-    """Like `kernel`, for small functions that should disappear into their caller."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", inline="never")(function)
