@@ -1,0 +1,1 @@
+"""Candles in: sources, checks, frames, and the embedded synthetic market."""

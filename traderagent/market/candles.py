@@ -1,0 +1,358 @@
+"""Candles in memory: one symbol with its frames, and a market of several symbols.
+
+Both are read-only: a frame taken out of them is a copy that costs nothing until it is written to, so the
+content hash always tells what is inside.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.base.hashing import hash_bytes, hash_frame
+from traderagent.market.frames import COLUMNS, TIMEFRAMES, duration_of, milliseconds, resample, traded
+from traderagent.market.instruments import Instrument
+from traderagent.market.symbols import symbol_name
+
+__all__ = ["COLUMNS", "FRAMES", "TIMEFRAMES", "Market", "MultiTimeframeData", "Planted", "symbol_name"]
+
+FRAMES = {"m15": "15m", "h1": "1h", "h4": "4h", "d1": "1d"}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """What a synthetic market hides, so that the lab can be graded.
+
+    Attributes
+    ----------
+    edge : "mean_reversion", "trend" or "none"
+    cluster : cluster of spec "grid lab" that the symbol was built for
+    regime : (n,) categorical Series by open time: range, bull, bear, volatile
+    parameters : numbers the candles were made with
+    """
+
+    edge: str
+    cluster: str
+    regime: pd.Series
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_edge(self) -> bool:
+        """Whether there is anything to find beside luck."""
+        return self.edge != "none"
+
+    def slice(self, start: pd.Timestamp, end: pd.Timestamp) -> "Planted":
+        """The same for candles with start <= open time < end."""
+        keep = (self.regime.index >= start) & (self.regime.index < end)
+        return replace(self, regime=self.regime[keep])
+
+
+class MultiTimeframeData:
+    """Candles of one symbol: the base frame and the frames built from it.
+
+    Parameters
+    ----------
+    symbol : name, any spelling
+    m5 : (n,) base candles, whatever their timeframe (`base` says which)
+    m15, h1, h4, d1 : frames; None where they would be finer than the base
+    base : timeframe of the base candles
+    instrument : tick, step and minimum notional
+    detail : finer candles of the same span for `path="detail"`, or None
+    detail_timeframe : their timeframe, e.g. "1m"
+    source : text for reports, e.g. "files" or "synthetic, seed 7"
+    synthetic : True for candles that no exchange has ever seen
+    planted : what a synthetic market hides
+    caption : a few words, e.g. "mean-reverting"
+    sample : "whole", or "in" and "out" for the parts before and after a hold-out
+    notes : what was repaired, dropped or filled while loading
+
+    Raises
+    ------
+    DataError
+        Where a frame has other columns or another index than the package uses, or no rows.
+    """
+
+    def __init__(self, symbol: str, m5: pd.DataFrame, m15: pd.DataFrame | None = None,
+                 h1: pd.DataFrame | None = None, h4: pd.DataFrame | None = None, d1: pd.DataFrame | None = None,
+                 *, base: str = "5m", instrument: Instrument | None = None, detail: pd.DataFrame | None = None,
+                 detail_timeframe: str | None = None, source: str = "", synthetic: bool = False,
+                 planted: Planted | None = None, caption: str = "", sample: str = "whole",
+                 notes: Iterable[str] = ()) -> None:
+        duration = duration_of(base)
+        if (detail is None) != (detail_timeframe is None):
+            raise ConfigError(f"{symbol}: detail and detail_timeframe go together; give both or none")
+        frames = {base: m5, "m15": m15, "h1": h1, "h4": h4, "d1": d1, "detail": detail}
+        for name, frame in frames.items():
+            if frame is not None:
+                _shaped(frame, f"{symbol} {name}")
+        if len(m5) == 0:
+            raise DataError(f"{symbol} {base}: got no candles, at least one is needed; choose a longer span")
+        self.__dict__.update(
+            symbol=symbol_name(symbol), base=base, duration=duration, instrument=instrument or Instrument(),
+            detail_timeframe=detail_timeframe, source=source, synthetic=synthetic, planted=planted,
+            caption=caption, sample=sample, notes=tuple(notes), _frames=frames)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is read-only; use replace({name}=…) for a changed copy")
+
+    @classmethod
+    def from_base(cls, symbol: str, frame: pd.DataFrame, base: str = "5m", **labels: Any) -> "MultiTimeframeData":
+        """Build every frame at least as long as the base by resampling.
+
+        Parameters
+        ----------
+        symbol : name, any spelling
+        frame : (n,) base candles indexed by open time
+        base : their timeframe
+        **labels : keyword arguments of the class (instrument, detail, source, …)
+        """
+        duration = duration_of(base)
+        frames = {name: resample(frame, timeframe) if TIMEFRAMES[timeframe] >= duration else None
+                  for name, timeframe in FRAMES.items()}
+        return cls(symbol, frame, **frames, base=base, **labels)
+
+    def _frame(self, name: str) -> pd.DataFrame | None:
+        frame = self._frames[name]
+        return None if frame is None else frame.copy(deep=False)
+
+    @property
+    def candles(self) -> pd.DataFrame:
+        """(n,) base candles: open high low close volume, and `missing` where rows were filled."""
+        return self._frames[self.base].copy(deep=False)
+
+    m5 = candles
+    m15 = property(lambda self: self._frame("m15"), doc="15 minute candles, or None")
+    h1 = property(lambda self: self._frame("h1"), doc="1 hour candles, or None")
+    h4 = property(lambda self: self._frame("h4"), doc="4 hour candles, or None")
+    d1 = property(lambda self: self._frame("d1"), doc="1 day candles, or None")
+    detail = property(lambda self: self._frame("detail"), doc="finer candles of the same span, or None")
+
+    def frame(self, timeframe: str) -> pd.DataFrame:
+        """Candles of any timeframe at least as long as the base."""
+        if duration_of(timeframe) < self.duration:
+            raise ConfigError(f"{self.symbol}: got timeframe {timeframe}, allowed are {self.base} and longer; "
+                              f"load finer candles")
+        name = {v: k for k, v in FRAMES.items()}.get(timeframe)
+        if timeframe == self.base:
+            return self.candles
+        built = self._frame(name) if name else None
+        return resample(self._frames[self.base], timeframe) if built is None else built
+
+    def __len__(self) -> int:
+        return len(self._frames[self.base])
+
+    @property
+    def start(self) -> pd.Timestamp:
+        """Open time of the first candle."""
+        return self._frames[self.base].index[0]
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """Close time of the last candle."""
+        return self._frames[self.base].index[-1] + pd.Timedelta(self.duration, "ms")
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of everything a run reads: candles of all frames, detail, symbol and instrument."""
+        return hash_bytes(*(part.encode() for part in (
+            self.symbol, self.base, str(self.detail_timeframe), str(self.synthetic), repr(self.instrument),
+            *(f"{name}:{'' if f is None else hash_frame(f)}" for name, f in self._frames.items()))))
+
+    def replace(self, **changes: Any) -> "MultiTimeframeData":
+        """A copy with some arguments of the class changed; frames are kept unless they are given."""
+        given = {n: self._frames[n] for n in (*FRAMES, "detail")} | {"symbol": self.symbol, "m5": self.candles}
+        labels = ("base", "instrument", "detail_timeframe", "source", "synthetic", "planted", "caption", "sample",
+                  "notes")
+        given |= {n: self.__dict__[n] for n in labels}
+        if bad := set(changes) - set(given):
+            raise unknown("argument", min(bad), given, type(self).__name__)
+        return type(self)(**given | changes)
+
+    def slice(self, start: object = None, end: object = None) -> "MultiTimeframeData":
+        """Candles with start <= open time < end, with frames built from these alone.
+
+        Raises
+        ------
+        DataError
+            Where the span holds no candle.
+        """
+        first, last = span(start, end)
+        first, last = max(first, self.start), min(last, self.end)
+        index = self._frames[self.base].index
+        keep = (index >= first) & (index < last)
+        if not keep.any():
+            raise DataError(f"{self.symbol}: no candles from {_day(first)} to {_day(last)}; "
+                            f"there are candles from {_day(self.start)} to {_day(self.end)}")
+        detail = self._frames["detail"]
+        if detail is not None:
+            detail = detail[(detail.index >= first) & (detail.index < last)]
+        frame = self._frames[self.base][keep]
+        return self.from_base(
+            self.symbol, frame, self.base, instrument=self.instrument, detail=detail,
+            detail_timeframe=self.detail_timeframe, source=self.source, synthetic=self.synthetic,
+            planted=self.planted and self.planted.slice(first, last), caption=self.caption, sample=self.sample,
+            notes=self.notes)
+
+    def cut(self, holdout: float) -> pd.Timestamp:
+        """Open time of the first candle of the hold-out: the last `holdout` of the span, on the candle grid.
+
+        Raises
+        ------
+        ConfigError
+            Where `holdout` is not a fraction between 0 and 1, or a part would be empty.
+        """
+        if not 0.0 < holdout < 1.0:
+            raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3")
+        first, last = milliseconds(pd.DatetimeIndex([self.start, self.end]))
+        steps = round((last - first) * (1.0 - holdout) / self.duration)
+        time = milliseconds(self._frames[self.base].index)
+        row = int(np.searchsorted(time, first + steps * self.duration))
+        if row in (0, len(time)):
+            raise ConfigError(f"{self.symbol}: a holdout of {holdout} leaves a part of {len(time)} candles empty; "
+                              f"load more candles or change it")
+        return self._frames[self.base].index[row]
+
+    def split(self, holdout: float) -> tuple["MultiTimeframeData", "MultiTimeframeData"]:
+        """The candles before and after the cut, labelled `sample` in and out; they share no candle."""
+        cut = self.cut(holdout)
+        return self.slice(None, cut).replace(sample="in"), self.slice(cut, None).replace(sample="out")
+
+    def summary(self) -> dict[str, Any]:
+        """What a table shows of it."""
+        frame = self._frames[self.base]
+        expected = (self.end - self.start) // pd.Timedelta(self.duration, "ms")
+        return {"caption": self.caption, "base": self.base, "candles": len(frame),
+                "missing": int(expected - len(traded(frame))), "start": self.start, "end": self.end,
+                "last close": float(frame["close"].iloc[-1]), "detail": self.detail_timeframe or "",
+                "instrument": str(self.instrument)}
+
+    def __repr__(self) -> str:
+        label = " SYNTHETIC" if self.synthetic else ""
+        caption = f" ({self.caption})" if self.caption else ""
+        part = "" if self.sample == "whole" else f", sample {self.sample}"
+        detail = f", detail {self.detail_timeframe}" if self.detail_timeframe else ""
+        return (f"<{self.symbol}{caption}{label}: {len(self):,} candles of {self.base}, {_day(self.start)} to "
+                f"{_day(self.end)}{part}{detail}, {self.instrument}>")
+
+    def _repr_html_(self) -> str:
+        return Market({self.symbol: self})._repr_html_()
+
+
+class Market(dict[str, MultiTimeframeData]):
+    """Symbols of one load: a dict that knows what was skipped, and any spelling of a symbol.
+
+    Parameters
+    ----------
+    data : mapping of symbol to `MultiTimeframeData`
+    skipped : mapping of what was left out to the reason
+    source : what was recognised, as printed by `load_market`
+    """
+
+    def __init__(self, data: Mapping[str, MultiTimeframeData] | None = None, *,
+                 skipped: Mapping[str, str] | None = None, source: str = "") -> None:
+        super().__init__({symbol_name(s): d for s, d in (data or {}).items()})
+        self.skipped = dict(skipped or {})
+        self.source = source
+
+    def __missing__(self, symbol: str) -> MultiTimeframeData:
+        name = symbol_name(symbol)
+        if name not in self.keys():
+            raise unknown("symbol", symbol, self)
+        return self[name]
+
+    @property
+    def symbols(self) -> list[str]:
+        """Names, in the order of the load."""
+        return list(self)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of its candles are synthetic."""
+        return any(d.synthetic for d in self.values())
+
+    @property
+    def hash(self) -> str:
+        """Hash of all symbols' hashes, in any order of symbols."""
+        return hash_bytes(*(self[s].hash.encode() for s in sorted(self)))
+
+    def select(self, symbols: Iterable[str]) -> "Market":
+        """The same market with only these symbols."""
+        return Market({symbol_name(s): self[s] for s in symbols}, skipped=self.skipped, source=self.source)
+
+    def slice(self, start: object = None, end: object = None) -> "Market":
+        """Every symbol with start <= open time < end; symbols without candles there are skipped with the reason."""
+        kept, skipped = {}, dict(self.skipped)
+        for symbol, data in self.items():
+            try:
+                kept[symbol] = data.slice(start, end)
+            except DataError as error:
+                skipped[symbol] = str(error)
+        if not kept and self:
+            raise DataError(f"no symbol has candles there: {'; '.join(skipped.values())}")
+        return Market(kept, skipped=skipped, source=self.source)
+
+    def table(self) -> pd.DataFrame:
+        """One row a symbol: base, candles, missing, span, last close, instrument."""
+        return pd.DataFrame.from_dict({s: d.summary() for s, d in self.items()}, orient="index").rename_axis("symbol")
+
+    def __repr__(self) -> str:
+        head = f"Market of {len(self)} symbols{', SYNTHETIC' if self.synthetic else ''}: {self.source}"
+        lines = [head, *(f"  {d!r}" for d in self.values())]
+        return "\n".join(lines + [f"  skipped {name}: {reason}" for name, reason in self.skipped.items()])
+
+    def _repr_html_(self) -> str:
+        frame = "border:4px solid #888;border-image:repeating-linear-gradient(45deg,#888 0 6px,transparent 6px 12px) 4" \
+            if self.synthetic else "border:0"
+        title = f"<b>{'SYNTHETIC ' if self.synthetic else ''}market</b> of {len(self)} symbols {escape(self.source)}"
+        skipped = "".join(f"<li>skipped {escape(n)}: {escape(r)}</li>" for n, r in self.skipped.items())
+        table = self.table().to_html(border=0) if self else ""
+        return f'<div style="{frame};padding:6px;overflow-x:auto">{title}{table}<ul>{skipped}</ul></div>'
+
+
+def span(start: object, end: object) -> tuple[pd.Timestamp, pd.Timestamp]:
+    """Start (included) and end (excluded) as UTC times; None is open-ended.
+
+    Raises
+    ------
+    ConfigError
+        Where a text is no time, or start is not before end.
+    """
+    first, last = _moment("start", start, "1970-01-01"), _moment("end", end, "2200-01-01")
+    if first >= last:
+        raise ConfigError(f"start {_day(first)} is not before end {_day(last)}: the span is empty; swap or widen it")
+    return first, last
+
+
+def _moment(name: str, value: object, default: str) -> pd.Timestamp:
+    try:
+        time = pd.Timestamp(default if value is None else value)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        time = pd.NaT
+    if time is pd.NaT or isinstance(value, (bool, int, float)):
+        raise ConfigError(f"{name}: got {value!r}, allowed is a time like '2024-01-31' or '2024-01-31 12:00', in UTC")
+    return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).as_unit("ms")
+
+
+def _day(time: pd.Timestamp) -> str:
+    return f"{time:%Y-%m-%d}" if time == time.normalize() else f"{time:%Y-%m-%d %H:%M}"
+
+
+def _shaped(frame: pd.DataFrame, name: str) -> None:
+    """Columns, index and dtypes are those of the package; values are the business of `quality.check`."""
+    if not isinstance(frame, pd.DataFrame) or not set(COLUMNS) <= set(frame.columns):
+        got = list(frame.columns) if isinstance(frame, pd.DataFrame) else type(frame).__name__
+        raise DataError(f"{name}: got {got}, allowed are candles with columns {', '.join(COLUMNS)}")
+    if extra := set(frame.columns) - {*COLUMNS, "missing"}:
+        raise DataError(f"{name}: {unknown('column', min(extra, key=str), (*COLUMNS, 'missing'))}; drop it")
+    index = frame.index
+    if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC" or not index.is_monotonic_increasing \
+            or not index.is_unique:
+        raise DataError(f"{name}: the index must be open times in UTC, unique and rising; "
+                        f"load the file with load_market or build it with as_candles")
+    if any(frame[c].dtype != np.float64 for c in COLUMNS):
+        raise DataError(f"{name}: got {dict(frame.dtypes.astype(str))}, allowed is float64 for {', '.join(COLUMNS)}")
