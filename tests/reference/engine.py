@@ -1,0 +1,268 @@
+"""The bar loop: order of work 0 to 6 of the specification, one candle after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from . import indicators
+from .account import Account
+from .book import Book
+from .dca import Dca
+from .desk import Desk, Settings
+from .frames import DAY, H1, M15, last_closed, resample
+from .grid import GRID_DEFAULTS, Grid
+from .rounding import Instrument
+from .trend_follower import TrendFollower
+from .walk import Walk
+
+STRATEGY_ORDER = ("grid", "dca", "trend_follower")
+
+
+@dataclass
+class Result:
+    fills: list[dict] = field(default_factory=list)
+    equity: list[float] = field(default_factory=list)
+    cash: list[float] = field(default_factory=list)
+    free_cash: list[float] = field(default_factory=list)
+    books: list[dict] = field(default_factory=list)
+    deployed: list[float] = field(default_factory=list)  # inventory at cost + reserved cash
+    exposure: list[float] = field(default_factory=list)  # inventory x close / equity
+    route: list[set] = field(default_factory=list)
+    round_trips: list[dict] = field(default_factory=list)
+    rejections: dict = field(default_factory=dict)
+    shifts: list[int] = field(default_factory=list)
+    blocked_rows: list[int] = field(default_factory=list)
+    cut_orders: int = 0
+    skipped_partials: int = 0
+    ambiguous_fills: int = 0
+    daily_blocks: int = 0
+    entries: int = 0
+    capped_entries: int = 0
+    cells_laid: int = 0
+    cells_traded: int = 0
+    risk_halted: bool = False
+    halted_row: int | None = None
+    initial_balance: float = 0.0
+    final_equity: float = 0.0
+    warmup: int = 0
+    duration_ms: int = 0
+
+
+def run(
+    candles,
+    *,
+    duration_ms,
+    route,
+    warmup,
+    strategies,
+    initial_balance=10_000.0,
+    maker=0.001,
+    taker=0.001,
+    slippage=0.0003,
+    tick=0.0,
+    step=0.0,
+    min_notional=0.0,
+    path="candle",
+    penetration_ticks=0,
+    max_position_size_pct=0.25,
+    max_daily_loss_pct=0.05,
+    portfolio_stop_loss_pct=None,
+    on_deactivate="exit_only",
+    liquidate_at_end=False,
+    enable_risk_manager=True,
+    reduce=None,
+) -> Result:
+    """One run on one spot account; `route[row]` is what may open from the close of that row on."""
+    if on_deactivate not in ("exit_only", "flatten", "keep"):
+        raise ValueError(f"unknown on_deactivate {on_deactivate!r}; allowed: exit_only, flatten, keep")
+    settings = Settings(
+        maker,
+        taker,
+        slippage,
+        max_position_size_pct,
+        enable_risk_manager,
+        on_deactivate,
+        Instrument(tick, step, min_notional),
+    )
+    engine = Engine(candles, duration_ms, settings, strategies, initial_balance, path, penetration_ticks)
+    engine.max_daily_loss_pct = max_daily_loss_pct if enable_risk_manager else None
+    engine.portfolio_stop_loss_pct = portfolio_stop_loss_pct if enable_risk_manager else None
+    engine.walk_all(route, warmup, reduce)
+    if liquidate_at_end:
+        engine.liquidate()
+    return engine.report()
+
+
+class Engine:
+    def __init__(self, candles, duration_ms, settings, strategies, initial_balance, path, penetration_ticks):
+        self.candles = candles
+        self.duration = duration_ms
+        unknown = set(strategies) - set(STRATEGY_ORDER)
+        if unknown:
+            raise ValueError(f"unknown strategies {sorted(unknown)}; allowed: {STRATEGY_ORDER}")
+        names = [name for name in STRATEGY_ORDER if name in strategies]
+        self.account = Account(initial_balance, names)
+        self.desk = Desk(settings, self.account)
+        self.frames = self.build_frames()
+        self.books: list[Book] = [self.build(name, strategies[name]) for name in names]
+        self.walk = Walk(self.desk, self.books, path, penetration_ticks)
+        self.initial_balance = initial_balance
+        self.max_daily_loss_pct: float | None = None
+        self.portfolio_stop_loss_pct: float | None = None
+        self.daily_reference = initial_balance
+        self.peak = initial_balance
+        self.result = Result(initial_balance=initial_balance, duration_ms=duration_ms)
+
+    def build_frames(self) -> dict:
+        m15 = resample(self.candles, M15)
+        h1 = resample(self.candles, H1)
+        return {
+            "m15": m15,
+            "h1": h1,
+            "m15_at": last_closed(self.candles, self.duration, m15, M15),
+            "h1_at": last_closed(self.candles, self.duration, h1, H1),
+        }
+
+    def build(self, name: str, parameters: dict) -> Book:
+        if name == "grid":
+            h1 = self.frames["h1"]
+            period = parameters.get("atr_period", GRID_DEFAULTS["atr_period"])
+            values = indicators.atr(h1["high"], h1["low"], h1["close"], period)
+            return Grid(self.desk, parameters, [values[k] if k >= 0 else indicators.NAN for k in self.frames["h1_at"]])
+        if name == "dca":
+            return Dca(self.desk, parameters, self.candles["close"])
+        return TrendFollower(self.desk, parameters, self.frames)
+
+    # the loop
+    def walk_all(self, route, warmup: int, reduce) -> None:
+        self.result.warmup = warmup
+        for row in range(len(self.candles["open_time"])):
+            self.look_at(row)
+            if row < warmup:
+                self.result.route.append(set())
+                self.remember()
+                continue
+            self.begin_day(row, warmup)
+            if row > warmup:
+                self.walk.candle(self.candles["close"][row - 1])
+            self.mark()
+            self.verdicts()
+            self.desk.reduce_factor = 1.0 if reduce is None else reduce[row]
+            self.change_route(route[row])
+            for book in self.books:
+                book.move_stops()
+            for book in self.books:
+                book.decide()
+            self.remember()
+
+    def look_at(self, row: int) -> None:
+        desk, candles = self.desk, self.candles
+        desk.row = row
+        desk.open, desk.high = candles["open"][row], candles["high"][row]
+        desk.low, desk.close = candles["low"][row], candles["close"][row]
+
+    def begin_day(self, row: int, warmup: int) -> None:
+        """Step 0: a new label day has a new reference, and the day's block ends."""
+        if row == warmup or self.candles["open_time"][row] // DAY == self.candles["open_time"][row - 1] // DAY:
+            return
+        self.daily_reference = self.result.equity[row - 1]
+        self.desk.entries_blocked = False
+        self.update_entries_open()
+
+    def mark(self) -> None:
+        """Step 3."""
+        desk = self.desk
+        desk.equity = self.account.cash + sum(book.quantity() * desk.close for book in self.books)
+        self.peak = max(self.peak, desk.equity)
+        for book in self.books:
+            book.observe_close()
+
+    def verdicts(self) -> None:
+        """Step 4."""
+        desk = self.desk
+        if self.max_daily_loss_pct is not None and not desk.entries_blocked:
+            if desk.equity <= self.daily_reference * (1.0 - self.max_daily_loss_pct):
+                desk.entries_blocked = True
+                self.result.daily_blocks += 1
+        if self.portfolio_stop_loss_pct is not None and not desk.halted:
+            if (self.peak - desk.equity) / self.peak >= self.portfolio_stop_loss_pct:
+                self.halt()
+
+    def halt(self) -> None:
+        self.desk.halted = True
+        self.result.risk_halted = True
+        self.result.halted_row = self.desk.row
+        for book in self.books:
+            book.cancel_entries()
+            self.desk.cancel_all(book)
+            if book.quantity() > 0.0:
+                book.pending_exit = "portfolio_stop"
+
+    def change_route(self, active: set) -> None:
+        """Step 5: what leaves the route closes before the decisions of this close."""
+        mode = self.desk.settings.on_deactivate
+        for book in self.books:
+            left = book.on_route and book.name not in active
+            book.on_route = book.name in active
+            if left and mode == "flatten" and not self.desk.halted and book.quantity() > 0.0:
+                book.schedule_exit("deactivated")
+        self.update_entries_open()
+        for book in self.books:
+            if self.desk.entries_blocked or self.desk.halted or (not book.on_route and mode != "keep"):
+                book.cancel_entries()
+        self.result.route.append({book.name for book in self.books if book.on_route})
+
+    def update_entries_open(self) -> None:
+        for book in self.books:
+            now_open = book.on_route and not self.desk.entries_blocked and not self.desk.halted
+            if book.entries_open and not now_open:
+                book.forget_refusals()
+            book.entries_open = now_open
+
+    # the record
+    def remember(self) -> None:
+        result, desk = self.result, self.desk
+        result.equity.append(desk.equity)
+        result.cash.append(self.account.cash)
+        result.free_cash.append(self.account.free())
+        result.books.append({book.name: self.book_row(book) for book in self.books})
+        result.deployed.append(sum(book.cost() for book in self.books) + self.account.reserved())
+        value = sum(book.quantity() for book in self.books) * desk.close
+        result.exposure.append(abs(value) / desk.equity if desk.equity != 0.0 else indicators.NAN)
+        if desk.entries_blocked:
+            result.blocked_rows.append(desk.row)
+
+    def book_row(self, book: Book) -> dict:
+        return {
+            "quantity": book.quantity(),
+            "realised": book.realised,
+            "fees": book.fees,
+            "unrealised": book.unrealised(self.desk.close),
+        }
+
+    def liquidate(self) -> None:
+        """Every book sells at the last close; the last row of the record is the one after that."""
+        for book in self.books:
+            self.desk.cancel_all(book)
+            book.sell_all_now(self.desk.close, "end")
+        self.desk.equity = self.account.cash
+        for name in ("equity", "cash", "free_cash", "books", "deployed", "exposure"):
+            getattr(self.result, name).pop()
+        if self.desk.entries_blocked:
+            self.result.blocked_rows.pop()
+        self.remember()
+
+    def report(self) -> Result:
+        result, desk = self.result, self.desk
+        result.fills = desk.fills
+        result.rejections = desk.rejections
+        result.cut_orders = desk.cut_orders
+        result.ambiguous_fills = self.walk.ambiguous_fills
+        result.final_equity = desk.equity
+        for book in self.books:
+            result.round_trips += book.round_trips
+            for name in ("skipped_partials", "entries", "capped_entries", "shifts", "cells_laid", "cells_traded"):
+                if hasattr(book, name):
+                    setattr(result, name, getattr(book, name))
+        result.round_trips.sort(key=lambda trip: trip["exit_row"])
+        return result

@@ -1,0 +1,247 @@
+"""The trend follower: signals on M15, filtered by H1, one position with stop, partial and target."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from . import indicators
+from .book import Book, fill_in
+from .desk import Desk, Fill, Order
+
+TREND_FOLLOWER_DEFAULTS = {
+    "ema_fast": 20,
+    "ema_slow": 50,
+    "divergence_pct": 0.005,
+    "atr_period": 14,
+    "rsi_period": 14,
+    "pullback_pct": 0.01,
+    "breakout_lookback": 50,
+    "volume_ratio": 1.5,
+    "max_atr_pct": 0.05,
+    "sl_atr_mult": 1.0,
+    "tp_atr_mult": 2.0,
+    "partial_fraction": 0.5,
+    "partial_at": 0.7,
+    "breakeven_atr": 1.0,
+    "trailing_start_atr": 1.5,
+    "trailing_atr": 0.5,
+    "risk_per_trade": 0.01,
+    "max_positions": 1,
+    "loss_streak": 3,
+}
+
+
+@dataclass(eq=False)
+class Position:
+    quantity: float
+    atr: float
+    kind: str
+    reservation: int | None
+    pending: bool = True
+    entry: float = 0.0
+    entry_row: int = -1
+    bought: float = 0.0
+    gross: float = 0.0
+    fees: float = 0.0
+    extreme: float = -math.inf
+    stop: Order | None = None
+    target: Order | None = None
+    worst: float = 0.0
+
+
+class Signals:
+    """Entry kind and ATR at the close of each M15 candle."""
+
+    def __init__(self, parameters: dict, m15: dict, h1: dict):
+        self.parameters = parameters
+        self.close = m15["close"]
+        self.fast = indicators.ema(m15["close"], parameters["ema_fast"])
+        self.slow = indicators.ema(m15["close"], parameters["ema_slow"])
+        self.atr = indicators.atr(m15["high"], m15["low"], m15["close"], parameters["atr_period"])
+        self.rsi = indicators.rsi(m15["close"], parameters["rsi_period"])
+        self.top = indicators.previous_max(m15["high"], parameters["breakout_lookback"])
+        self.volume = indicators.volume_ratio_previous(m15["volume"], 20)
+        self.hour_fast = indicators.ema(h1["close"], parameters["ema_fast"])
+        self.hour_slow = indicators.ema(h1["close"], parameters["ema_slow"])
+
+    def entry(self, k: int, hour: int) -> str | None:
+        """pullback, breakout, rsi or None; comparisons with NaN are False."""
+        parameters = self.parameters
+        if not self.atr[k] > 0.0 or self.atr[k] / self.close[k] > parameters["max_atr_pct"]:
+            return None
+        if parameters["volume_ratio"] > 0.0 and not self.volume[k] >= parameters["volume_ratio"]:
+            return None
+        divergence = abs(self.fast[k] - self.slow[k]) / self.slow[k]
+        if divergence >= parameters["divergence_pct"]:
+            return self.trend_entry(k, hour)
+        if divergence < parameters["divergence_pct"] and k > 0 and self.rsi[k - 1] < 30.0 <= self.rsi[k]:
+            return "rsi"
+        return None
+
+    def trend_entry(self, k: int, hour: int) -> str | None:
+        if not (self.fast[k] > self.slow[k] and self.close[k] > self.fast[k]):
+            return None
+        if hour < 0 or not self.hour_fast[hour] > self.hour_slow[hour]:
+            return None
+        distance = abs(self.close[k] - self.fast[k]) / self.fast[k]
+        if distance <= self.parameters["pullback_pct"] and k > 0 and self.close[k] > self.close[k - 1]:
+            return "pullback"
+        return "breakout" if self.close[k] > self.top[k] else None
+
+
+class TrendFollower(Book):
+    name = "trend_follower"
+
+    def __init__(self, desk: Desk, parameters: dict, frames: dict):
+        super().__init__(desk)
+        self.parameters = fill_in(TREND_FOLLOWER_DEFAULTS, parameters, self.name)
+        if self.parameters["max_positions"] != 1:
+            raise ValueError("max_positions is 1")
+        self.signals = Signals(self.parameters, frames["m15"], frames["h1"])
+        self.m15_at = frames["m15_at"]
+        self.h1_at = frames["h1_at"]
+        self.position: Position | None = None
+        self.streak = 0
+        self.skipped_partials = 0
+        self.entries = 0
+        self.capped_entries = 0
+
+    # inventory
+    def lots(self) -> list[tuple[float, float]]:
+        position = self.position
+        return [] if position is None or position.pending else [(position.quantity, position.entry)]
+
+    def observe_close(self) -> None:
+        if self.position is not None and not self.position.pending:
+            self.position.worst = min(self.position.worst, self.desk.close / self.position.entry - 1.0)
+
+    # decisions
+    def decide(self) -> None:
+        row = self.desk.row
+        k = self.m15_at[row]
+        new_candle = k >= 0 and (row == 0 or self.m15_at[row - 1] != k)
+        if not new_candle or self.position is not None or not self.on_route or self.desk.halted:
+            return
+        kind = self.signals.entry(k, self.h1_at[row])
+        if kind is not None:
+            self.start(kind, self.signals.atr[k])
+
+    def start(self, kind: str, atr: float) -> None:
+        desk = self.desk
+        if desk.entries_blocked:
+            self.refuse_start("risk_daily")
+            return
+        quantity, capped = self.size(atr)
+        if desk.instrument.too_small(quantity, desk.close):
+            self.refuse_start("min_notional")
+            return
+        if not desk.passes_gate(self, quantity * desk.close):
+            self.refuse_start("risk_position")
+            return
+        amount = desk.market_reservation(quantity, desk.close)
+        if amount > desk.account.may_use(self.name):
+            self.refuse_start("cash")
+            return
+        self.entries += 1
+        self.capped_entries += capped
+        self.position = Position(quantity, atr, kind, desk.account.reserve(self.name, amount))
+
+    def size(self, atr: float) -> tuple[float, bool]:
+        desk, parameters = self.desk, self.parameters
+        risk = parameters["risk_per_trade"]
+        if parameters["loss_streak"] > 0 and self.streak >= parameters["loss_streak"]:
+            risk = risk / 2.0
+        by_risk = risk * desk.sizing_equity() / (parameters["sl_atr_mult"] * atr)
+        by_limit = desk.position_limit() * desk.sizing_equity() / desk.close
+        return desk.instrument.quantity_down(min(by_risk, by_limit)), by_limit < by_risk
+
+    # fills
+    def execute_entries(self) -> None:
+        position, desk, parameters = self.position, self.desk, self.parameters
+        if position is None or not position.pending:
+            return
+        fill = desk.take_buy(self, desk.open, position.quantity, position.reservation, position.kind)
+        if fill is None:
+            self.position = None
+            self.refuse_start("cash")
+            return
+        position.pending = False
+        position.quantity = position.bought = fill.quantity
+        position.entry, position.entry_row, position.fees = fill.price, desk.row, fill.fee
+        self.place_exits(position, parameters["tp_atr_mult"] * position.atr)
+
+    def place_exits(self, position: Position, way: float) -> None:
+        desk, parameters = self.desk, self.parameters
+        stop = desk.instrument.price_down(position.entry - parameters["sl_atr_mult"] * position.atr)
+        position.stop = desk.place(self, "sell", "stop", stop, position.quantity, "stop")
+        price = desk.instrument.price_up(position.entry + parameters["partial_at"] * way)
+        part = desk.instrument.quantity_down(position.quantity * parameters["partial_fraction"])
+        rest = desk.instrument.difference(position.quantity, part)
+        if parameters["partial_fraction"] > 0.0:
+            if desk.instrument.too_small(part, price) or desk.instrument.too_small(rest, price):
+                self.skipped_partials += 1
+            else:
+                desk.place(self, "sell", "limit", price, part, "partial")
+        target = desk.instrument.price_up(position.entry + way)
+        position.target = desk.place(self, "sell", "limit", target, position.quantity, "target")
+
+    def filled(self, order: Order, fill: Fill) -> None:
+        self.sold(fill)
+
+    def sold(self, fill: Fill) -> None:
+        position = self.position
+        gross = (fill.price - position.entry) * fill.quantity
+        self.realised += gross
+        position.gross += gross
+        position.fees += fill.fee
+        position.quantity = self.desk.instrument.difference(position.quantity, fill.quantity)
+        if position.quantity > 0.0:
+            for order in (position.stop, position.target):
+                if order is not None:
+                    order.quantity = position.quantity
+            return
+        self.desk.cancel_all(self)
+        pnl = position.gross - position.fees
+        self.close_round_trip("position", position.entry_row, position.bought, pnl, position.worst)
+        if pnl < 0.0:
+            self.streak += 1
+        elif pnl > 0.0:
+            self.streak = 0
+        self.position = None
+
+    def execute_exit(self, price: float, reason: str) -> None:
+        self.sold(self.desk.take_sell(self, price, self.position.quantity, reason))
+
+    def cancel_entries(self) -> None:
+        """Its only entries are market orders, and none is pending at a close."""
+
+    # moving stops
+    def move_stops(self) -> None:
+        position, desk = self.position, self.desk
+        if position is None or position.pending or self.pending_exit is not None:
+            return
+        position.extreme = max(position.extreme, desk.high)
+        reached = [desk.instrument.price_down(price) for price in self.reached_stops(position)]
+        price = max([position.stop.price, *reached])
+        if price <= position.stop.price:
+            return
+        if price >= desk.close:
+            self.schedule_exit("trailing")
+            return
+        desk.cancel(position.stop)
+        position.stop = desk.place(self, "sell", "stop", price, position.quantity, "trailing")
+
+    def reached_stops(self, position: Position) -> list[float]:
+        parameters, settings = self.parameters, self.desk.settings
+        prices = []
+        if reaches(position, parameters["breakeven_atr"]):
+            prices.append(position.entry * (1.0 + 2.0 * settings.taker + settings.slippage))
+        if reaches(position, parameters["trailing_start_atr"]):
+            prices.append(position.extreme - parameters["trailing_atr"] * position.atr)
+        return prices
+
+
+def reaches(position: Position, multiple: float) -> bool:
+    """Inclusive; a multiple of 0 is off."""
+    return multiple > 0.0 and position.extreme >= position.entry + multiple * position.atr
