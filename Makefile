@@ -1,0 +1,74 @@
+# Verbs of the house. `make` alone lists them.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PEERS  := $(VENV)/.peers
+WARM   := $(VENV)/.compiled
+# The first of these that is Python 3.11 or newer; or say `make PYTHON=/path/to/python3`.
+PYTHON ?= $(firstword $(foreach p,python3 python3.11 python3.12 python3.13 python3.14,$(shell $p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $p)))
+
+# Neither the user's Python settings nor DVC's calls home reach into a run.
+export DVC_NO_ANALYTICS = 1
+export PYTHONHASHSEED = 0
+export PYTHONNOUSERSITE = 1
+unexport PYTHONPATH PYTHONHOME
+# A user's own pip settings stay in force, but for those that would install beside the environment.
+PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test slow lab lint bench peers lock clean
+
+help:  ## list the verbs
+	@echo "make VERB"
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python of version 3.11 or newer found; install one or say make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "1/3 installing (about 90 s, 1 GB)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment; on Debian install python3-venv" >&2; exit 1; }
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(BIN)/jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" > /dev/null 2>&1
+	@touch $@
+
+$(WARM): $(STAMP) $(wildcard traderagent/*/*.py traderagent/*/*/*.py)
+	@echo "2/3 compiling once (about 60 s)"
+	@$(BIN)/python -m traderagent.warm
+	@touch $@
+
+repro: $(WARM)  ## set up and run the main job; CANDLES=folder takes your own candles
+	@echo "3/3 stages"
+	@$(BIN)/python -m traderagent.repro $(if $(CANDLES),--candles "$(CANDLES)")
+
+test: $(STAMP)  ## fast tests and every notebook with its small defaults
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not peers" tests
+	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+slow: $(STAMP) peers  ## the long tests: browser, real candles, other backtesters
+	@$(BIN)/python -m pytest -m "slow or peers" tests
+
+peers: $(PEERS)  ## install the backtesters that serve as oracles
+$(PEERS): peers.lock $(STAMP)
+	@$(PIP) install --require-hashes --no-deps --requirement peers.lock
+	@touch $@
+
+lab: $(STAMP)  ## open JupyterLab at the first notebook
+	@$(BIN)/jupyter lab notebooks/start.ipynb
+
+lint: $(STAMP)  ## style, types, spelling, clean notebooks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/typos
+	@$(BIN)/python tests/house/notebooks.py --check
+
+bench: $(STAMP)  ## benchmarks, with what other backtesters need where they are installed
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+
+lock:  ## write requirements.lock and peers.lock again (needs uv)
+	@.ci/lock
+
+clean:  ## remove results and caches, keep the environment and your candles
+	@rm -rf reports/*.html reports/*.ipynb data/candles data/*.parquet .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	@find traderagent tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,38 @@
+"""A backtesting lab: `import traderagent as ta`, then `ta.` and the tab key.
+
+Importing costs next to nothing; a name brings its part of the library when it is first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Where a public name lives. A new name is one word here; a test holds each to its module.
+_NAMES = {
+    "traderagent.base.errors": "ConfigError DataError StageError TraderAgentError UnknownName",
+    "traderagent.base.root": "enter",
+    "traderagent.market.candles": "Market MultiTimeframeData",
+    "traderagent.market.instruments": "Instrument infer_instruments",
+}
+_MODULES = {
+    "indicators": "traderagent.indicators",
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+__all__ = sorted([*_HOME, *_MODULES])  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    elif name in _MODULES:
+        value = import_module(_MODULES[name])
+    else:
+        raise AttributeError(f"module 'traderagent' has no attribute {name!r}; there are: {', '.join(__all__)}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
