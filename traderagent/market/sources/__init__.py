@@ -1,0 +1,53 @@
+"""Where candles come from: one file a source, found by its presence in this folder.
+
+A source is a function with keyword arguments only. It looks at what there is, reads as little as
+it can, and offers a loader per symbol; `load_market` runs the loaders in parallel and checks what they give.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from traderagent.base.registry import Registry
+from traderagent.market.candles import Planted
+from traderagent.market.instruments import Instrument
+
+
+@dataclass(frozen=True)
+class Request:
+    """What every source is asked: symbols (None: all there are), span [start, end) and base timeframe."""
+
+    symbols: tuple[str, ...] | None
+    start: pd.Timestamp | None
+    end: pd.Timestamp | None
+    timeframe: str | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Candles of one symbol as a source gives them: rising times, the package's columns, values checked."""
+
+    frame: pd.DataFrame
+    timeframe: str
+    file: str
+    detail: pd.DataFrame | None = None
+    detail_timeframe: str | None = None
+    instrument: Instrument = field(default_factory=Instrument)
+    planted: Planted | None = None
+    caption: str = ""
+    synthetic: bool = False
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a source found: one line for the reader, a loader per symbol, what it left out and why."""
+
+    label: str
+    loaders: Mapping[str, Callable[[], Loaded]]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+SOURCES: Registry[Callable[..., Offer]] = Registry("source", "traderagent.market.sources")

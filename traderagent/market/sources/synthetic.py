@@ -1,0 +1,50 @@
+"""The embedded synthetic market as a source."""
+
+from functools import partial
+
+import pandas as pd
+
+from traderagent.base.errors import ConfigError
+from traderagent.market import synthetic
+from traderagent.market.sources import SOURCES, Loaded, Offer, Request
+
+_BASES = ("1m", "5m")
+
+
+@SOURCES.register("synthetic")
+def synthetic_source(request: Request, *, days: float | None = None, seed: int = 7, mode: str = "market",
+                     detail: bool = False, edge_strength: float = 1.0) -> Offer:
+    """Seeded symbols SYN-01, SYN-02, …; see `traderagent.market.synthetic`.
+
+    Parameters
+    ----------
+    request : symbols default to SYN-01 to SYN-08, start to 2024-01-01
+    days : length from start; 365 where no end is given either
+    seed : one seed gives the same candles for a symbol whatever the other symbols are
+    mode : "market" or "martingale"
+    detail : also hand out 1m candles
+    edge_strength : factor on the planted edges
+    """
+    if request.timeframe not in (None, *_BASES):
+        raise ConfigError(f"timeframe: got {request.timeframe!r}, the synthetic market allows {', '.join(_BASES)}; "
+                          f"longer ones are frames of it")
+    if days is not None and request.end is not None:
+        raise ConfigError("got days and end; give one of them")
+    start = request.start or pd.Timestamp(synthetic.START, tz="UTC")
+    if days is None:
+        days = 365.0 if request.end is None else (request.end - start) / pd.Timedelta(days=1)
+    kinds = [synthetic.synthetic_symbol(s, mode) for s in request.symbols or range(1, 9)]
+    make = partial(synthetic.generate, days=days, seed=seed, start=start, mode=mode, edge_strength=edge_strength)
+    as_minutes = request.timeframe == "1m"
+    loaders = {k.name: partial(_load, make, k.name, detail, as_minutes) for k in kinds}
+    label = (f"SYNTHETIC {mode}, {len(kinds)} symbols, {request.timeframe or '5m'}, {start:%Y-%m-%d} for {days:g} days, "
+             f"seed {seed}, tick and step given")
+    return Offer(label, loaders)
+
+
+def _load(make, name: str, detail: bool, as_minutes: bool) -> Loaded:
+    data = make(name, detail=detail or as_minutes)
+    frame, timeframe = (data.detail, "1m") if as_minutes else (data.candles, "5m")
+    fine = data.detail if detail and not as_minutes else None
+    return Loaded(frame, timeframe, name, fine, None if fine is None else "1m", data.instrument, data.planted,
+                  data.caption, True, data.source)
