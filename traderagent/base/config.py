@@ -61,10 +61,12 @@ class Config(BaseModel):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Config from a plain mapping, validated."""
         return cls(**values)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
+        """Config from a YAML file, validated."""
         return cls(**read_yaml(path))
 
 

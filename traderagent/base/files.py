@@ -51,6 +51,7 @@ def without_nan(value: Any) -> Any:
 
 
 def write_text(path: str | Path, text: str) -> Path:
+    """Write text whole or not at all; returns the path."""
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
     return Path(path)
@@ -63,6 +64,7 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def read_json(path: str | Path) -> Any:
+    """Content of a JSON file; a missing or broken one is an error that says what writes it."""
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))

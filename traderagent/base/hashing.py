@@ -11,6 +11,7 @@ from traderagent.base.config import plain
 
 
 def hash_bytes(*parts: bytes) -> str:
+    """16 hexadecimal digits of the parts in order; where one part ends matters."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "little") + part)

@@ -20,6 +20,7 @@ class Registry(Generic[T]):
         self._discovered = False
 
     def add(self, name: str, item: T) -> T:
+        """Register an item; another one under the same name is an error."""
         if name in self._items and self._items[name] is not item:
             raise ConfigError(f"{self.kind} {name!r} is registered twice; choose another name")
         self._items[name] = item
@@ -56,4 +57,5 @@ class Registry(Generic[T]):
         return len(self._items)
 
     def items(self) -> Iterator[tuple[str, T]]:
+        """Pairs of name and item, sorted by name."""
         return ((name, self[name]) for name in self)
