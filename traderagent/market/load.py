@@ -14,6 +14,7 @@ from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.market.candles import Market, MultiTimeframeData, span
 from traderagent.market.frames import duration_of
 from traderagent.market.gaps import GAPS, close_gaps
+from traderagent.market.quality import check
 from traderagent.market.sources import SOURCES, Loaded, Offer, Request
 from traderagent.market.symbols import symbol_name
 
@@ -121,13 +122,13 @@ def _gather(offer: Offer, finish: Callable[[str, Loaded], MultiTimeframeData], r
     """Run the loaders; a symbol that nobody asked for by name and that has no candle in the span is skipped."""
     from tqdm.auto import tqdm
 
-    def one(symbol: str) -> MultiTimeframeData | str:
+    def one(symbol: str) -> tuple[Loaded, MultiTimeframeData] | str:
         loaded = offer.loaders[symbol]()
         if request.symbols is None and (reason := _outside(loaded, request)):
             return reason
-        return finish(symbol, loaded)
+        return loaded, finish(symbol, loaded)
 
-    kept: dict[str, MultiTimeframeData] = {}
+    kept: dict[str, tuple[Loaded, MultiTimeframeData]] = {}
     skipped = dict(offer.skipped)
     with ThreadPoolExecutor(workers or min(8, 2 * _cores())) as pool:
         parts = pool.map(one, offer.loaders)
@@ -140,7 +141,12 @@ def _gather(offer: Offer, finish: Callable[[str, Loaded], MultiTimeframeData], r
     if not kept:
         raise DataError(f"{offer.label}: no symbol has candles from start to end: "
                         f"{'; '.join(f'{k}: {v}' for k, v in skipped.items())}; choose another span")
-    return Market(kept, skipped=skipped, source=offer.label)
+    data = {symbol: pair[1] for symbol, pair in kept.items()}
+    label = offer.label
+    if offer.describe is not None:
+        label = offer.describe([pair[0] for pair in kept.values()], min(d.start for d in data.values()),
+                               max(d.end for d in data.values()))
+    return Market(data, skipped=skipped, source=label)
 
 
 def _cores() -> int:
@@ -162,6 +168,8 @@ def _finish(symbol: str, loaded: Loaded, *, request: Request, gaps: str, max_gap
     frame, detail = (f if f is None else _between(f, request) for f in (loaded.frame, loaded.detail))
     if len(frame) == 0:
         raise DataError(f"{symbol}: {_outside(loaded, request)}; choose another start or end, or leave the symbol out")
+    if not loaded.checked:
+        check(frame, loaded.file, loaded.timeframe)
     frame, notes = close_gaps(frame, symbol, loaded.file, loaded.timeframe, gaps, max_gap_share)
     planted = loaded.planted and loaded.planted.slice(*span(request.start, request.end))
     return MultiTimeframeData.from_base(

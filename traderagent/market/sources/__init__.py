@@ -4,7 +4,7 @@ A source is a function with keyword arguments only. It looks at what there is, r
 it can, and offers a loader per symbol; `load_market` runs the loaders in parallel and checks what they give.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Loaded:
-    """Candles of one symbol as a source gives them: rising times, the package's columns, values checked."""
+    """Candles of one symbol as a source gives them; `load_market` checks them unless `checked` says it is done."""
 
     frame: pd.DataFrame
     timeframe: str
@@ -39,15 +39,21 @@ class Loaded:
     synthetic: bool = False
     source: str = ""
     notes: tuple[str, ...] = ()
+    layouts: frozenset[str] = frozenset()
+    checked: bool = False
 
 
 @dataclass(frozen=True)
 class Offer:
-    """What a source found: one line for the reader, a loader per symbol, what it left out and why."""
+    """What a source found: a label, a loader per symbol, what it left out and why.
+
+    `describe(loaded, start, end)` makes the line that is printed after loading; without it that is the label.
+    """
 
     label: str
     loaders: Mapping[str, Callable[[], Loaded]]
     skipped: Mapping[str, str] = field(default_factory=dict)
+    describe: Callable[[Sequence[Loaded], pd.Timestamp, pd.Timestamp], str] | None = None
 
 
 SOURCES: Registry[Callable[..., Offer]] = Registry("source", "traderagent.market.sources")
