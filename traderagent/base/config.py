@@ -87,6 +87,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 def _readable(cls: type[BaseModel], error: ValidationError) -> ConfigError:
     lines = []
     for problem in error.errors():
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, ConfigError):
+            return cause
         where = ".".join(str(p) for p in problem["loc"])
         if problem["type"] == "extra_forbidden":
             return unknown("parameter", where, cls.model_fields, cls.__name__)

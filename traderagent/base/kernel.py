@@ -69,6 +69,11 @@ os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
 
 import numba  # noqa: E402  (reads its cache folder when it is imported)
 
+from llvmlite import ir  # noqa: E402
+from numba.extending import intrinsic  # noqa: E402
+
+_I64 = ir.IntType(64)
+_BYTE_POINTER = ir.IntType(8).as_pointer()
 numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
 warnings.filterwarnings("ignore", category=numba.core.errors.NumbaExperimentalFeatureWarning)
 
@@ -78,3 +83,49 @@ def kernel(function: Callable) -> Callable:
     return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
 
 
+
+
+def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
+    """Compile a strategy's step as a first-class function of one fixed signature.
+
+    Such functions are called through a pointer, so an engine that takes a tuple of them is not
+    recompiled when a strategy changes or a new one comes.
+    """
+    return numba.cfunc(signature, cache=True, error_model="numpy")
+
+
+def part_of(whole: numba.types.Record, field: str, part: numba.types.Record) -> Callable:
+    """Accessor `get(record, k)`: the k-th `part` inside the nested bytes or numbers of `field`.
+
+    A record is a bare pointer in compiled code; handing out a pointer into it costs nothing, where
+    passing arrays costs reference counting at every call.
+    """
+    offset = whole.offset(field)
+
+    @intrinsic
+    def get(typing_context, record, index):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            pointer = builder.bitcast(arguments[0], _BYTE_POINTER)
+            shift = builder.add(
+                builder.mul(arguments[1], ir.Constant(_I64, part.size)), ir.Constant(_I64, offset)
+            )
+            return builder.bitcast(builder.gep(pointer, [shift]), context.get_value_type(part))
+
+        return part(whole, numba.types.int64), generate
+
+    return get
+
+
+def record_at(part: numba.types.Record) -> Callable:
+    """Accessor `get(address, k)`: the k-th record of the array that starts at `address`."""
+
+    @intrinsic
+    def get(typing_context, address, index):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            shift = builder.mul(arguments[1], ir.Constant(_I64, part.size))
+            place = builder.add(arguments[0], shift)
+            return builder.inttoptr(place, context.get_value_type(part))
+
+        return part(numba.types.int64, numba.types.int64), generate
+
+    return get

@@ -1,0 +1,127 @@
+"""What a run assumes: costs, account, execution, risk, and which strategies it holds."""
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from traderagent.base.config import Config, parameter
+from traderagent.base.errors import ConfigError, unknown
+from traderagent.strategies.base import STRATEGIES, Strategy
+
+ACCOUNTS = ("spot", "perpetual")
+SLIPPAGE = 0.0003
+
+
+class Costs(Config):
+    """Fees of maker and taker fills and the slippage of taker fills, as fractions of the price.
+
+    `account` says for which kind of account they hold; None for own numbers, which fit any.
+    """
+
+    maker: float = parameter(0.001, unit="fraction", low=-0.01, high=0.2, doc="fee of a resting limit order")
+    taker: float = parameter(0.001, unit="fraction", low=0.0, high=0.2, doc="fee of market orders and stops")
+    slippage: float = parameter(SLIPPAGE, unit="fraction", low=0.0, high=0.5, doc="of market orders and stops")
+    account: Literal["spot", "perpetual"] | None = None
+    name: str = "own"
+
+    @classmethod
+    def named(cls, name: str) -> "Costs":
+        """Costs of an exchange by name, e.g. `bybit_spot`."""
+        if name not in COSTS:
+            raise unknown("costs", name, COSTS)
+        return COSTS[name]
+
+
+COSTS: dict[str, Costs] = {
+    "bybit_spot": Costs(maker=0.001, taker=0.001, account="spot", name="bybit_spot"),
+    "binance_spot": Costs(maker=0.001, taker=0.001, account="spot", name="binance_spot"),
+    "bybit_perpetual": Costs(maker=0.0002, taker=0.00055, account="perpetual", name="bybit_perpetual"),
+}
+DEFAULT_COSTS = {"spot": "bybit_spot", "perpetual": "bybit_perpetual"}
+
+# Where the parameters of a built-in strategy stand in the config, and the switch that enables it.
+PARAMETER_FIELDS = {"grid": "grid_params", "dca": "dca_params", "trend_follower": "tf_params", "smc": "smc_params"}
+
+
+class OrchestratorBacktestConfig(Config):
+    """Everything a run of one symbol assumes. Fields ending in `_pct` are fractions."""
+
+    symbol: str | None = parameter(None, doc="None: taken from the candles")
+    initial_balance: float = parameter(10_000.0, unit="quote", low=1e-6, doc="cash at the start")
+    warmup_bars: Literal["auto"] | int = parameter("auto", unit="base candles", doc="trading starts after it")
+    enable_grid: bool = True
+    enable_dca: bool = True
+    enable_trend_follower: bool = True
+    enable_smc: bool = False
+    enable_strategy_router: bool = True
+    router_cooldown_bars: int = parameter(60, unit="base candles", low=0, coarse=(30, 60, 120),
+                                          doc="between two changes of route")
+    router_cooldown_minutes: float | None = parameter(None, unit="minutes", low=0.0,
+                                                      doc="the same in minutes; wins where given")
+    regime_check_every_n: int = parameter(12, unit="base candles", low=1, coarse=(6, 12, 24),
+                                          doc="between two looks at the regime")
+    detector: str = parameter("market_regime", doc="registered regime detector")
+    grid_params: dict[str, Any] = {}
+    dca_params: dict[str, Any] = {}
+    tf_params: dict[str, Any] = {}
+    smc_params: dict[str, Any] = {}
+    enable_risk_manager: bool = True
+    max_position_size_pct: float | None = parameter(0.25, unit="fraction", low=1e-6, high=100.0,
+                                                    coarse=(0.15, 0.20, 0.25), doc="of sizing equity in one book")
+    max_daily_loss_pct: float | None = parameter(0.05, unit="fraction", low=1e-6, high=1.0,
+                                                 doc="closes entries until the next day; None: off")
+    portfolio_stop_loss_pct: float | None = parameter(None, unit="fraction", low=1e-6, high=1.0,
+                                                      doc="drawdown that sells everything; None: off")
+    account: Literal["spot", "perpetual"] = "spot"
+    leverage: float = parameter(1.0, unit="factor", low=1.0, high=125.0, doc="of a perpetual account")
+    costs: Costs | str | None = parameter(None, doc="None: those of the account; a name, or own numbers")
+    path: Literal["candle", "nearest", "olhc", "ohlc", "detail"] = "candle"
+    penetration_ticks: int = parameter(0, unit="ticks", low=0, doc="how far beyond a limit the price must go")
+    on_deactivate: Literal["exit_only", "flatten", "keep"] = "exit_only"
+    liquidate_at_end: bool = False
+    trend_regimes: list[str] = ["bull_trend"]
+    reduce_factor: float = parameter(0.5, unit="factor", low=0.0, high=1.0, doc="of new sizes on REDUCE_EXPOSURE")
+
+    @field_validator("costs", mode="before")
+    @classmethod
+    def _costs_from_mapping(cls, value: Any) -> Any:
+        return Costs(**value) if isinstance(value, dict) else value
+
+    def model_post_init(self, context: object) -> None:
+        if self.warmup_bars != "auto" and self.warmup_bars < 0:
+            raise ConfigError(f"warmup_bars {self.warmup_bars} is below 0; give 'auto' or a number of base candles")
+        if self.account == "spot" and self.leverage != 1.0:
+            raise ConfigError(f"leverage {self.leverage} on a spot account: allowed is 1; use account: perpetual")
+        costs = self.costs_in_force
+        if costs.account not in (None, self.account):
+            raise ConfigError(f"costs {costs.name!r} are those of a {costs.account} account, this one is "
+                              f"{self.account}; choose {DEFAULT_COSTS[self.account]!r} or own numbers")
+        for strategy in self.strategies():
+            if hasattr(strategy, "check_costs"):
+                strategy.check_costs(costs.maker)
+            if self.max_position_size_pct is None and getattr(strategy, "amount_per_grid", 0) is None:
+                raise ConfigError("grid: with max_position_size_pct None it needs amount_per_grid")
+
+    @property
+    def costs_in_force(self) -> Costs:
+        """The costs of this run, looked up by name where they are named."""
+        if isinstance(self.costs, Costs):
+            return self.costs
+        return Costs.named(self.costs or DEFAULT_COSTS[self.account])
+
+    @property
+    def cooldown_milliseconds(self) -> float | None:
+        return None if self.router_cooldown_minutes is None else self.router_cooldown_minutes * 60_000
+
+    def strategies(self) -> list[Strategy]:
+        """The enabled built-in strategies with their parameters, in the order of their decisions."""
+        return [STRATEGIES[name](**getattr(self, field)) for name, field in PARAMETER_FIELDS.items()
+                if getattr(self, f"enable_{name}")]
+
+    def only(self, *names: str, router: bool = False) -> "OrchestratorBacktestConfig":
+        """The same run with these built-in strategies alone."""
+        for name in names:
+            if name not in PARAMETER_FIELDS:
+                raise unknown("strategy", name, PARAMETER_FIELDS)
+        switches = {f"enable_{name}": name in names for name in PARAMETER_FIELDS}
+        return self.replace(**switches, enable_strategy_router=router)

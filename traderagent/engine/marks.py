@@ -1,0 +1,105 @@
+"""Marking to market: equity at closes, and the accumulators from which every metric is made.
+
+While nothing fills, equity is cash + inventory × close. So a whole hour of candles can be marked by its
+lowest and highest close and its largest fall: the same numbers come out as from candle by candle.
+"""
+
+import numpy as np
+
+from traderagent.base.kernel import kernel
+from traderagent.engine.records import book_of
+
+
+@kernel
+def settle(account, pair):
+    """Recompute what the account holds, after anything may have changed; capital use by run lengths."""
+    inventory, cost = 0.0, 0.0
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        inventory += book.quantity
+        cost += book.cost
+    account.inventory = inventory
+    account.cost = cost
+    deployed = cost + account.reserved
+    if deployed != account.deployed:
+        account.deployed_sum += account.deployed * (account.n_candles - account.deployed_from)
+        account.deployed = deployed
+        account.deployed_from = account.n_candles
+        account.max_deployed = max(account.max_deployed, deployed)
+
+
+@kernel
+def mark_hour(account, equity, close, weight):
+    """A full hour ends: its return and its exposure. `weight` counts the hours of a hole that follows, too."""
+    r = equity / account.last_hour - 1
+    account.last_hour = equity
+    account.sum_r += r
+    account.sum_r2 += r * r
+    account.sum_down2 += min(r, 0.0) ** 2
+    account.exposure_sum += weight * (abs(account.inventory) * close / equity)
+
+
+@kernel
+def mark_day(account, equity):
+    r = equity / account.last_day - 1
+    account.last_day = equity
+    account.sum_d += r
+    account.sum_d2 += r * r
+
+
+@kernel
+def mark_ends(account, close, weight, ends_day):
+    equity = account.cash + account.inventory * close
+    if weight > 0:
+        mark_hour(account, equity, close, weight)
+    if ends_day > 0:
+        mark_day(account, equity)
+
+
+@kernel
+def mark(account, close, weight, ends_day):
+    """Mark one candle at its close and return the equity."""
+    equity = account.cash + account.inventory * close
+    account.n_candles += 1
+    account.peak = max(account.peak, equity)
+    account.max_drawdown = max(account.max_drawdown, (account.peak - equity) / account.peak)
+    account.worst_floating = min(account.worst_floating, account.inventory * close - account.cost)
+    mark_ends(account, close, weight, ends_day)
+    return equity
+
+
+@kernel
+def would_stop(account, close):
+    """Whether this close meets the portfolio stop."""
+    equity = account.cash + account.inventory * close
+    peak = max(account.peak, equity)
+    return (peak - equity) / peak >= account.portfolio_stop
+
+
+@kernel
+def block_is_calm(account, low_close, high_close, fall):
+    """Whether no close of the block can set a new largest drawdown or meet the portfolio stop."""
+    if account.inventory == 0.0:
+        return True
+    peak = account.peak
+    lowest = account.cash + account.inventory * low_close
+    worst = max(peak - lowest, account.inventory * fall) / peak
+    return worst * (1 + 1e-9) < min(account.max_drawdown, account.portfolio_stop)
+
+
+@kernel
+def mark_block(account, n, low_close, high_close, last_close, weight, ends_day):
+    """Mark a calm block of n candles at once."""
+    account.n_candles += n
+    account.peak = max(account.peak, account.cash + account.inventory * high_close)
+    account.worst_floating = min(account.worst_floating, account.inventory * low_close - account.cost)
+    mark_ends(account, last_close, weight, ends_day)
+
+
+@kernel
+def loss_price(account):
+    """Close at or below which the day's loss limit may be reached, a hair early; −inf where it cannot."""
+    if (account.blocked == 1) | (account.inventory <= 0.0):
+        return -np.inf
+    limit = account.daily_reference * (1 - account.max_daily_loss)
+    return (limit - account.cash) / account.inventory * (1 + np.sign(limit - account.cash) * 1e-12)

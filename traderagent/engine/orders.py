@@ -1,0 +1,346 @@
+"""Orders of a book: where the next one stands, arming at a close, cancelling, and the two cursors.
+
+Cells stand in rising order of price, so the nearest buy is the highest resting cell and the nearest
+cell exit the lowest holding one. Two cursors remember both; a fill moves them by a cell or two.
+"""
+
+import numpy as np
+
+from traderagent.base.kernel import kernel
+from traderagent.engine.money import free, move_cash, refresh_reserved
+from traderagent.engine.records import now_of
+from traderagent.strategies.contract import (
+    EMPTY,
+    HOLDING,
+    IDLE,
+    MIN_NOTIONAL,
+    NEVER,
+    NO_CASH,
+    OPEN,
+    RESTING,
+    RISK_POSITION,
+    TRAILING,
+    WAITING,
+    cell_of,
+    exit_of,
+    price_down,
+)
+
+STOP_KIND, EXIT_KIND, ENTRY_KIND = 0, 1, 2
+SLACK = 1 + 1e-9
+
+
+@kernel
+def set_triggers(pair, book):
+    """Prices at which the path meets the book's next order below and above."""
+    book.below = -np.inf
+    book.above = np.inf
+    if book.top_entry >= 0:
+        book.below = cell_of(book, book.top_entry).price - pair.penetration
+        book.below_kind = ENTRY_KIND
+    if (book.stop > 0.0) and (book.stop >= book.below):
+        book.below = book.stop
+        book.below_kind = STOP_KIND
+    if book.bottom_exit < book.n_cells:
+        book.above = cell_of(book, book.bottom_exit).exit_price + pair.penetration
+        book.above_kind = ENTRY_KIND
+    if book.n_exits > 0:
+        kept = exit_of(book, book.n_exits - 1).price + pair.penetration
+        if kept <= book.above:
+            book.above = kept
+            book.above_kind = EXIT_KIND
+
+
+@kernel
+def find_cursors(book):
+    """Recompute both cursors and what is idle by a walk over all cells."""
+    book.top_entry = -1
+    book.bottom_exit = book.n_cells
+    book.n_idle = 0
+    book.n_refused = 0
+    book.idle_lowest = np.inf
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        if cell.state == RESTING:
+            book.top_entry = max(book.top_entry, k)
+        elif (cell.state == HOLDING) and (cell.exit_price > 0.0):
+            book.bottom_exit = k
+        elif cell.state == IDLE:
+            book.n_idle += 1
+            book.idle_lowest = cell.price
+            if cell.refusal > 0:
+                book.n_refused += 1
+
+
+@kernel
+def next_entry_below(book, k):
+    """Highest resting cell below k, or −1."""
+    k -= 1
+    while (k >= 0) and (cell_of(book, k).state != RESTING):
+        k -= 1
+    return k
+
+
+@kernel
+def next_exit_above(book, k):
+    """Lowest holding cell with an exit above k, or n_cells."""
+    k += 1
+    while (k < book.n_cells) and (cell_of(book, k).state != HOLDING):
+        k += 1
+    return k
+
+
+@kernel
+def make_idle(book, cell):
+    cell.state = IDLE
+    book.n_idle += 1
+    book.idle_lowest = min(book.idle_lowest, cell.price)
+
+
+@kernel
+def reserve_cell(account, pair, book, cell, amount):
+    move_cash(account, book, 0.0, amount - cell.reserved)
+    cell.reserved = amount
+
+
+@kernel
+def rest(account, pair, book, cell):
+    """The cell's buy rests in the market, its cash reserved."""
+    now = now_of(pair)
+    reserve_cell(account, pair, book, cell, cell.quantity * cell.price * (1 + now.taker))
+    cell.state = RESTING
+    cell.refusal = 0
+    cell.placed_row = now.row
+    cell.order = account.next_order
+    account.next_order += 1
+
+
+@kernel
+def count_start_refusal(account, pair, book, reason):
+    """A refused start is counted once per run of consecutive candles."""
+    row = now_of(pair).row
+    if (book.refused_reason != reason + 1) | (book.refused_row != row - 1):
+        account.rejections[reason] += 1
+    book.refused_reason = reason + 1
+    book.refused_row = row
+
+
+@kernel
+def count_cell_refusal(account, book, cell, reason):
+    """A refused cell is counted when its reason changes; arming forgets it."""
+    if cell.refusal != reason + 1:
+        account.rejections[reason] += 1
+        cell.refusal = reason + 1
+
+
+@kernel
+def resting_notional(book, close):
+    total = book.market_quantity * close
+    for k in range(book.n_cells):
+        cell = cell_of(book, k)
+        if (cell.state == RESTING) | (cell.state == WAITING):
+            total += cell.quantity * cell.price
+    return total
+
+
+@kernel
+def position_limit(account, equity):
+    return account.max_position * equity * SLACK if account.has_gate == 1 else np.inf
+
+
+@kernel
+def is_below_minimum(now, quantity, price):
+    return (quantity <= 0.0) | (quantity * price < now.min_notional)
+
+
+@kernel
+def refusal_of_cell(account, now, book, cell, used, limit, reserve):
+    """Reason why a cell may not be authorised at this close, or −1."""
+    if is_below_minimum(now, cell.quantity, cell.price):
+        return MIN_NOTIONAL
+    if (book.is_ladder == 1) & (used + cell.quantity * cell.price > limit):
+        return RISK_POSITION
+    if reserve > free(account):
+        return NO_CASH
+    return -1
+
+
+@kernel
+def arm_idle(account, pair, book, equity):
+    """Idle cells below the close ask for their place, highest first."""
+    now = now_of(pair)
+    if (book.entry != OPEN) | (book.n_idle == 0) | (now.close <= book.idle_lowest):
+        return
+    limit = position_limit(account, equity)
+    used = book.quantity * now.close + resting_notional(book, now.close)
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        if (cell.state == IDLE) and (cell.price < now.close):
+            reserve = cell.quantity * cell.price * (1 + now.taker)
+            reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
+            if reason >= 0:
+                count_cell_refusal(account, book, cell, reason)
+            else:
+                rest(account, pair, book, cell)
+                used += cell.quantity * cell.price
+    find_cursors(book)
+
+
+@kernel
+def authorise_ladder(account, pair, book, equity):
+    """Cells of a new ladder ask one by one, highest first; a refused one stays idle."""
+    now = now_of(pair)
+    limit = position_limit(account, equity)
+    used = book.quantity * now.close
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        reserve = cell.quantity * cell.price * (1 + now.slippage + now.taker)
+        reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
+        if reason >= 0:
+            count_cell_refusal(account, book, cell, reason)
+            cell.state = IDLE
+        else:
+            reserve_cell(account, pair, book, cell, reserve)
+            used += cell.quantity * cell.price
+            book.waiting = 1
+    find_cursors(book)
+
+
+@kernel
+def refusal_of_deal(account, now, book, equity):
+    """Reason why a deal (base order and its planned safety orders) may not start, or −1."""
+    if is_below_minimum(now, book.market_quantity, now.close):
+        return MIN_NOTIONAL
+    notional = book.quantity * now.close + book.market_quantity * now.close
+    cash = book.market_quantity * now.close * (1 + now.slippage + now.taker)
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        if not is_below_minimum(now, cell.quantity, cell.price):
+            notional += cell.quantity * cell.price
+            cash += cell.quantity * cell.price * (1 + now.taker)
+    if notional > position_limit(account, equity):
+        return RISK_POSITION
+    if cash > free(account):
+        return NO_CASH
+    return -1
+
+
+@kernel
+def authorise_deal(account, pair, book, equity):
+    now = now_of(pair)
+    reason = refusal_of_deal(account, now, book, equity) if book.market_fraction == 0.0 else -1
+    if reason >= 0:
+        count_start_refusal(account, pair, book, reason)
+        drop_deal(account, pair, book)
+        return
+    if book.market_fraction == 0.0:
+        book.market_reserved = book.market_quantity * now.close * (1 + now.slippage + now.taker)
+    book.deal_cycle = account.next_cycle
+    account.next_cycle += 1
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        if is_below_minimum(now, cell.quantity, cell.price):
+            account.rejections[MIN_NOTIONAL] += 1
+            cell.state = EMPTY
+        else:
+            cell.reserved = cell.quantity * cell.price * (1 + now.taker)
+            book.waiting = 1
+    refresh_reserved(account, book)
+    find_cursors(book)
+
+
+@kernel
+def drop_deal(account, pair, book):
+    """Forget a pending start and everything planned with it."""
+    book.market_quantity = 0.0
+    book.market_reserved = 0.0
+    book.market_fraction = 0.0
+    book.waiting = 0
+    clear_cells(account, book)
+
+
+@kernel
+def clear_cells(account, book):
+    """No cell is left; what they reserved is free."""
+    for k in range(book.n_cells):
+        cell = cell_of(book, k)
+        cell.state = EMPTY
+        cell.reserved = 0.0
+    book.n_cells = 0
+    refresh_reserved(account, book)
+    find_cursors(book)
+
+
+@kernel
+def cancel_entries(account, book):
+    """Resting buys come off the market and become idle; episodes of refusal end."""
+    for k in range(book.n_cells):
+        cell = cell_of(book, k)
+        if (cell.state == RESTING) | (cell.state == WAITING):
+            cell.state = IDLE
+            cell.reserved = 0.0
+        cell.refusal = 0
+    refresh_reserved(account, book)
+    find_cursors(book)
+
+
+@kernel
+def clear_protection(book):
+    book.stop = 0.0
+    book.stop_moved = 0
+    book.breakeven_start = np.inf
+    book.trail_start = np.inf
+    book.trail_distance = 0.0
+    book.trail_share = 0.0
+    book.extreme = -np.inf
+
+
+@kernel
+def sell_all_next_open(account, book, reason):
+    """A market exit of everything: entries go now, the stop is gone, exit limits stay through the jump."""
+    book.exit_reason = reason
+    cancel_entries(account, book)
+    clear_protection(book)
+
+
+@kernel
+def move_stop(account, pair, book):
+    """Break-even and trailing, from the highs since the last entry."""
+    now = now_of(pair)
+    if (book.quantity == 0.0) | (book.exit_reason != 0) | (min(book.breakeven_start, book.trail_start) == np.inf):
+        return
+    if now.row >= book.extreme_from:
+        book.extreme = max(book.extreme, now.high)
+    stop = book.stop
+    if book.extreme >= book.breakeven_start:
+        stop = max(stop, book.breakeven_stop)
+        book.breakeven_start = np.inf
+    if book.extreme >= book.trail_start:
+        level = book.extreme * (1 - book.trail_share) - book.trail_distance
+        stop = max(stop, price_down(now, level))
+    if stop > book.stop:
+        if stop >= now.close:
+            sell_all_next_open(account, book, TRAILING)
+        else:
+            book.stop = stop
+            book.stop_moved = 1
+
+
+@kernel
+def set_price_wakes(book):
+    """Prices at whose touch a book must be asked at the close though no order stands there."""
+    if (book.n_idle > 0) & (book.entry == OPEN):
+        book.wake_above = min(book.wake_above, book.idle_lowest)
+    if book.quantity > 0.0:
+        trail = book.trail_start
+        if trail < np.inf:
+            trail = max(trail, book.extreme)
+        book.wake_above = min(book.wake_above, min(book.breakeven_start, trail))
+
+
+@kernel
+def no_wakes(book):
+    book.wake_row = NEVER
+    book.wake_above = np.inf
+    book.wake_below = -np.inf
+    book.want = NEVER

@@ -1,0 +1,126 @@
+"""One candle's price path: the jump to the open, pending market orders, then the legs of the model."""
+
+import numpy as np
+
+from traderagent.base.kernel import kernel
+from traderagent.engine.fills import (
+    activate_waiting,
+    enter_at_market,
+    fill_above,
+    fill_below,
+    fill_marketable,
+    sell_everything,
+)
+from traderagent.engine.money import start_flows
+from traderagent.engine.records import book_of, now_of
+
+PATHS = ("candle", "nearest", "olhc", "ohlc")
+CANDLE, NEAREST, OLHC, OHLC = 0, 1, 2, 3
+
+
+@kernel
+def low_comes_first(path, open_, high, low, close):
+    """Whether the model visits the low before the high."""
+    if path == CANDLE:
+        return close >= open_
+    if path == NEAREST:
+        return open_ - low <= high - open_
+    return path == OLHC
+
+
+@kernel
+def walk_down(account, pair, steps, target):
+    """Meet orders from the present price down to `target`, nearest first; ties by kind, then book."""
+    while True:
+        best, price, kind = -1, -np.inf, 9
+        for b in range(pair.n_books):
+            book = book_of(pair, b)
+            if (book.below >= target) and ((book.below > price) or (book.below == price and book.below_kind < kind)):
+                best, price, kind = b, book.below, book.below_kind
+        if best < 0:
+            break
+        if pair.at_open == 0:
+            pair.price = min(pair.price, price)
+        fill_below(account, pair, book_of(pair, best), steps[best])
+    pair.price = target
+
+
+@kernel
+def walk_up(account, pair, steps, target):
+    while True:
+        best, price = -1, np.inf
+        for b in range(pair.n_books):
+            book = book_of(pair, b)
+            if (book.above <= target) and (book.above < price):
+                best, price = b, book.above
+        if best < 0:
+            break
+        if pair.at_open == 0:
+            pair.price = max(pair.price, price)
+        fill_above(account, pair, book_of(pair, best), steps[best])
+    pair.price = target
+
+
+@kernel
+def walk_jump(account, pair, steps, target):
+    """From the last close to the open: met in price order, filled at the open."""
+    pair.at_open = 1
+    if target < pair.last_close:
+        pair.price = target
+        walk_down(account, pair, steps, target)
+    elif target > pair.last_close:
+        pair.price = target
+        walk_up(account, pair, steps, target)
+    pair.price = target
+
+
+@kernel
+def trade_at_open(account, pair, steps):
+    """Pending market orders: all exits, then all entries, then what they placed beyond the open."""
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if book.exit_reason != 0:
+            sell_everything(account, pair, book, steps[b], now_of(pair).open, book.exit_reason)
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if book.market_quantity != 0.0:
+            enter_at_market(account, pair, book, steps[b])
+        if book.waiting == 1:
+            activate_waiting(account, pair, book, steps[b])
+    for b in range(pair.n_books):
+        fill_marketable(account, pair, book_of(pair, b), steps[b])
+
+
+@kernel
+def walk_candle(account, pair, steps):
+    """Step 1 for one symbol: everything that can fill inside its present candle."""
+    now = now_of(pair)
+    start_flows(account, pair)
+    pair.price = pair.last_close
+    walk_jump(account, pair, steps, now.open)
+    trade_at_open(account, pair, steps)
+    pair.at_open = 0
+    if low_comes_first(pair.path, now.open, now.high, now.low, now.close):
+        walk_down(account, pair, steps, now.low)
+        walk_up(account, pair, steps, now.high)
+        walk_down(account, pair, steps, now.close)
+    else:
+        walk_up(account, pair, steps, now.high)
+        walk_down(account, pair, steps, now.low)
+        walk_up(account, pair, steps, now.close)
+
+
+@kernel
+def is_pending(book):
+    """Whether the book has something to do at the next open."""
+    return (book.market_quantity != 0.0) | (book.exit_reason != 0) | (book.waiting == 1)
+
+
+@kernel
+def is_touched(pair, low, high):
+    """Whether this candle can fill anything: an order inside its range or one pending for its open."""
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if is_pending(book) | (book.below >= low) | (book.above <= high):
+            return True
+    return False

@@ -1,0 +1,75 @@
+"""The engine's own records: the account, shared by all books, and the pair, one symbol with its books."""
+
+import numpy as np
+from numba import from_dtype
+
+from traderagent.base.kernel import kernel, part_of, record_at
+from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, _dtype
+
+ACCOUNT = _dtype(
+    ("initial cash reserved free_start lost fees turnover", "f8"),
+    # verdicts
+    ("daily_reference peak max_daily_loss portfolio_stop max_position", "f8"),
+    ("blocked halted halt_row daily_blocks", "i8"),
+    ("keep_entries flatten has_gate", "i8"),
+    # accumulators of the metrics, over closes and hours since the start of trading
+    ("last_hour sum_r sum_r2 sum_down2 exposure_sum", "f8"),
+    ("last_day sum_d sum_d2", "f8"),
+    ("max_drawdown deployed_sum max_deployed worst_floating", "f8"),
+    ("deployed inventory cost", "f8"),
+    ("deployed_from n_candles n_events next_order next_cycle", "i8"),
+    # logs for single runs, 0 capacity in sweeps
+    ("fills round_trips fills_capacity round_trips_capacity n_fills n_round_trips overflow", "i8"),
+    ("rejections", ("i8", (len(REJECTIONS),))),
+)
+
+PAIR = _dtype(
+    ("books n_books", "i8"),
+    ("penetration last_close price size_factor", "f8"),
+    ("path at_open", "i8"),
+    ("now", ("u1", (NOW.itemsize,))),
+)
+
+FILL = _dtype(
+    ("row book side", "i8"), ("price quantity fee", "f8"), ("reason order cycle", "i8"),
+)
+
+ROUND_TRIP = _dtype(
+    ("book kind entry_row exit_row cycle", "i8"),
+    ("quantity entry_price exit_price fees net", "f8"),
+)
+
+KINDS = ("cell", "initial", "deal")
+KIND_CELL, KIND_INITIAL, KIND_DEAL = 0, 1, 2
+
+Account, Pair, Fill, RoundTrip = (from_dtype(d) for d in (ACCOUNT, PAIR, FILL, ROUND_TRIP))
+
+_book_at = record_at(Book)
+_fill_at = record_at(Fill)
+_round_trip_at = record_at(RoundTrip)
+_now_of = part_of(Pair, "now", Now)
+
+
+@kernel
+def book_of(pair, b):
+    return _book_at(pair.books, b)
+
+
+@kernel
+def now_of(pair):
+    return _now_of(pair, 0)
+
+
+@kernel
+def fill_at(account, k):
+    return _fill_at(account.fills, k)
+
+
+@kernel
+def round_trip_at(account, k):
+    return _round_trip_at(account.round_trips, k)
+
+
+def now_dtype_of(pair: np.ndarray) -> np.ndarray:
+    """The `now` record inside a pair record, for setting it up."""
+    return pair["now"][0].view(NOW)

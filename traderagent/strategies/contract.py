@@ -1,0 +1,243 @@
+"""What a strategy sees and what it may ask for: the records of its step, and small verbs on them.
+
+A step is a compiled function `step(what, now, book)`. It reads `now` (the candle, its features,
+the instrument, the equity from which sizes are computed) and its own `book`, and answers by writing
+orders into the book. It never moves money: the engine asks the risk gate, reserves cash and fills.
+
+Orders of a book: one pending market order, one stop for everything it holds, a list of exit limits,
+and a list of *cells*: limit entries in rising order of price, each with or without an exit of its own.
+"""
+
+import numpy as np
+from numba import from_dtype, types
+
+from traderagent.base.kernel import kernel, part_of, record_at, step_kernel
+
+# What a step is told.
+# ENTERED: its market entry filled; ADDED: a limit entry filled; FLAT: it holds nothing any more.
+CLOSE, ENTERED, ADDED, FLAT = 0, 1, 2, 3
+
+# Whether a book may enter: the day's block and the route close it.
+OPEN, BLOCKED, OFF_ROUTE = 0, 1, 2
+
+# States of a cell. WAITING: authorised at a close, rests (or is bought) from the next open on.
+EMPTY, IDLE, WAITING, RESTING, HOLDING = 0, 1, 2, 3, 4
+
+REJECTIONS = ("cash", "min_notional", "risk_position", "risk_daily", "risk_pair", "risk_exposure",
+              "halted", "margin", "correlation", "invalid_ladder")
+(NO_CASH, MIN_NOTIONAL, RISK_POSITION, RISK_DAILY, RISK_PAIR, RISK_EXPOSURE, HALTED, MARGIN,
+ CORRELATION, INVALID_LADDER) = range(10)
+
+REASONS = ("", "initial", "buy", "sell", "base", "safety", "target", "stop", "trailing", "partial",
+           "pullback", "breakout", "rsi", "deactivated", "portfolio_stop", "end", "shift", "signal")
+(NO_REASON, INITIAL, BUY, SELL, BASE, SAFETY, TARGET, STOP, TRAILING, PARTIAL, PULLBACK, BREAKOUT, RSI,
+ DEACTIVATED, PORTFOLIO_STOP, END, SHIFT, SIGNAL) = range(18)
+
+N_FEATURES = 16
+N_PARAMETERS = 48
+N_MEMORY = 32
+NEVER = np.int64(2**62)
+
+
+def _dtype(*fields: tuple[str, str]) -> np.dtype:
+    flat = []
+    for names, kind in fields:
+        flat += [(name, *kind) if isinstance(kind, tuple) else (name, kind) for name in names.split()]
+    return np.dtype(flat, align=True)
+
+
+NOW = _dtype(
+    ("row", "i8"),
+    ("open high low close volume", "f8"),
+    ("signal", "i8"),                         # 1 where this candle carries a signal of the book
+    ("equity max_position", "f8"),            # sizing equity; largest share of it one book may hold
+    ("maker taker slippage", "f8"),
+    ("tick tick_scale step step_scale min_notional", "f8"),
+    ("feature", ("f8", (N_FEATURES,))),
+)
+
+CELL = _dtype(
+    ("price exit_price quantity", "f8"),      # the entry limit, its own exit (0: none), quantity per cycle
+    ("held bought fee reserved", "f8"),       # while holding: quantity, entry price, entry fee; reserved cash
+    ("bought_row placed_row order cycle", "i8"),
+    ("state refusal seen initial", "i8"),     # refusal: reason + 1 of the running episode
+)
+
+EXIT = _dtype(
+    ("price quantity bought fee", "f8"),
+    ("bought_row placed_row order cycle", "i8"),
+    ("reason lot initial", "i8"),             # lot: closes a round trip of its own (a kept cell)
+)
+
+BOOK = _dtype(
+    ("cells exits n_cells n_exits exits_capacity overflow", "i8"),
+    ("index entry", "i8"),
+    # inventory
+    ("quantity cost realised fees reserved flow", "f8"),
+    ("n_lots", "i8"),
+    # orders
+    ("market_quantity market_reserved market_fraction", "f8"),
+    ("market_reason market_capped exit_reason waiting", "i8"),
+    ("stop", "f8"),
+    ("stop_moved", "i8"),
+    ("breakeven_start breakeven_stop trail_start trail_distance trail_share extreme", "f8"),
+    ("extreme_from", "i8"),
+    ("is_ladder shifting", "i8"),
+    ("top_entry bottom_exit n_idle n_refused", "i8"),
+    ("idle_lowest", "f8"),
+    # the running deal or position
+    ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_net", "f8"),
+    ("entry_row entered_row deal_cycle", "i8"),
+    # when to look again
+    ("below above wake_below wake_above", "f8"),
+    ("below_kind above_kind wake_row want ask", "i8"),
+    ("signal n_features", "i8"),
+    ("column", ("i8", (N_FEATURES,))),
+    # refused starts, counters
+    ("wish refused_reason refused_row", "i8"),
+    ("gross_profit gross_loss cycle_net turnover", "f8"),
+    ("round_trips winning losing completed_cycles entries capped", "i8"),
+    ("skipped_partials ambiguous_fills cut_orders n_fills cells_laid cells_seen n_shifts", "i8"),
+    ("parameter", ("f8", (N_PARAMETERS,))),
+    ("memory", ("f8", (N_MEMORY,))),
+)
+
+Now, Cell, Exit, Book = (from_dtype(d) for d in (NOW, CELL, EXIT, BOOK))
+SIGNATURE = types.void(types.int64, Now, Book)
+
+step = step_kernel(SIGNATURE)
+_cell_at = record_at(Cell)
+_exit_at = record_at(Exit)
+
+
+@kernel
+def cell_of(book, k):
+    return _cell_at(book.cells, k)
+
+
+@kernel
+def exit_of(book, k):
+    return _exit_at(book.exits, k)
+
+
+def memory_of(*fields):
+    """Accessor of a strategy's own state by name: `own = memory(book)`, then `own.count += 1`."""
+    dtype = _dtype(*fields)
+    if dtype.itemsize > N_MEMORY * 8:
+        raise ValueError(f"a step's memory holds {N_MEMORY} numbers, got {dtype.itemsize // 8}")
+    return _first(part_of(Book, "memory", from_dtype(dtype)))
+
+
+def parameters_of(strategy):
+    """Accessor of a strategy's parameters by name: `p = parameters(book)`, then `p.tp_pct`; all float64."""
+    dtype = np.dtype([(name, "f8") for name in strategy.parameter_names()])
+    if len(dtype) > N_PARAMETERS:
+        raise ValueError(f"a step takes {N_PARAMETERS} parameters, got {len(dtype)}")
+    return _first(part_of(Book, "parameter", from_dtype(dtype)))
+
+
+def _first(get):
+    @kernel
+    def first(book):
+        return get(book, 0)
+
+    return first
+
+
+# --- rounding: prices and quantities are whole numbers of ticks and steps ---------------------------
+
+_SLACK = 1e-9
+
+
+@kernel
+def floor_to(x, unit, scale):
+    """Largest multiple of `unit` not above x; `scale` is 10 to the unit's decimals."""
+    if unit == 0.0:
+        return x
+    return np.rint(np.floor(x / unit + _SLACK) * unit * scale) / scale
+
+
+@kernel
+def ceil_to(x, unit, scale):
+    if unit == 0.0:
+        return x
+    return np.rint(np.ceil(x / unit - _SLACK) * unit * scale) / scale
+
+
+@kernel
+def price_down(now, x):
+    return floor_to(x, now.tick, now.tick_scale)
+
+
+@kernel
+def price_up(now, x):
+    return ceil_to(x, now.tick, now.tick_scale)
+
+
+@kernel
+def quantity_down(now, x):
+    return floor_to(x, now.step, now.step_scale)
+
+
+# --- verbs ------------------------------------------------------------------------------------------
+
+
+@kernel
+def is_idle(book):
+    """Neither inventory nor a pending market order."""
+    return (book.quantity == 0.0) & (book.market_quantity == 0.0) & (book.exit_reason == 0)
+
+
+@kernel
+def enter(book, quantity, reason):
+    """Ask for a market entry at the next open; the engine authorises it after the step."""
+    book.market_quantity = quantity
+    book.market_reason = reason
+    book.wish = 1
+
+
+@kernel
+def refuse(book, reason):
+    """Tell the engine that a start was wished for and is refused."""
+    book.wish = -1 - reason
+
+
+@kernel
+def add_exit(now, book, price, quantity, reason):
+    """A resting exit limit for part or all of what the book holds.
+
+    The list is kept with the nearest (lowest, then oldest) exit at its end. Returns the place in it.
+    """
+    if book.n_exits == book.exits_capacity:
+        book.overflow = 1
+        return 0
+    k = book.n_exits
+    while (k > 0) and (exit_of(book, k - 1).price <= price):
+        copy_exit(exit_of(book, k - 1), exit_of(book, k))
+        k -= 1
+    order = exit_of(book, k)
+    order.price = price
+    order.quantity = quantity
+    order.placed_row = now.row
+    order.reason = reason
+    order.lot = 0
+    order.initial = 0
+    order.order = 0
+    order.cycle = 0
+    book.n_exits += 1
+    return k
+
+
+@kernel
+def copy_exit(source, target):
+    target.price = source.price
+    target.quantity = source.quantity
+    target.bought = source.bought
+    target.fee = source.fee
+    target.bought_row = source.bought_row
+    target.placed_row = source.placed_row
+    target.order = source.order
+    target.cycle = source.cycle
+    target.reason = source.reason
+    target.lot = source.lot
+    target.initial = source.initial

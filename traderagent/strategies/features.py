@@ -1,0 +1,83 @@
+"""What strategies look at: frames of one symbol, their indicators, and both as a base candle may see them.
+
+Everything is computed once per symbol and distinct parameter value and kept with the candles.
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from traderagent.indicators import INDICATORS
+from traderagent.market.candles import MultiTimeframeData
+from traderagent.market.frames import duration_of, last_closed, milliseconds, on_base, traded
+
+
+class Frame:
+    """Candles of one timeframe as arrays, with their indicators and their view from the base candles.
+
+    Attributes
+    ----------
+    open, high, low, close, volume : (m,) float64, candles of this timeframe
+    time : (m,) int64, open times, milliseconds UTC
+    duration : milliseconds of a candle
+    closed : (n_base,) int64, the last candle of this frame that is closed at each base close, −1 for none
+    """
+
+    def __init__(self, data: MultiTimeframeData, timeframe: str) -> None:
+        frame = traded(data.frame(timeframe))
+        base = traded(data.candles)
+        self.timeframe = timeframe
+        self.duration = duration_of(timeframe)
+        self.time = milliseconds(frame.index)
+        self._base_time, self._base_duration = milliseconds(base.index), data.duration
+        for name in ("open", "high", "low", "close", "volume"):
+            setattr(self, name, np.ascontiguousarray(frame[name].to_numpy(np.float64)))
+        self._known: dict[tuple, np.ndarray] = {}
+
+    @cached_property
+    def closed(self) -> np.ndarray:
+        return last_closed(self._base_time, self._base_duration, self.time, self.duration)
+
+    def indicator(self, name: str, *parameters: float, of: str | None = None) -> np.ndarray:
+        """(m,) float64: a registered indicator of this frame's candles; `of` names another column than its own."""
+        key = (name, parameters, of)
+        if key not in self._known:
+            record = INDICATORS[name]
+            inputs = (of,) if of else record.inputs
+            self._known[key] = record.function(*(getattr(self, column) for column in inputs), *parameters)
+        return self._known[key]
+
+    def on_base(self, values: np.ndarray | str, *parameters: float) -> np.ndarray:
+        """(n_base,) float64: the last closed candle's value at each base close, NaN where there is none."""
+        if isinstance(values, str):
+            values = self.indicator(values, *parameters)
+        return on_base(values, self.closed)
+
+    def from_frame(self, other: "Frame", values: np.ndarray) -> np.ndarray:
+        """(m,) bool: a condition of another frame as known at this frame's closes; False where unknown."""
+        position = last_closed(self.time, self.duration, other.time, other.duration)
+        return (position >= 0) & values[np.maximum(position, 0)]
+
+    def as_events(self, values: np.ndarray) -> np.ndarray:
+        """(n_base,) float64: the value at the base close with which a new candle of this frame closes, else 0."""
+        fresh = np.diff(self.closed, prepend=-1) > 0
+        return np.where(fresh, values[np.maximum(self.closed, 0)], 0.0)
+
+
+class Frames:
+    """Frames of one symbol by timeframe: `frames["1h"]`, `frames["base"]`."""
+
+    def __init__(self, data: MultiTimeframeData) -> None:
+        self._data = data
+        self._frames: dict[str, Frame] = {}
+
+    def __getitem__(self, timeframe: str) -> Frame:
+        name = self._data.base if timeframe == "base" else timeframe
+        if name not in self._frames:
+            self._frames[name] = Frame(self._data, name)
+        return self._frames[name]
+
+
+def frames_of(data: MultiTimeframeData) -> Frames:
+    """The frames of a symbol, made once and kept with it."""
+    return data.__dict__.setdefault("_features", Frames(data))
