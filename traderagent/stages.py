@@ -151,6 +151,7 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
+    # After the import above: the bars inside the kernel go off, papermill's own stays.
     os.environ.update(_environment(root))
     try:
         with warnings.catch_warnings():
@@ -169,7 +170,8 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
 
 def _environment(root: Path) -> dict[str, str]:
     """What a kernel needs to give the same answer everywhere."""
-    return {"PYTHONHASHSEED": "0", "TRADERAGENT_ROOT": str(root), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    return {"PYTHONHASHSEED": "0", "TRADERAGENT_ROOT": str(root), "TQDM_DISABLE": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def _check_complete(name: str, clean: Any, executed: Any) -> None:
@@ -204,8 +206,8 @@ def _values(path: Path) -> dict[str, Any]:
 
 
 def _declared_elsewhere(root: Path) -> set[str]:
-    """Keys that any notebook declares: a shared file may hold what only others need."""
-    return {key for path in (root / "notebooks").glob("*.ipynb") for key in declared(_read(path), path.stem)}
+    """Keys that any stage declares: a shared file may hold what only others need."""
+    return {key for name in stages(root) for key in declared(_read(root / "notebooks" / f"{name}.ipynb"), name)}
 
 
 def _question(notebook: Any) -> str:
