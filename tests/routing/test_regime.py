@@ -25,7 +25,7 @@ def states(steps):
     return [REGIMES[code] for code in out[63:]]
 
 
-@pytest.mark.parametrize("steps, expected", [
+@pytest.mark.parametrize(("steps", "expected"), [
     ([(32, 1, 1)], ["bull_trend"]),
     ([(32, 0, 1)], ["bull_trend"]),
     ([(32, -1, 1)], ["bear_trend"]),
@@ -57,14 +57,17 @@ def test_sixty_three_candles_are_unknown_and_sixty_four_are_not():
     assert detector.analyze(h1.iloc[:63]).regime == "unknown"
     assert detector.analyze(h1).regime != "unknown"
     history = detector.history(h1)
-    assert history.regime.values[:63].tolist() == [0] * 63 and history.regime.values[63] != 0
+    assert history.regime.values[:63].tolist() == [0] * 63
+    assert history.regime.values[63] != 0
+    assert np.isnan(history.rsi.values[:63]).all()
 
 
 def test_unknown_holds_with_no_confidence():
     for n in (0, 1, 13, 63):
         analysis = MarketRegimeDetector().analyze(hourly(64).iloc[:n])
         assert (analysis.regime, analysis.recommended_strategy, analysis.confidence) == ("unknown", "hold", 0.0)
-        assert math.isnan(analysis.confluence_score) and analysis.previous_regime == "unknown"
+        assert all(math.isnan(getattr(analysis, f)) for f in FIELDS if f != "confidence")
+        assert (analysis.previous_regime, analysis.since) == ("unknown", None)
         assert "fewer than 64" in repr(analysis)
 
 
@@ -109,20 +112,23 @@ def test_a_steady_rise_is_a_bull_trend_with_rsi_100():
     analysis = MarketRegimeDetector().analyze(line(100 * 1.002 ** np.arange(200)))
     assert (analysis.regime, analysis.rsi, analysis.previous_regime) == ("bull_trend", 100.0, "unknown")
     assert analysis.adx == pytest.approx(100)
-    assert analysis.recommended_strategy == "hybrid" and analysis.confluence_score >= 0.7
+    assert analysis.recommended_strategy == "hybrid"
+    assert analysis.confluence_score >= 0.7
     assert analysis.since == pd.Timestamp("2024-01-03 16:00", tz="UTC")      # close of the 64th candle
 
 
 def test_a_steady_fall_is_a_bear_trend_to_average_into():
     analysis = MarketRegimeDetector().analyze(line(100 * 0.998 ** np.arange(200)))
     assert (analysis.regime, analysis.recommended_strategy) == ("bear_trend", "dca")
-    assert analysis.trend_strength < 0 and analysis.ema_divergence_pct < 0
+    assert analysis.trend_strength < 0
+    assert analysis.ema_divergence_pct < 0
 
 
 def test_a_flat_market_is_a_tight_range_for_the_grid():
     analysis = MarketRegimeDetector().analyze(line(np.full(100, 100.0)))
     assert (analysis.regime, analysis.recommended_strategy, analysis.rsi) == ("tight_range", "grid", 50.0)
-    assert analysis.confidence == pytest.approx(1.0) and analysis.volatility_percentile == 100.0
+    assert analysis.confidence == pytest.approx(1.0)
+    assert analysis.volatility_percentile == 100.0
 
 
 def test_recommendations_follow_regime_and_confluence():
@@ -134,7 +140,8 @@ def test_recommendations_follow_regime_and_confluence():
             codes[REGIMES[regime], bool(score >= 0.7)] = RECOMMENDATIONS[advice]
     expected = {"unknown": "hold", "tight_range": "grid", "wide_range": "grid", "bear_trend": "dca",
                 "quiet_transition": "hold", "volatile_transition": "reduce_exposure"}
-    assert {name for name, _ in codes} == set(REGIMES) and {("bull_trend", True), ("bull_trend", False)} <= set(codes)
+    assert {name for name, _ in codes} == set(REGIMES)
+    assert {("bull_trend", True), ("bull_trend", False)} <= set(codes)
     for (name, agreed), recommendation in codes.items():
         assert recommendation == ({True: "hybrid", False: "dca"}[agreed] if name == "bull_trend" else expected[name])
 
@@ -157,13 +164,15 @@ def test_since_and_previous_regime_follow_the_labels():
         if i == 0 or code != history.regime.values[i - 1]:
             begun = history.time.values[i] + np.timedelta64(1, "h")
             before = history.regime.values[i - 1] if i else 0
-        assert history.since.values[i] == begun and history.previous_regime.values[i] == before
+        assert history.previous_regime.values[i] == before
+        assert history.since.values[i] == begun if code else np.isnat(history.since.values[i])
 
 
 def test_history_carries_every_field_with_names_and_units():
     history = MarketRegimeDetector().history(hourly(100))
     assert set(history.data_vars) == set(RegimeAnalysis.__dataclass_fields__)
-    assert history.sizes == {"time": 100} and history.regime.dtype == np.int8
+    assert history.sizes == {"time": 100}
+    assert history.regime.dtype == np.int8
     assert history.regime.attrs["names"] == list(REGIMES)
     assert all("unit" in history[f].attrs and history[f].dtype == np.float64 for f in FIELDS)
 
@@ -219,7 +228,7 @@ def test_missing_rows_are_left_out():
     assert MarketRegimeDetector().history(marked).identical(dropped)
 
 
-@pytest.mark.parametrize("spoil, words", [
+@pytest.mark.parametrize(("spoil", "words"), [
     (lambda h1: h1.to_numpy(), "allowed is a DataFrame"),
     (lambda h1: h1.drop(columns="volume"), "no column volume"),
     (lambda h1: h1.reset_index(drop=True), "must be open times in UTC"),

@@ -89,7 +89,7 @@ def to_array(name: str, column: str, values: Any) -> np.ndarray:
             raise _not_numbers(name, column, values.dtype)
         values = values.to_numpy(dtype=np.float64, na_value=np.nan)
     elif isinstance(values, np.ma.MaskedArray):
-        values = values.astype(np.float64).filled(np.nan)
+        values = np.where(np.ma.getmaskarray(values), np.nan, values.data)
     array = np.asarray(values)
     if array.ndim != 1:
         raise DataError(f"{name}: {column} has shape {array.shape}, allowed is one dimension (n_candles,)")
@@ -142,5 +142,6 @@ def _like_given(name: str, result: Any, index: pd.Index | None) -> Any:
     if index is None:
         return result
     if isinstance(result, tuple):
-        return type(result)(*(pd.Series(r, index=index, name=f) for f, r in zip(result._fields, result, strict=True)))
+        names = result._fields  # type: ignore[attr-defined]
+        return type(result)(*(pd.Series(r, index=index, name=f) for f, r in zip(names, result, strict=True)))
     return pd.Series(result, index=index, name=name)

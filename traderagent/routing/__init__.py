@@ -6,5 +6,18 @@ from traderagent.routing.router import StrategyRouter, StrategyRouterEvent
 from traderagent.routing.routes import Route, check_rows, route
 from traderagent.routing.words import BOOTSTRAP, RECOMMENDATIONS, REGIMES, regime_code
 
-__all__ = ["BOOTSTRAP", "DETECTORS", "Detector", "MarketRegimeDetector", "RECOMMENDATIONS", "REGIMES",
-           "RegimeAnalysis", "Route", "StrategyRouter", "StrategyRouterEvent", "check_rows", "regime_code", "route"]
+__all__ = [
+           "BOOTSTRAP",
+           "DETECTORS",
+           "RECOMMENDATIONS",
+           "REGIMES",
+           "Detector",
+           "MarketRegimeDetector",
+           "RegimeAnalysis",
+           "Route",
+           "StrategyRouter",
+           "StrategyRouterEvent",
+           "check_rows",
+           "regime_code",
+           "route",
+]

@@ -8,6 +8,7 @@ the weather, it does not forecast it. Source: source document §4b; thresholds a
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from traderagent.indicators.averages import ema_kernel, sma_kernel
 from traderagent.indicators.momentum import adx_kernel, rsi_kernel
 from traderagent.indicators.volatility import atr_kernel, deviation_kernel
 from traderagent.indicators.volume import volume_ratio_kernel
-from traderagent.market.frames import COLUMNS, TIMEFRAMES, traded
+from traderagent.market.frames import COLUMNS, TIMEFRAMES, milliseconds, traded
 from traderagent.routing.detectors import DETECTORS
 from traderagent.routing.words import (
     BEAR_TREND,
@@ -69,8 +70,8 @@ _FIELDS = {  # variable → unit, text
 class RegimeAnalysis:
     """The regime at the close of one hourly candle, with what it was told from.
 
-    Fields ending in `_pct` are percent. NaN: not enough candles, or nothing traded (`volume_ratio`).
-    `since` is the market time (UTC) of the close at which the regime began, None without candles;
+    Fields ending in `_pct` are percent. NaN: unknown regime, or nothing traded (`volume_ratio`).
+    `since` is the market time (UTC) of the close at which the regime began, None while it is unknown;
     `previous_regime` the one before it, "unknown" if there was none.
     """
 
@@ -90,9 +91,9 @@ class RegimeAnalysis:
     previous_regime: str = "unknown"
 
     def __repr__(self) -> str:
-        since = "" if self.since is None else f" since {self.since:%Y-%m-%d %H:%M} UTC, before {self.previous_regime}"
         if self.regime == "unknown":
-            return f"<RegimeAnalysis unknown → hold{since}; fewer than {MIN_CANDLES} hourly candles>"
+            return f"<RegimeAnalysis unknown → hold; fewer than {MIN_CANDLES} hourly candles>"
+        since = "" if self.since is None else f" since {self.since:%Y-%m-%d %H:%M} UTC, before {self.previous_regime}"
         return (f"<RegimeAnalysis {self.regime} → {self.recommended_strategy}, confidence {self.confidence:.2f}"
                 f"{since}; ADX {self.adx:.1f}, EMA divergence {self.ema_divergence_pct:+.2f} %, "
                 f"ATR {self.atr_pct:.2f} %, RSI {self.rsi:.1f}, bands {self.bb_width_pct:.2f} %, "
@@ -105,8 +106,8 @@ def regime_kernel(adx: np.ndarray, divergence_pct: np.ndarray, atr_pct: np.ndarr
     out = np.zeros(adx.size, np.int8)
     state = UNKNOWN
     for i in range(MIN_CANDLES - 1, adx.size):
-        in_trend = state == BULL_TREND or state == BEAR_TREND
-        in_range = state == TIGHT_RANGE or state == WIDE_RANGE
+        in_trend = state in (BULL_TREND, BEAR_TREND)
+        in_range = state in (TIGHT_RANGE, WIDE_RANGE)
         trend = in_trend and adx[i] >= ADX_TREND_HOLDS
         ranging = in_range and adx[i] < ADX_RANGE_HOLDS
         if not trend and not ranging:
@@ -140,7 +141,7 @@ def percentile_kernel(values: np.ndarray, n: int) -> np.ndarray:
 
 @kernel
 def _recommendation(regime: int, confluence: float) -> int:
-    if regime == TIGHT_RANGE or regime == WIDE_RANGE:
+    if regime in (TIGHT_RANGE, WIDE_RANGE):
         return GRID
     if regime == BULL_TREND:
         return HYBRID if confluence >= HYBRID_CONFLUENCE else DCA
@@ -195,7 +196,8 @@ class MarketRegimeDetector:
         -------
         xarray.Dataset over `time`, the open times (UTC, without zone as xarray has none). `regime`,
         `previous_regime`, `recommended_strategy` are int8 codes whose names stand in their attribute
-        `names`; `since` is a time; the other fields of `RegimeAnalysis` are float64, NaN before enough candles.
+        `names`; `since` is a time, NaT while unknown; the other fields of `RegimeAnalysis` are float64, NaN
+        while unknown.
 
         Raises
         ------
@@ -206,16 +208,15 @@ class MarketRegimeDetector:
         signs = _signs(columns)
         regime = regime_kernel(signs["adx"], signs["ema_divergence_pct"], signs["atr_pct"])
         known = regime != UNKNOWN
-        for name in ("confluence_score", "trend_strength", "volatility_percentile"):
-            signs[name] = np.where(known, signs[name], np.nan)
+        signs = {name: np.where(known, values, np.nan) for name, values in signs.items()}
         signs["confidence"] = confidence(regime, signs["adx"], signs["ema_divergence_pct"],
                                          signs["trend_strength"], signs["volatility_percentile"])
         recommended = _recommendations(regime, signs["confluence_score"])
-        time = h1.index.as_unit("ms").tz_convert(None).to_numpy()
+        time = milliseconds(pd.DatetimeIndex(h1.index)).astype("datetime64[ms]")
         since, previous = _since(regime, time + np.timedelta64(_HOUR, "ms"))
         codes = {"regime": (regime, REGIMES), "recommended_strategy": (recommended, RECOMMENDATIONS),
                  "previous_regime": (previous, REGIMES)}
-        variables = {name: ("time", values, {"names": list(names)}) for name, (values, names) in codes.items()}
+        variables: dict[str, Any] = {name: ("time", values, {"names": list(names)}) for name, (values, names) in codes.items()}
         variables |= {name: ("time", signs[name], {"unit": unit, "long_name": text})
                       for name, (unit, text) in _FIELDS.items()}
         variables["since"] = ("time", since, {"long_name": "close time (UTC) at which the regime began"})
@@ -227,7 +228,7 @@ class MarketRegimeDetector:
         Parameters and errors as in `history`.
         """
         history = self.history(h1)
-        if history.sizes["time"] == 0:
+        if history.sizes["time"] < MIN_CANDLES:
             return RegimeAnalysis("unknown")
         last = history.isel(time=-1)
         return RegimeAnalysis(
@@ -267,7 +268,7 @@ def _since(regime: np.ndarray, close_time: np.ndarray) -> tuple[np.ndarray, np.n
     begins = np.r_[True, regime[1:] != regime[:-1]][:regime.size]
     first = np.maximum.accumulate(np.where(begins, np.arange(regime.size), 0))
     previous = np.where(first > 0, regime[np.maximum(first - 1, 0)], UNKNOWN).astype(np.int8)
-    return close_time[first], previous
+    return np.where(regime == UNKNOWN, np.datetime64("NaT", "ms"), close_time[first]), previous
 
 
 def _checked(h1: pd.DataFrame) -> pd.DataFrame:
@@ -281,7 +282,7 @@ def _checked(h1: pd.DataFrame) -> pd.DataFrame:
     index = h1.index
     if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC":
         raise DataError("h1: the index must be open times in UTC; use tz_localize('UTC') or tz_convert('UTC')")
-    times = index.as_unit("ms").asi8
+    times = milliseconds(index)
     if np.any(times % _HOUR) or np.any(np.diff(times) <= 0):
         row = int(np.argmax((times % _HOUR != 0) | np.r_[False, np.diff(times) <= 0]))
         raise DataError(f"h1 row {row} ({index[row]}): open times must be full hours, rising, each once; "

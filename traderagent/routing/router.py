@@ -12,22 +12,33 @@ from typing import Any
 
 from traderagent.base.errors import ConfigError
 from traderagent.routing.regime import RegimeAnalysis
-from traderagent.routing.words import BOOTSTRAP, DEFAULT_TREND_REGIMES, own_strategies, regime_names, target_set
+from traderagent.routing.words import (
+    BOOTSTRAP,
+    DEFAULT_TREND_REGIMES,
+    enabled_strategies,
+    own_strategies,
+    regime_names,
+    target_set,
+)
 
 
 @dataclass(frozen=True)
 class StrategyRouterEvent:
     """Answer of the router at one bar.
 
-    `activated` and `deactivated` are what this bar changed; `cooldown_remaining` is the number of candles until
-    a change may pass again (0: now), `blocked` whether one was wished for and refused at this bar.
+    `activated` and `deactivated` are what this bar changed; `cooldown_remaining` is the number of candles a
+    blocked change still has to wait, 0 where none was blocked.
     """
 
     active_strategies: frozenset[str]
     activated: frozenset[str] = frozenset()
     deactivated: frozenset[str] = frozenset()
     cooldown_remaining: int = 0
-    blocked: bool = False
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a change was wished for at this bar and refused."""
+        return self.cooldown_remaining > 0
 
 
 def whole(value: Any, what: str, low: int = 0) -> int:
@@ -47,11 +58,14 @@ def cooldown_in_bars(minutes: float, duration_ms: int) -> int:
 class StrategyRouter:
     """Set of strategies allowed to open, bar by bar.
 
+    It mirrors the live bot, which knows grid and dca as always there: a run that leaves one of them out takes it
+    out of the route afterwards, and the switches stay those of the bot.
+
     Parameters
     ----------
     cooldown_bars : base candles that must pass between two changes; counted as rows.
         A live bot's cooldown in minutes becomes candles by `cooldown_in_bars`.
-    enable_trend_follower, enable_smc, enable_grid, enable_dca : strategies that may be on the route.
+    enable_trend_follower, enable_smc : whether they may be added in `trend_regimes`.
     trend_regimes : regimes in which trend_follower and smc are added.
     own : own strategies, name → regimes in which each may open (None: always).
 
@@ -61,15 +75,13 @@ class StrategyRouter:
     """
 
     def __init__(self, cooldown_bars: int = 60, enable_trend_follower: bool = True, enable_smc: bool = False, *,
-                 enable_grid: bool = True, enable_dca: bool = True,
                  trend_regimes: Iterable[str] = DEFAULT_TREND_REGIMES,
                  own: Mapping[str, Collection[str] | None] | None = None) -> None:
         self.cooldown_bars = whole(cooldown_bars, "cooldown_bars")
-        switches = dict(zip(BOOTSTRAP, (enable_grid, enable_dca, enable_trend_follower, enable_smc), strict=True))
-        for name, value in switches.items():
+        for name, value in (("trend_follower", enable_trend_follower), ("smc", enable_smc)):
             if not isinstance(value, bool):
                 raise ConfigError(f"enable_{name} must be True or False; got {value!r}")
-        self.enabled = tuple(name for name in BOOTSTRAP if switches[name])
+        self.enabled = enabled_strategies(enable_trend_follower, enable_smc)
         self.trend_regimes = regime_names(trend_regimes, "trend_regimes")
         self.own = own_strategies(own)
         self._order = (*BOOTSTRAP, *self.own)
@@ -106,14 +118,14 @@ class StrategyRouter:
         self._last_bar = bar
         target = target_set(regime.regime, regime.recommended_strategy, self.enabled, self.trend_regimes, self.own)
         before = self.active_strategies
-        blocked = target != before and self._remaining(bar) > 0
-        if blocked and target != self._refused:
+        remaining = 0 if target == before else self._remaining(bar)
+        if remaining and target != self._refused:
             self.cooldown_events += 1
-        self._refused = target if blocked else None
-        if target != before and not blocked:
+        self._refused = target if remaining else None
+        if target != before and not remaining:
             self._switch(target, bar, regime.regime)
-        return StrategyRouterEvent(self.active_strategies, self.active_strategies - before,
-                                   before - self.active_strategies, self._remaining(bar), blocked)
+        now = self.active_strategies
+        return StrategyRouterEvent(now, now - before, before - now, remaining)
 
     def _remaining(self, bar: int) -> int:
         return 0 if self._last_switch is None else max(0, self._last_switch + self.cooldown_bars - bar)

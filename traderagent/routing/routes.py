@@ -1,7 +1,8 @@
 """The route of a whole run at once: what the router would answer at every base candle.
 
 The route depends on the regime, the cooldown and the check interval only, never on the account; so it
-is computed once and shared by all trials. `route` equals a `StrategyRouter` asked row by row.
+is computed once and shared by all trials. `route` equals a `StrategyRouter` asked row by row, with the strategies
+that are not part of the run taken out of its answers.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from traderagent.routing.words import (
     DEFAULT_TREND_REGIMES,
     RECOMMENDATIONS,
     REGIMES,
+    enabled_strategies,
     own_strategies,
     regime_names,
     target_set,
@@ -25,10 +27,6 @@ from traderagent.routing.words import (
 
 MAX_STRATEGIES = 8
 """Bits of a row of the mask."""
-
-_OUTSIDE = 1 << MAX_STRATEGIES
-"""Bit of the bootstrap set for the built-in strategies that are not part of the run."""
-
 
 @dataclass(frozen=True)
 class Route:
@@ -42,7 +40,8 @@ class Route:
         hold) before trading starts.
     checked : (n_candles,) bool, rows at which the regime was looked at.
     blocked : (n_candles,) bool, checks at which the cooldown refused a change.
-    switches : changes in order: bar, from_strategies, to_strategies, regime.
+    switches : changes of the router's set in order: bar, from_strategies, to_strategies, regime; as in the live
+        bot, grid and dca stand in them even where the run leaves them out.
     cooldown_events : blocked changes; one that stays blocked over several checks counts once.
     """
 
@@ -121,34 +120,34 @@ def route(regime: np.ndarray, recommendation: np.ndarray, open_time_ms: np.ndarr
     if not regime.size == recommendation.size == checked.size:
         raise DataError(f"regime {regime.size}, recommendation {recommendation.size} and open_time_ms "
                         f"{checked.size} differ in length; align the regime to the base candles")
-    targets = _targets(names, regime_names(trend_regimes, "trend_regimes"), allowed)
-    bootstrap = (1 << len(names)) - 1 | (0 if set(BOOTSTRAP) <= set(names) else _OUTSIDE)
-    mask, regime, recommendation, blocked, switched, events = _walk(
-        regime, recommendation, checked, targets, bootstrap, whole(cooldown_bars, "cooldown_bars"))
     order = (*BOOTSTRAP, *allowed)
-    return Route(names, mask, regime, recommendation, checked, blocked,
-                 _switches(names, order, mask, regime, switched), events)
+    enabled = enabled_strategies("trend_follower" in names, "smc" in names)
+    targets = _targets(order, enabled, regime_names(trend_regimes, "trend_regimes"), allowed)
+    bit_of = np.array([order.index(name) for name in names], np.int64)
+    mask, regime, recommendation, blocked, active, events = _walk(
+        regime, recommendation, checked, targets, (1 << len(order)) - 1, bit_of,
+        whole(cooldown_bars, "cooldown_bars"))
+    return Route(names, mask, regime, recommendation, checked, blocked, _switches(order, active, regime), events)
 
 
 @kernel
 def _walk(regime: np.ndarray, recommendation: np.ndarray, checked: np.ndarray, targets: np.ndarray, bootstrap: int,
-          cooldown: int) -> tuple:
+          bit_of: np.ndarray, cooldown: int) -> tuple:
+    """Row by row what the router answers; sets are bits in its own order, the mask has those of the run."""
     n = regime.size
     mask = np.zeros(n, np.uint8)
     regime_held = np.zeros(n, np.int8)
     recommendation_held = np.zeros(n, np.int8)
     blocked = np.zeros(n, np.bool_)
-    switched = np.zeros(n, np.bool_)
+    active_held = np.full(n, bootstrap, np.int64)
     active = bootstrap
     refused = -1
     last_switch = -1
     events = 0
-    started = False
-    regime_now = 0
-    recommendation_now = 0
+    start = n
     for i in range(n):
         if checked[i]:
-            started = True
+            start = min(start, i)
             regime_now = regime[i]
             recommendation_now = recommendation[i]
             target = targets[regime_now, recommendation_now]
@@ -159,39 +158,44 @@ def _walk(regime: np.ndarray, recommendation: np.ndarray, checked: np.ndarray, t
                 events += target != refused
                 refused = target
             else:
-                switched[i] = True
                 active = target
                 last_switch = i
                 refused = -1
-        if started:
-            mask[i] = active & 0xFF
+            bits = 0
+            for b in range(bit_of.size):
+                bits |= (active >> bit_of[b] & 1) << b
+        if i >= start:
+            mask[i] = bits
             regime_held[i] = regime_now
             recommendation_held[i] = recommendation_now
-    return mask, regime_held, recommendation_held, blocked, switched, events
+            active_held[i] = active
+    return mask, regime_held, recommendation_held, blocked, active_held, events
 
 
-def _targets(names: tuple[str, ...], trend_regimes: tuple[str, ...],
+def _targets(order: tuple[str, ...], enabled: tuple[str, ...], trend_regimes: tuple[str, ...],
              own: Mapping[str, Collection[str] | None]) -> np.ndarray:
     """Bits wanted in each regime (row) with each recommendation (column)."""
-    present = {name: regimes for name, regimes in own.items() if name in names}
     table = np.zeros((len(REGIMES), len(RECOMMENDATIONS)), np.int64)
     for i, regime in enumerate(REGIMES):
         for j, recommendation in enumerate(RECOMMENDATIONS):
-            wanted = target_set(regime, recommendation, names, trend_regimes, present)
-            table[i, j] = sum(1 << names.index(name) for name in wanted)
+            wanted = target_set(regime, recommendation, enabled, trend_regimes, own)
+            table[i, j] = sum(1 << order.index(name) for name in wanted)
     return table
 
 
-def _switches(names: tuple[str, ...], order: tuple[str, ...], mask: np.ndarray, regime: np.ndarray,
-              switched: np.ndarray) -> tuple[dict[str, Any], ...]:
-    listed = [name for name in order if name in names]
-    before, found = list(order), []
-    for row in np.flatnonzero(switched):
-        after = [name for name in listed if mask[row] >> names.index(name) & 1]
-        found.append({"bar": int(row), "from_strategies": before, "to_strategies": after,
-                      "regime": REGIMES[regime[row]]})
+def _switches(order: tuple[str, ...], active: np.ndarray, regime: np.ndarray) -> tuple[dict[str, Any], ...]:
+    """Rows at which the router's set changed, the first from bootstrap."""
+    before, found = (1 << len(order)) - 1, []
+    for row in np.flatnonzero(active != np.r_[before, active[:-1]][:active.size]):
+        after = int(active[row])
+        found.append({"bar": int(row), "from_strategies": _listed(order, before),
+                      "to_strategies": _listed(order, after), "regime": REGIMES[regime[row]]})
         before = after
     return tuple(found)
+
+
+def _listed(order: tuple[str, ...], bits: int) -> list[str]:
+    return [name for b, name in enumerate(order) if bits >> b & 1]
 
 
 def _names(names: Sequence[str], own: Mapping[str, Any]) -> tuple[str, ...]:

@@ -54,6 +54,11 @@ def own_strategies(own: Mapping[str, Collection[str] | None] | None) -> dict[str
             for name, regimes in own.items()}
 
 
+def enabled_strategies(trend_follower: bool, smc: bool) -> tuple[str, ...]:
+    """Built-in strategies that a router may put on the route: grid and dca always."""
+    return ("grid", "dca", *(("trend_follower",) if trend_follower else ()), *(("smc",) if smc else ()))
+
+
 def target_set(regime: str, recommendation: str, enabled: Collection[str], trend_regimes: Collection[str],
                own: Mapping[str, Collection[str] | None]) -> frozenset[str]:
     """Strategies that may open in a regime with a recommendation, among those enabled."""
