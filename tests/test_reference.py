@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -130,7 +131,7 @@ def test_initial_cells_are_chosen_and_paid_at_the_open() -> None:
 def test_deviations_known_by_heart() -> None:
     assert [round(deviation(0.02, 2.0, n), 10) for n in range(1, 6)] == [0.02, 0.06, 0.14, 0.30, 0.62]
     depths = [0.0] + [deviation(0.03, 1.2, n) for n in range(1, 5)]
-    steps = [round(b - a, 12) for a, b in zip(depths, depths[1:], strict=False)]
+    steps = [round(b - a, 12) for a, b in itertools.pairwise(depths)]
     assert steps == [0.03, 0.036, 0.0432, 0.05184]
     assert deviation(0.015, 1.0, 3) == pytest.approx(0.045)
 
@@ -170,7 +171,7 @@ def test_fault_17_a_stop_sells_pays_and_does_not_fire_on_rises() -> None:
     risen = trade(candles_through([10, 9, 9, 12, 13]), {"dca": deal})
     assert [f["reason"] for f in risen.fills] == ["base"]
     fallen = trade(candles_through([10, 9, 9, 8]), {"dca": deal}, slippage=0.001, taker=0.002)
-    base, stop = fallen.fills
+    _base, stop = fallen.fills
     assert stop["price"] == pytest.approx(9.0 * 1.001 * 0.95 * 0.999)
     assert stop["fee"] == pytest.approx(stop["price"] * stop["quantity"] * 0.002)
     jumped = trade(candles_from([(10,) * 4, (9,) * 4, (9,) * 4, (7, 7, 6, 6)]), {"dca": deal}, **FREE)
@@ -194,6 +195,16 @@ def test_a_trailed_stop_waits_for_the_close_and_says_so() -> None:
     assert trades(result)[1] == (4, "trailing", pytest.approx(10.8), pytest.approx(1.0))
     beyond = candles_from([(10,) * 4, (9,) * 4, (9,) * 4, (9, 12, 9, 10.5), (10.4, 10.4, 10, 10)])
     assert trades(trade(beyond, {"dca": deal}, **FREE))[1][:3] == (4, "trailing", 10.4)
+
+
+def test_the_high_of_a_safety_fill_inside_a_candle_moves_no_stop() -> None:
+    deal = {**DEAL, "tp_pct": 0.0, "deviation_pct": 0.1, "safety_order": 0.0009}
+    deal |= {"trailing_activation_pct": 0.2, "trailing_distance_pct": 0.1}
+    start = [(10,) * 4, (9,) * 4, (9,) * 4]
+    inside = candles_from([*start, (9, 12, 8, 11), (11, 11, 10, 10.5)])
+    assert [f["reason"] for f in trade(inside, {"dca": deal}, **FREE).fills] == ["base", "safety"]
+    at_open = candles_from([*start, (8, 12, 8, 11), (11, 11, 10, 10.5)])
+    assert [f["reason"] for f in trade(at_open, {"dca": deal}, **FREE).fills] == ["base", "safety", "trailing"]
 
 
 # trend follower
@@ -239,6 +250,23 @@ def test_a_position_at_the_limit_of_its_size_is_reported_as_capped() -> None:
     result = trade(candles, {"trend_follower": {**TREND, "risk_per_trade": 0.5}}, warmup=47, **FREE)
     assert (result.entries, result.capped_entries) == (1, 1)
     assert result.fills[0]["quantity"] * candles["close"][47] == pytest.approx(2_500.0)
+
+
+def test_the_risk_is_halved_once_after_a_streak_of_losses_until_a_win() -> None:
+    candles = random_candles(2, 2_000)
+    plain, careful = (
+        trade(candles, {"trend_follower": {**TREND, "loss_streak": streak}}, warmup=100, max_daily_loss_pct=None)
+        for streak in (0, 2)
+    )
+    sizes = [[trip["quantity"] for trip in each.round_trips] for each in (plain, careful)]
+    losses = [trip["pnl"] < 0.0 for trip in plain.round_trips]
+    streak, expected = 0, []
+    for lost in losses:
+        expected.append(0.5 if streak >= 2 else 1.0)
+        streak = streak + 1 if lost else 0
+    ratios = [halved / whole for whole, halved in zip(*sizes, strict=True)]
+    assert {0.5, 1.0} == set(expected)
+    assert ratios == pytest.approx(expected, rel=0.1)
 
 
 # all together

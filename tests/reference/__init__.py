@@ -1,9 +1,9 @@
 """The plain-Python reference twin of the engine, written from the specification alone."""
 
-from .engine import Result, run
-from .metrics import metrics
-from .regime import RegimeAnalysis, regime_history
-from .router import Orchestrated, StrategyRouter, StrategyRouterEvent, run_orchestrator
+from tests.reference.engine import Result, run
+from tests.reference.metrics import metrics
+from tests.reference.regime import RegimeAnalysis, regime_history
+from tests.reference.router import Orchestrated, StrategyRouter, StrategyRouterEvent, run_orchestrator
 
 __all__ = [
     "Orchestrated",

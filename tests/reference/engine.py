@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from . import indicators
-from .account import Account
-from .book import Book
-from .dca import Dca
-from .desk import Desk, Settings
-from .frames import DAY, H1, M15, last_closed, resample
-from .grid import GRID_DEFAULTS, Grid
-from .rounding import Instrument
-from .trend_follower import TrendFollower
-from .walk import Walk
+from tests.reference import indicators
+from tests.reference.account import Account
+from tests.reference.book import Book
+from tests.reference.dca import Dca
+from tests.reference.desk import Desk, Settings
+from tests.reference.frames import DAY, H1, M15, last_closed, resample
+from tests.reference.grid import GRID_DEFAULTS, Grid
+from tests.reference.rounding import Instrument
+from tests.reference.trend_follower import TrendFollower
+from tests.reference.walk import Walk
 
 STRATEGY_ORDER = ("grid", "dca", "trend_follower")
 
@@ -180,13 +180,19 @@ class Engine:
     def verdicts(self) -> None:
         """Step 4."""
         desk = self.desk
-        if self.max_daily_loss_pct is not None and not desk.entries_blocked:
-            if desk.equity <= self.daily_reference * (1.0 - self.max_daily_loss_pct):
-                desk.entries_blocked = True
-                self.result.daily_blocks += 1
-        if self.portfolio_stop_loss_pct is not None and not desk.halted:
-            if (self.peak - desk.equity) / self.peak >= self.portfolio_stop_loss_pct:
-                self.halt()
+        if not desk.entries_blocked and self.daily_loss_reached():
+            desk.entries_blocked = True
+            self.result.daily_blocks += 1
+        if not desk.halted and self.portfolio_stop_reached():
+            self.halt()
+
+    def daily_loss_reached(self) -> bool:
+        limit = self.max_daily_loss_pct
+        return limit is not None and self.desk.equity <= self.daily_reference * (1.0 - limit)
+
+    def portfolio_stop_reached(self) -> bool:
+        limit = self.portfolio_stop_loss_pct
+        return limit is not None and (self.peak - self.desk.equity) / self.peak >= limit
 
     def halt(self) -> None:
         self.desk.halted = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
-from .book import Book, fill_in
-from .desk import Desk, Fill, Order
+from tests.reference.book import Book, fill_in
+from tests.reference.desk import Desk, Fill, Order
 
 GRID_DEFAULTS = {
     "num_levels": 10,
@@ -105,7 +106,7 @@ class Grid(Book):
         levels = level_prices(lower, upper, self.parameters["num_levels"], self.parameters["spacing"])
         pairs = self.cell_prices(levels)
         buys = [buy for buy, _ in pairs]
-        if buys[0] <= 0.0 or any(b <= a for a, b in zip(buys, buys[1:], strict=False)):
+        if buys[0] <= 0.0 or any(b <= a for a, b in itertools.pairwise(buys)):
             return None
         amount = self.parameters["amount_per_grid"]
         in_base = self.parameters["amount_unit"] == "base" and amount is not None
@@ -118,8 +119,7 @@ class Grid(Book):
         instrument = self.desk.instrument
         if self.parameters["exit"] == "next_level":
             return [
-                (instrument.price_down(levels[k]), instrument.price_up(levels[k + 1]))
-                for k in range(len(levels) - 1)
+                (instrument.price_down(levels[k]), instrument.price_up(levels[k + 1])) for k in range(len(levels) - 1)
             ]
         pairs = []
         for level in levels:

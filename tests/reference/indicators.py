@@ -137,10 +137,7 @@ def bollinger(values: list[float], length: int, width: float) -> tuple[list[floa
 
 def rolling_max(values: list[float], length: int) -> list[float]:
     """Highest of the last `length` values, the present one included."""
-    return [
-        max(values[index + 1 - length : index + 1]) if index + 1 >= length else NAN
-        for index in range(len(values))
-    ]
+    return [max(values[index + 1 - length : index + 1]) if index + 1 >= length else NAN for index in range(len(values))]
 
 
 def previous_max(values: list[float], length: int) -> list[float]:

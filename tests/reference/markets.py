@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 FIVE_MINUTES = 300_000
@@ -23,7 +24,7 @@ def candles_from(bars: list[tuple], *, start: int = START, duration: int = FIVE_
 def candles_through(prices: list[float], **options) -> dict:
     """Each candle goes straight from one price to the next; the first one is flat."""
     bars = [(prices[0],) * 4]
-    for before, after in zip(prices, prices[1:], strict=False):
+    for before, after in itertools.pairwise(prices):
         bars.append((before, max(before, after), min(before, after), after))
     return candles_from(bars, **options)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
-from .engine import Result
-from .frames import DAY, H1
+from tests.reference.engine import Result
+from tests.reference.frames import DAY, H1
 
 NAN = float("nan")
 YEAR_IN_DAYS = 365.0
@@ -27,7 +28,7 @@ def sample_deviation(values: list[float]) -> float:
 
 
 def simple_returns(values: list[float]) -> list[float]:
-    return [after / before - 1.0 for before, after in zip(values, values[1:], strict=False)]
+    return [after / before - 1.0 for before, after in itertools.pairwise(values)]
 
 
 def hourly_samples(open_time: list[int], values: list[float], first: float, warmup: int, duration: int) -> list[float]:
@@ -149,9 +150,7 @@ def metrics(result: Result, candles: dict, *, taker: float = 0.001, slippage: fl
         "exposure": mean(exposures),
         "turnover": sum(f["price"] * f["quantity"] for f in result.fills) / result.initial_balance,
         "fees_paid": sum(f["fee"] for f in result.fills),
-        "return_on_deployed_pct": divide(
-            result.final_equity - result.initial_balance, max(result.deployed[warmup:])
-        )
+        "return_on_deployed_pct": divide(result.final_equity - result.initial_balance, max(result.deployed[warmup:]))
         * 100.0,
         "largest_floating_loss": -min(
             0.0, min(sum(book["unrealised"] for book in row.values()) for row in result.books[warmup:])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from . import indicators
-from .frames import H1
+from tests.reference import indicators
+from tests.reference.frames import H1
 
 UNKNOWN = "unknown"
 BULL, BEAR = "bull_trend", "bear_trend"

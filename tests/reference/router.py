@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .engine import Result, run
-from .frames import H1, last_closed, resample
-from .regime import BULL, RegimeAnalysis, regime_history, unknown_analysis
+from tests.reference.engine import Result, run
+from tests.reference.frames import H1, last_closed, resample
+from tests.reference.regime import BULL, RegimeAnalysis, regime_history, unknown_analysis
 
 BOOTSTRAP = frozenset({"grid", "dca", "trend_follower", "smc"})
 STRATEGIES_OF = {

