@@ -255,3 +255,9 @@ def test_metrics_of_one_deal() -> None:
     assert found["alpha_over_hold"] == pytest.approx(2.5 - (9.9 / 10.0 - 1.0) * 100.0)
     assert (found["completed_cycles"], found["win_rate"]) == (1, 1.0)
     assert math.isnan(found["profit_factor"])
+
+
+def test_a_ladder_that_collapses_onto_one_tick_is_refused_once() -> None:
+    candles = candles_through([100.0] * 300)
+    result = trade(candles, {"grid": {}}, warmup=200, tick=0.01)
+    assert (result.fills, result.rejections) == ([], {"invalid_ladder": 1})
