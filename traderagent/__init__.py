@@ -10,17 +10,28 @@ __version__ = "0.1.0"
 
 # Where a public name lives. A new name is one word here; a test holds each to its module.
 _NAMES = {
+    "traderagent.base.config": "parameter",
     "traderagent.base.errors": "ConfigError DataError StageError TraderAgentError UnknownName",
     "traderagent.base.root": "enter",
     "traderagent.market.candles": "Market MultiTimeframeData",
     "traderagent.market.instruments": "Instrument infer_instruments",
+    "traderagent.engine.backtest": "backtest compare",
+    "traderagent.engine.config": "Costs OrchestratorBacktestConfig",
+    "traderagent.engine.result": "OrchestratorBacktestResult",
+    "traderagent.engine.signals": "backtest_signals",
+    "traderagent.market.load": "load_market",
+    "traderagent.market.quality": "quality",
+    "traderagent.routing.regime": "MarketRegimeDetector RegimeAnalysis",
+    "traderagent.routing.router": "StrategyRouter StrategyRouterEvent",
+    "traderagent.strategies.base": "Strategy",
 }
 _MODULES = {
+    "plots": "traderagent.report.plots",
     "indicators": "traderagent.indicators",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = sorted([*_HOME, *_MODULES])  # noqa: PLE0605
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:

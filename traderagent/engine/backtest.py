@@ -1,0 +1,137 @@
+"""`backtest`: one symbol or a whole market, one strategy or the orchestrator; `compare` beside it."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from traderagent.base.errors import ConfigError, DataError
+from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.plan import Plan, plan
+from traderagent.engine.result import OrchestratorBacktestResult
+from traderagent.engine.run import simulate
+from traderagent.engine.tape import tape_of
+from traderagent.market.candles import Market, MultiTimeframeData
+from traderagent.market.frames import milliseconds
+from traderagent.strategies.base import Strategy
+
+
+class Results(dict[str, Any]):
+    """Results by symbol, with the symbols that were skipped and why; shown as a table."""
+
+    def __init__(self, results: dict[str, Any], skipped: dict[str, str] | None = None) -> None:
+        super().__init__(results)
+        self.skipped = dict(skipped or {})
+
+    def table(self) -> pd.DataFrame:
+        """One row a symbol (and sample, where a hold-out was set aside)."""
+        rows = {}
+        for symbol, result in self.items():
+            if isinstance(result, dict):
+                rows |= {(symbol, part): run.summary() for part, run in result.items()}
+            else:
+                rows[symbol] = result.summary()
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def __repr__(self) -> str:
+        return "\n".join([repr(self.table().round(3)), *(f"skipped {s}: {why}" for s, why in self.skipped.items())])
+
+    def _repr_html_(self) -> str:
+        skipped = "".join(f"<li>skipped {escape(s)}: {escape(why)}</li>" for s, why in self.skipped.items())
+        return self.table().round(3).to_html(border=0) + (f"<ul>{skipped}</ul>" if skipped else "")
+
+
+def backtest(data: MultiTimeframeData | Market, config: OrchestratorBacktestConfig | None = None, *,
+             strategies: Sequence[Strategy] = (), route: Any = None, holdout: float | None = None,
+             workers: int | None = None, progress: bool = True) -> Any:
+    """Run the engine on one symbol or on every symbol of a market, each on an account of its own.
+
+    Parameters
+    ----------
+    data : one symbol's candles, or a market
+    config : what the run assumes; defaults where None
+    strategies : own strategies, after the enabled built-in ones
+    route : sets of strategy names by candle (a sequence, or a Series by time) instead of the router
+    holdout : share of the span set aside; None runs the whole span
+    workers : threads over symbols; None is one per core
+    progress : show a bar when it takes longer than two seconds
+
+    Returns
+    -------
+    OrchestratorBacktestResult, with `holdout` a dict {"in": …, "out": …} of two separate runs; for a market
+    `Results`, a dict of these by symbol. A symbol that is too short is skipped there with its reason.
+
+    Raises
+    ------
+    ConfigError, DataError
+        With what was got, what is allowed and the next step.
+    """
+    config = config or OrchestratorBacktestConfig()
+    if not isinstance(config, OrchestratorBacktestConfig):
+        raise ConfigError(f"config: got {type(config).__name__}, allowed is OrchestratorBacktestConfig")
+
+    def one(symbol_data: MultiTimeframeData) -> Any:
+        return _backtest_symbol(symbol_data, config, strategies, route, holdout)
+
+    if isinstance(data, MultiTimeframeData):
+        return one(data)
+    if not isinstance(data, dict) or not data:
+        raise ConfigError(f"data: got {data!r:.80}, allowed are one symbol's candles or a market that holds some")
+    return over_symbols(data, one, workers, progress)
+
+
+def over_symbols(market: dict[str, MultiTimeframeData], one: Callable[[MultiTimeframeData], Any],
+                 workers: int | None, progress: bool) -> Results:
+    """Call `one` for every symbol, in threads; a DataError skips its symbol with the reason."""
+    from tqdm.auto import tqdm
+
+    def attempt(symbol: str) -> Any:
+        try:
+            return one(market[symbol])
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(workers) as pool:
+        found = dict(zip(market, tqdm(pool.map(attempt, market), total=len(market), unit="symbol", delay=2,
+                                      disable=not progress), strict=True))
+    skipped = {s: str(r) for s, r in found.items() if isinstance(r, DataError)}
+    if len(skipped) == len(found):
+        raise DataError(f"no symbol could be run: {'; '.join(skipped.values())}")
+    return Results({s: r for s, r in found.items() if s not in skipped}, skipped)
+
+
+def _backtest_symbol(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategies: Sequence[Strategy],
+                     route: Any, holdout: float | None) -> Any:
+    if holdout is None:
+        return execute(plan(data, config, strategies, route))
+    inside, _ = data.split(holdout)
+    cut = int((milliseconds(pd.DatetimeIndex([data.cut(holdout)]))[0] > tape_of(data).time).sum())
+    if route is not None and not isinstance(route, pd.Series):
+        route = list(route)
+    before = route[:cut] if isinstance(route, list) else route
+    return {"in": execute(plan(inside, config, strategies, before)),
+            "out": execute(plan(data.replace(sample="out"), config, strategies, route, first=cut))}
+
+
+def execute(layout: Plan, *, record: bool = True, every_candle: bool = False) -> OrchestratorBacktestResult:
+    """Run a plan."""
+    raw = simulate(layout.data, layout.config, layout.strategies, layout.mask, layout.size_factor, layout.first,
+                   record=record, every_candle=every_candle)
+    return OrchestratorBacktestResult(layout, raw)
+
+
+def compare(results: dict[str, OrchestratorBacktestResult]) -> pd.DataFrame:
+    """All metrics of several runs side by side: one row a metric, one column a run.
+
+    Raises
+    ------
+    ConfigError
+        Where a value is not a result of a run.
+    """
+    for name, result in results.items():
+        if not isinstance(result, OrchestratorBacktestResult):
+            raise ConfigError(f"compare: {name!r} is {type(result).__name__}, allowed are results of ta.backtest; "
+                              "for a hold-out give result['out']")
+    return pd.DataFrame({name: result.metrics for name, result in results.items()}).rename_axis("metric")
