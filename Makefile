@@ -13,6 +13,7 @@ export DVC_NO_ANALYTICS = 1
 export PYTHONHASHSEED = 0
 export PYTHONNOUSERSITE = 1
 unexport PYTHONPATH PYTHONHOME
+export PATH := $(abspath $(BIN)):$(PATH)
 # A user's own pip settings stay in force, but for those that would install beside the environment.
 PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
@@ -39,7 +40,8 @@ $(WARM): $(STAMP) $(wildcard traderagent/*/*.py traderagent/*/*/*.py)
 
 repro: $(WARM)  ## set up and run the main job; CANDLES=folder takes your own candles
 	@echo "3/3 stages"
-	@$(BIN)/python -m traderagent.repro $(if $(CANDLES),--candles "$(CANDLES)")
+	@$(if $(CANDLES),dvc exp run --quiet -S params/data.yaml:source=files -S "params/data.yaml:options.files.path=$(CANDLES)",dvc repro)
+	@echo "open $(CURDIR)/reports/index.html"
 
 test: $(STAMP)  ## fast tests and every notebook with its small defaults
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not peers" tests
@@ -70,5 +72,5 @@ lock:  ## write requirements.lock and peers.lock again (needs uv)
 	@.ci/lock
 
 clean:  ## remove results and caches, keep the environment and your candles
-	@rm -rf reports/*.html reports/*.ipynb data/candles data/*.parquet .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	@rm -rf reports/*.html reports/*.ipynb data/candles data/small data/results data/*.parquet .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	@find traderagent tests -name __pycache__ -type d -prune -exec rm -rf {} +

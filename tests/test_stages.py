@@ -104,8 +104,13 @@ def test_the_parameters_cell_holds_literals_only(project, cell, message):
 
 
 def test_literals_of_every_kind_are_taken():
-    book = new_notebook(cells=[new_code_cell(
-        "# a comment\na = -1.5\nb = {'x': [1, None]}\nc = (True, 'y')\n", metadata={"tags": ["parameters"]})])
+    book = new_notebook(
+        cells=[
+            new_code_cell(
+                "# a comment\na = -1.5\nb = {'x': [1, None]}\nc = (True, 'y')\n", metadata={"tags": ["parameters"]}
+            )
+        ]
+    )
     assert stages.declared(book, "toy") == {"a": -1.5, "b": {"x": [1, None]}, "c": (True, "y")}
 
 
@@ -122,8 +127,14 @@ def test_unknown_stage_names_the_nearest(project):
 def test_a_failing_notebook_leaves_old_results_and_is_kept_under_another_name(project):
     stages.run("toy", project)
     before = {p.name: p.read_bytes() for p in (project / "reports").iterdir()}
-    notebook(project, "toy", "n = 2\nholdout = None", "print('so far')",
-             "from traderagent.base.errors import DataError; raise DataError('X.csv row 3: high below low')", "print(1)")
+    notebook(
+        project,
+        "toy",
+        "n = 2\nholdout = None",
+        "print('so far')",
+        "from traderagent.base.errors import DataError; raise DataError('X.csv row 3: high below low')",
+        "print(1)",
+    )
     with pytest.raises(StageError, match=r"(?s)toy, cell 5: DataError: X.csv row 3: high below low.*toy.failed.ipynb"):
         stages.run("toy", project)
     after = {p.name: p.read_bytes() for p in (project / "reports").iterdir()}

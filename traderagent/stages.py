@@ -47,8 +47,10 @@ def declared(notebook: Any, name: str) -> dict[str, Any]:
     """
     cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
-        raise StageError(f"{name}.ipynb: got {len(cells)} cells tagged 'parameters', allowed is exactly one; "
-                         "set the tag in the property inspector")
+        raise StageError(
+            f"{name}.ipynb: got {len(cells)} cells tagged 'parameters', allowed is exactly one; "
+            "set the tag in the property inspector"
+        )
     values: dict[str, Any] = {}
     for node in ast.parse(cells[0].source).body:
         line = f"{name}.ipynb, parameters cell, line {node.lineno}"
@@ -58,8 +60,10 @@ def declared(notebook: Any, name: str) -> dict[str, Any]:
         try:
             value = ast.literal_eval(node.value)
         except ValueError:
-            raise StageError(f"{line}: {key} = {ast.unparse(node.value)} is no literal; "
-                             "write the value itself, e.g. {'fast': [10]} instead of dict(fast=[10])") from None
+            raise StageError(
+                f"{line}: {key} = {ast.unparse(node.value)} is no literal; "
+                "write the value itself, e.g. {'fast': [10]} instead of dict(fast=[10])"
+            ) from None
         if key in values:
             raise StageError(f"{line}: {key!r} is set twice; keep one")
         values[key] = value
@@ -88,8 +92,10 @@ def parameters(name: str, root: Path, notebook: Any) -> dict[str, Any]:
     missing = [key for key in wanted if key not in values]
     if missing:
         offered = [k for k in own if k not in wanted] + list(values)
-        raise StageError(f"{name}.ipynb declares {missing[0]!r}, but no params file gives it: add it to "
-                         f"params/{name}.yaml ({nearest(missing[0], offered)})")
+        raise StageError(
+            f"{name}.ipynb declares {missing[0]!r}, but no params file gives it: add it to "
+            f"params/{name}.yaml ({nearest(missing[0], offered)})"
+        )
     return values
 
 
@@ -157,21 +163,36 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=_QUIET_KERNEL)
             papermill.execute_notebook(
-                source, target, parameters=values, kernel_name=KERNEL, language="python", cwd=str(root),
-                progress_bar=sys.stderr.isatty(), log_output=False, raise_on_iopub_timeout=True, iopub_timeout=60)
+                source,
+                target,
+                parameters=values,
+                kernel_name=KERNEL,
+                language="python",
+                cwd=str(root),
+                progress_bar=sys.stderr.isatty(),
+                log_output=False,
+                raise_on_iopub_timeout=True,
+                iopub_timeout=60,
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+            )
     except PapermillExecutionError as error:
         raise StageError(f"{source.stem}, cell {error.cell_index}: {error.ename}: {error.evalue}") from None
     except DeadKernelError:
-        raise StageError(f"{source.stem}: the kernel died, most often because memory ran out; "
-                         "use fewer symbols or a shorter span") from None
+        raise StageError(
+            f"{source.stem}: the kernel died, most often because memory ran out; use fewer symbols or a shorter span"
+        ) from None
     except (PapermillException, CellTimeoutError) as error:
         raise StageError(f"{source.stem}: {type(error).__name__}: {error}") from None
 
 
 def _environment(root: Path) -> dict[str, str]:
     """What a kernel needs to give the same answer everywhere."""
-    return {"PYTHONHASHSEED": "0", "TRADERAGENT_ROOT": str(root), "TQDM_DISABLE": "1",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    return {
+        "PYTHONHASHSEED": "0",
+        "TRADERAGENT_ROOT": str(root),
+        "TQDM_DISABLE": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
 
 
 def _check_complete(name: str, clean: Any, executed: Any) -> None:
@@ -182,8 +203,10 @@ def _check_complete(name: str, clean: Any, executed: Any) -> None:
             continue
         ran = done.get(cell.id)
         status = ran.metadata.get("papermill", {}).get("status") if ran is not None else "missing"
-        if status != "completed" or ran.execution_count is None:
-            raise StageError(f"{name}, cell {position}: it did not run to its end (status {status}); run the stage again")
+        if ran is None or status != "completed" or ran.execution_count is None:
+            raise StageError(
+                f"{name}, cell {position}: it did not run to its end (status {status}); run the stage again"
+            )
 
 
 def _write_page(name: str, executed: Any, path: Path) -> None:

@@ -14,7 +14,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 @cache
 def modules() -> dict[str, ast.Module]:
     """Path inside the project → syntax tree, for every module of the package."""
-    return {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text(encoding="utf-8")) for p in sorted(PACKAGE.rglob("*.py"))}
+    return {
+        p.relative_to(ROOT).as_posix(): ast.parse(p.read_text(encoding="utf-8")) for p in sorted(PACKAGE.rglob("*.py"))
+    }
 
 
 def functions(tree: ast.Module) -> Iterator[tuple[str, Function, bool]]:

@@ -38,9 +38,11 @@ def wrong_directions(path, tree):
     if folder in TOP:
         return []
     allowed = BELOW[folder] | {folder}
-    return [f"{path}:{line} imports {name}; {folder} may import {', '.join(sorted(allowed))}"
-            for name, line in imports(tree)
-            if name.startswith("traderagent") and (name.split(".") + [""])[1] not in allowed]
+    return [
+        f"{path}:{line} imports {name}; {folder} may import {', '.join(sorted(allowed))}"
+        for name, line in imports(tree)
+        if name.startswith("traderagent") and [*name.split("."), ""][1] not in allowed
+    ]
 
 
 @pytest.mark.parametrize("path", modules())
@@ -51,8 +53,11 @@ def test_imports_point_down(path):
 @pytest.mark.parametrize("path", [p for p in modules() if p.startswith("traderagent/strategies/")])
 def test_strategies_do_not_know_each_other(path):
     here = path.split("/")[2].removesuffix(".py")
-    others = [name for name, _ in imports(modules()[path]) if name.startswith("traderagent.strategies.")
-              and name.split(".")[2] not in STRATEGY_SHARED | {here}]
+    others = [
+        name
+        for name, _ in imports(modules()[path])
+        if name.startswith("traderagent.strategies.") and name.split(".")[2] not in STRATEGY_SHARED | {here}
+    ]
     assert here in STRATEGY_SHARED | {"__init__"} or others == []
 
 

@@ -41,8 +41,11 @@ def test_stanza_names_what_the_stage_reads_and_leaves(name):
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert stanza["cmd"] == f"python -m traderagent.stages {name}"
     assert stanza["deps"][0] == f"notebooks/{name}.ipynb"
-    given = {f"params/{shared}.yaml" for shared in (*stages.SHARED, name)
-             if set(read_yaml(ROOT / f"params/{shared}.yaml")) & set(stages.declared(notebook, name))}
+    given = {
+        f"params/{shared}.yaml"
+        for shared in (*stages.SHARED, name)
+        if set(read_yaml(ROOT / f"params/{shared}.yaml")) & set(stages.declared(notebook, name))
+    }
     assert {next(iter(p)) for p in stanza["params"]} == given
     assert all(keys is None for p in stanza["params"] for keys in p.values())
     leaves = {next(iter(o)): o[next(iter(o))] for o in stanza["outs"] if isinstance(o, dict)}

@@ -7,7 +7,7 @@ import pytest
 
 import traderagent as ta
 
-HEAVY = "numpy pandas numba xarray scipy hvplot holoviews panel bokeh papermill pyarrow".split()
+HEAVY = ["numpy", "pandas", "numba", "xarray", "scipy", "hvplot", "holoviews", "panel", "bokeh", "papermill", "pyarrow"]
 PROBE = """
 import sys, time
 start = time.perf_counter()

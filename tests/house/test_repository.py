@@ -9,10 +9,24 @@ from tests.house.sources import ROOT, tracked
 
 KEPT_FOLDERS = {"data/.gitkeep", "data/own/.gitkeep", "reports/.gitkeep"}
 # Put together from halves, so that this file does not say them itself.
-REGISTRIES = re.compile("|".join(a + b for a, b in [
-    ("://[^ ]*py", "pi"), ("python", "hosted"), ("npm", "js"), ("--index", "-url"), ("--extra-index", "-url"),
-    ("--find", "-links"), ("deb.deb", "ian"), ("trusted", "-host")]))
-PLACES = re.compile("|".join(a + b for a, b in [("/wo", "rk/"), ("/ro", "ot/"), ("/home", "/[a-z]"), ("C:", r"\\Users")]))
+REGISTRIES = re.compile(
+    "|".join(
+        a + b
+        for a, b in [
+            ("://[^ ]*py", "pi"),
+            ("python", "hosted"),
+            ("npm", "js"),
+            ("--index", "-url"),
+            ("--extra-index", "-url"),
+            ("--find", "-links"),
+            ("deb.deb", "ian"),
+            ("trusted", "-host"),
+        ]
+    )
+)
+PLACES = re.compile(
+    "|".join(a + b for a, b in [("/wo", "rk/"), ("/ro", "ot/"), ("/home", "/[a-z]"), ("C:", r"\\Users")])
+)
 TEXT = [p for p in tracked() if not p.endswith((".png", ".parquet", ".zip", ".gz", ".feather"))]
 
 
@@ -20,8 +34,16 @@ def test_nothing_under_data_or_reports_is_tracked():
     assert {p for p in tracked() if p.startswith(("data/", "reports/"))} - KEPT_FOLDERS == set()
 
 
-@pytest.mark.parametrize("path", ["data/candles/X_5m.parquet", "data/quality.parquet", "data/own/X.csv",
-                                  "reports/index.html", "reports/data.failed.ipynb"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "data/candles/X_5m.parquet",
+        "data/quality.parquet",
+        "data/own/X.csv",
+        "reports/index.html",
+        "reports/data.failed.ipynb",
+    ],
+)
 def test_results_are_ignored_before_the_first_run(path):
     assert subprocess.run(["git", "check-ignore", "--quiet", path], cwd=ROOT, check=False).returncode == 0
 
@@ -40,8 +62,11 @@ def test_lock_holds_what_the_project_asks_for():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    locked = {re.split(r"[=\[]", line)[0] for line in (ROOT / "requirements.lock").read_text().splitlines()
-              if line and not line.startswith(" ")}
+    locked = {
+        re.split(r"[=\[]", line)[0]
+        for line in (ROOT / "requirements.lock").read_text().splitlines()
+        if line and not line.startswith(" ")
+    }
     asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     names = {re.split(r"[\[<>=!~ ]", a)[0].lower().replace("_", "-") for a in asked}
     assert names - locked == set()
@@ -54,7 +79,9 @@ def test_no_file_names_a_registry_or_a_place_on_one_machine(path):
     assert PLACES.findall(text) == []
 
 
-@pytest.mark.parametrize("sample", ["https://py" + "pi.org/simple", "files.python" + "hosted.org", "pip --index" + "-url x"])
+@pytest.mark.parametrize(
+    "sample", ["https://py" + "pi.org/simple", "files.python" + "hosted.org", "pip --index" + "-url x"]
+)
 def test_a_registry_is_seen(sample):
     assert REGISTRIES.search(sample)
 

@@ -38,8 +38,10 @@ def swallowed(tree):
         if isinstance(node, ast.ExceptHandler):
             caught = "" if node.type is None else ast.unparse(node.type)
             raises = any(isinstance(n, ast.Raise) for n in ast.walk(node))
-            silent = all(isinstance(n, ast.Pass) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
-                         for n in node.body)
+            silent = all(
+                isinstance(n, ast.Pass) or (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))
+                for n in node.body
+            )
             if node.type is None or silent or (caught in ("Exception", "BaseException") and not raises):
                 found.append(f"line {node.lineno}: except {caught}")
     return found
@@ -58,8 +60,12 @@ def too_long(path, tree, text):
 @cache
 def documented_methods():
     """Names of methods that some class of the package documents: one that overrides them inherits the text."""
-    return {name.split(".")[-1] for tree in modules().values() for name, node, public in functions(tree)
-            if public and "." in name and ast.get_docstring(node)}
+    return {
+        name.split(".")[-1]
+        for tree in modules().values()
+        for name, node, public in functions(tree)
+        if public and "." in name and ast.get_docstring(node)
+    }
 
 
 def undocumented(tree):

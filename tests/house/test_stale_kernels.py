@@ -12,9 +12,13 @@ import pytest
 
 from tests.house.sources import PACKAGE
 
-INNER = '"""Inner."""\nfrom traderagent.base.kernel import kernel\n\n\n@kernel\ndef inner(x):\n    return x * {factor}\n'
-OUTER = ('"""Outer."""\nfrom traderagent.base.kernel import kernel\nfrom traderagent.planted.inner import inner\n\n\n'
-         "@kernel\ndef outer(x):\n    return inner(x) + 1\n")
+INNER = (
+    '"""Inner."""\nfrom traderagent.base.kernel import kernel\n\n\n@kernel\ndef inner(x):\n    return x * {factor}\n'
+)
+OUTER = (
+    '"""Outer."""\nfrom traderagent.base.kernel import kernel\nfrom traderagent.planted.inner import inner\n\n\n'
+    "@kernel\ndef outer(x):\n    return inner(x) + 1\n"
+)
 
 
 @pytest.fixture
@@ -31,8 +35,12 @@ def copy(tmp_path):
 
 def outer_of_one(folder, factor):
     (folder / "traderagent" / "planted" / "inner.py").write_text(INNER.format(factor=factor))
-    environment = {**os.environ, "PYTHONPATH": str(folder), "TRADERAGENT_CACHE": str(folder / "cache"),
-                   "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "TRADERAGENT_CACHE": str(folder / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     code = "from traderagent.planted.outer import outer; print(outer(1), len(outer.stats.cache_hits))"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

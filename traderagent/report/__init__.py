@@ -1,0 +1,1 @@
+"""Results to pictures and pages; computes nothing that a decision rests on."""

@@ -20,8 +20,10 @@ from traderagent.base.files import write_text
 MAX_BYTES = 10_000_000
 
 _LOADERS = ("application/vnd.holoviews_load.v0+json", "application/vnd.bokehjs_load.v0+json")
-_HOUSEKEEPING = re.compile(r'"roots":\[\{"type":"object","name":"panel\.models\.browser\.BrowserInfo"|class="bk-notebook-logo"'
-                           r"|\.bk-notebook-logo \{")
+_HOUSEKEEPING = re.compile(
+    r'"roots":\[\{"type":"object","name":"panel\.models\.browser\.BrowserInfo"|class="bk-notebook-logo"'
+    r"|\.bk-notebook-logo \{"
+)
 _STYLE_SHEET = re.compile(
     r'\{"type":"object","name":"ImportedStyleSheet","id":"([^"]+)","attributes":\{"url":"([^"]+)"\}\}'
 )
@@ -37,7 +39,7 @@ _POLICY = (
 )
 
 # Script outputs of a notebook begin with `$('#id')`; nothing else of that library is used.
-_FIND = "<script>window.$ = window.$ || (selector => document.querySelector(selector));</script>"
+_FIND = "<script>window.$ = window.$ || (mark => document.getElementById(mark.slice(1)));</script>"
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --line: #d9dee5; --paper: #ffffff; --tint: #f5f7f9; }
@@ -91,8 +93,13 @@ def page(notebook: Any, title: str, synthetic: bool = False) -> str:
     """
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_input_prompt=True,
-                            exclude_output_prompt=True, anchor_link_text="")
+    exporter = HTMLExporter(
+        template_name="basic",
+        exclude_input=True,
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        anchor_link_text="",
+    )
     body, _ = exporter.from_notebook_node(_without_loaders(notebook))
     mark = '<p class="synthetic">Synthetic candles: no real market is shown here.</p>' if synthetic else ""
     return _checked(
@@ -117,7 +124,8 @@ def save_page(path: str | Path, *panes: Any, title: str, max_states: int = 100) 
 
     buffer = io.StringIO()
     pn.Column(*panes, sizing_mode="stretch_width").save(
-        buffer, title=title, embed=True, resources=INLINE, max_states=max_states, progress=False)
+        buffer, title=title, embed=True, resources=INLINE, max_states=max_states, progress=False
+    )
     text = buffer.getvalue().replace("<head>", f"<head>{_policy()}", 1)
     return write_text(path, _checked(text, str(path)))
 
@@ -138,12 +146,16 @@ def _checked(text: str, name: str) -> str:
     text = re.sub(r'<link\b[^>]*rel="(?:icon|apple-touch-icon|manifest)"[^>]*>', "", text)
     outside = outside_requests(text)
     if outside:
-        raise StageError(f"{name}: the page asks for {len(outside)} things outside itself, the first is {outside[0]!r}; "
-                         "draw with hvplot, Bokeh or Panel and use no extension that loads from a network")
+        raise StageError(
+            f"{name}: the page asks for {len(outside)} things outside itself, the first is {outside[0]!r}; "
+            "draw with hvplot, Bokeh or Panel and use no extension that loads from a network"
+        )
     size = len(text.encode())
     if size > MAX_BYTES:
-        raise StageError(f"{name}: the page is {size / 1e6:.1f} MB, allowed are {MAX_BYTES / 1e6:.0f} MB; "
-                         "reduce what is plotted (resample, fewer symbols, top rows) before plotting")
+        raise StageError(
+            f"{name}: the page is {size / 1e6:.1f} MB, allowed are {MAX_BYTES / 1e6:.0f} MB; "
+            "reduce what is plotted (resample, fewer symbols, top rows) before plotting"
+        )
     return text
 
 
@@ -173,8 +185,10 @@ def _inline_sheet(match: re.Match) -> str:
     _, found, inside = urlsplit(address).path.partition("/dist/")
     file = Path(panel.__file__).parent / "dist" / inside
     if not found or not file.is_file():
-        raise StageError(f"style sheet {address!r} is not part of the installed panel {panel.__version__}; "
-                         "install the versions of requirements.lock")
+        raise StageError(
+            f"style sheet {address!r} is not part of the installed panel {panel.__version__}; "
+            "install the versions of requirements.lock"
+        )
     css = json.dumps(file.read_text(encoding="utf-8")).replace("</", "<\\/")
     return f'{{"type":"object","name":"InlineStyleSheet","id":"{identity}","attributes":{{"css":{css}}}}}'
 

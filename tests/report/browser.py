@@ -1,0 +1,130 @@
+"""A headless Chromium without network, for looking at pages as a reader without network would."""
+
+import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOTS = """
+() => {
+  const found = [];
+  const visit = node => {
+    for (const element of node.querySelectorAll("*")) {
+      if (element.tagName === "CANVAS") found.push(element);
+      if (element.shadowRoot) visit(element.shadowRoot);
+    }
+  };
+  const alive = new Map((window.Bokeh?.documents ?? []).filter(d => d.roots)
+    .flatMap(d => d.roots().map(r => [r.id, r.type])));
+  const silent = /State$|BrowserInfo$|CommManager$/;   // models that draw nothing
+  const all = [...document.querySelectorAll("[data-root-id]")]
+    .filter(e => !silent.test(alive.get(e.dataset.rootId) ?? ""));
+  return all.filter(r => !r.parentElement.closest("[data-root-id]")).map(root => {
+    found.length = 0;
+    visit(root.shadowRoot ? root.shadowRoot : root);
+    const box = root.firstElementChild ? root.firstElementChild.getBoundingClientRect() : root.getBoundingClientRect();
+    return {x: box.x + scrollX, y: box.y + scrollY, width: box.width, height: box.height, canvases: found.length};
+  });
+}
+"""
+
+
+def chromium() -> str:
+    """Path of the browser; a test that needs it is skipped, with the reason, where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if path := shutil.which(name):
+            return path
+    pytest.skip("no chromium on this machine; on Debian: apt-get install chromium")
+
+
+@dataclass
+class Seen:
+    """What the browser saw of one page."""
+
+    page: Any
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def documents(self) -> int:
+        """Bokeh documents that came to life."""
+        return self.page.evaluate("() => window.Bokeh ? Bokeh.documents.length : 0")
+
+    def roots(self) -> list[dict]:
+        """Plot roots with their boxes in page coordinates and the number of canvases inside."""
+        return self.page.evaluate(ROOTS)
+
+    def picture(self) -> Any:
+        """Screenshot of the whole page as a Pillow image."""
+        from PIL import Image
+
+        return Image.open(io.BytesIO(self.page.screenshot(full_page=True))).convert("RGB")
+
+    def colours(self, root: dict, picture: Any) -> int:
+        """Distinct colours inside a root's box: one for a blank plot."""
+        box = (root["x"], root["y"], root["x"] + root["width"], root["y"] + root["height"])
+        colours = picture.crop(tuple(int(v) for v in box)).getcolors(maxcolors=1_000_000)
+        return len(colours or [])
+
+
+@contextmanager
+def opened(path: Path, width: int = 1200) -> Iterator[Seen]:
+    """Open a page from disk; every request but the one for the file itself is stopped and noted."""
+    from playwright.sync_api import sync_playwright
+
+    executable = chromium()
+    address = path.resolve().as_uri()
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=executable, headless=True, args=FLAGS, viewport={"width": width, "height": 900}
+        )
+        try:
+            seen = Seen(context.new_page())
+            context.route("**/*", lambda route: route.continue_() if route.request.url == address else route.abort())
+            seen.page.on(
+                "request",
+                lambda r: (
+                    None if r.url == address or r.url.startswith(("data:", "blob:")) else seen.requests.append(r.url)
+                ),
+            )
+            seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
+            seen.page.on("console", lambda m: seen.errors.append(m.text) if m.type == "error" else None)
+            seen.page.goto(address)
+            seen.page.wait_for_function(
+                "() => !document.querySelector('[data-root-id]') || (window.Bokeh && Bokeh.documents.length > 0)",
+                timeout=30_000,
+            )
+            seen.page.wait_for_timeout(1_000)
+            yield seen
+        finally:
+            context.close()
+
+
+def assert_drawn(path: Path, plots: int | None = None) -> None:
+    """The page opens offline: nothing asked from outside, no error, every plot root drawn."""
+    with opened(path) as seen:
+        picture = seen.picture()
+        roots = seen.roots()
+        assert seen.requests == [], f"{path.name} asks for {seen.requests[:3]}"
+        assert seen.errors == [], f"{path.name}: {seen.errors[:3]}"
+        if plots is not None:
+            assert len(roots) == plots
+        if roots:
+            assert seen.documents() > 0
+        for number, root in enumerate(roots):
+            assert root["canvases"] > 0 or root["height"] > 10, f"{path.name}: plot {number} is empty"
+            assert seen.colours(root, picture) > 3, f"{path.name}: plot {number} is blank"
