@@ -216,7 +216,8 @@ class MarketRegimeDetector:
         since, previous = _since(regime, time + np.timedelta64(_HOUR, "ms"))
         codes = {"regime": (regime, REGIMES), "recommended_strategy": (recommended, RECOMMENDATIONS),
                  "previous_regime": (previous, REGIMES)}
-        variables: dict[str, Any] = {name: ("time", values, {"names": list(names)}) for name, (values, names) in codes.items()}
+        variables: dict[str, Any] = {name: ("time", values, {"names": list(names)})
+                                     for name, (values, names) in codes.items()}
         variables |= {name: ("time", signs[name], {"unit": unit, "long_name": text})
                       for name, (unit, text) in _FIELDS.items()}
         variables["since"] = ("time", since, {"long_name": "close time (UTC) at which the regime began"})
