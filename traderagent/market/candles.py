@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -77,6 +77,19 @@ class MultiTimeframeData:
         Where a frame has other columns or another index than the package uses, or no rows.
     """
 
+    symbol: str
+    base: str
+    duration: int
+    instrument: Instrument
+    detail_timeframe: str | None
+    source: str
+    synthetic: bool
+    planted: Planted | None
+    caption: str
+    sample: str
+    notes: tuple[str, ...]
+    _frames: dict[str, pd.DataFrame | None]
+
     def __init__(self, symbol: str, m5: pd.DataFrame, m15: pd.DataFrame | None = None,
                  h1: pd.DataFrame | None = None, h4: pd.DataFrame | None = None, d1: pd.DataFrame | None = None,
                  *, base: str = "5m", instrument: Instrument | None = None, detail: pd.DataFrame | None = None,
@@ -86,7 +99,7 @@ class MultiTimeframeData:
         duration = duration_of(base)
         if (detail is None) != (detail_timeframe is None):
             raise ConfigError(f"{symbol}: detail and detail_timeframe go together; give both or none")
-        frames = {base: m5, "m15": m15, "h1": h1, "h4": h4, "d1": d1, "detail": detail}
+        frames = {"m5": m5, "m15": m15, "h1": h1, "h4": h4, "d1": d1, "detail": detail}
         for name, frame in frames.items():
             if frame is not None:
                 _shaped(frame, f"{symbol} {name}")
@@ -112,8 +125,8 @@ class MultiTimeframeData:
         **labels : keyword arguments of the class (instrument, detail, source, …)
         """
         duration = duration_of(base)
-        frames = {name: resample(frame, timeframe) if TIMEFRAMES[timeframe] >= duration else None
-                  for name, timeframe in FRAMES.items()}
+        frames: dict[str, Any] = {name: resample(frame, timeframe, base) if TIMEFRAMES[timeframe] >= duration else None
+                                  for name, timeframe in FRAMES.items()}
         return cls(symbol, frame, **frames, base=base, **labels)
 
     def _frame(self, name: str) -> pd.DataFrame | None:
@@ -121,9 +134,18 @@ class MultiTimeframeData:
         return None if frame is None else frame.copy(deep=False)
 
     @property
+    def _candles(self) -> pd.DataFrame:
+        return cast(pd.DataFrame, self._frames["m5"])
+
+    @property
     def candles(self) -> pd.DataFrame:
         """(n,) base candles: open high low close volume, and `missing` where rows were filled."""
-        return self._frames[self.base].copy(deep=False)
+        return self._candles.copy(deep=False)
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        """(n,) open times of the base candles."""
+        return cast(pd.DatetimeIndex, self._candles.index)
 
     m5 = candles
     m15 = property(lambda self: self._frame("m15"), doc="15 minute candles, or None")
@@ -141,20 +163,20 @@ class MultiTimeframeData:
         if timeframe == self.base:
             return self.candles
         built = self._frame(name) if name else None
-        return resample(self._frames[self.base], timeframe) if built is None else built
+        return resample(self._candles, timeframe, self.base) if built is None else built
 
     def __len__(self) -> int:
-        return len(self._frames[self.base])
+        return len(self._candles)
 
     @property
     def start(self) -> pd.Timestamp:
         """Open time of the first candle."""
-        return self._frames[self.base].index[0]
+        return self.index[0]
 
     @property
     def end(self) -> pd.Timestamp:
         """Close time of the last candle."""
-        return self._frames[self.base].index[-1] + pd.Timedelta(self.duration, "ms")
+        return self.index[-1] + pd.Timedelta(self.duration, "ms")
 
     @cached_property
     def hash(self) -> str:
@@ -183,7 +205,7 @@ class MultiTimeframeData:
         """
         first, last = span(start, end)
         first, last = max(first, self.start), min(last, self.end)
-        index = self._frames[self.base].index
+        index = self.index
         keep = (index >= first) & (index < last)
         if not keep.any():
             raise DataError(f"{self.symbol}: no candles from {_day(first)} to {_day(last)}; "
@@ -191,7 +213,7 @@ class MultiTimeframeData:
         detail = self._frames["detail"]
         if detail is not None:
             detail = detail[(detail.index >= first) & (detail.index < last)]
-        frame = self._frames[self.base][keep]
+        frame = self._candles[keep]
         return self.from_base(
             self.symbol, frame, self.base, instrument=self.instrument, detail=detail,
             detail_timeframe=self.detail_timeframe, source=self.source, synthetic=self.synthetic,
@@ -210,12 +232,12 @@ class MultiTimeframeData:
             raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3")
         first, last = milliseconds(pd.DatetimeIndex([self.start, self.end]))
         steps = round((last - first) * (1.0 - holdout) / self.duration)
-        time = milliseconds(self._frames[self.base].index)
+        time = milliseconds(self.index)
         row = int(np.searchsorted(time, first + steps * self.duration))
         if row in (0, len(time)):
             raise ConfigError(f"{self.symbol}: a holdout of {holdout} leaves a part of {len(time)} candles empty; "
                               f"load more candles or change it")
-        return self._frames[self.base].index[row]
+        return self.index[row]
 
     def split(self, holdout: float) -> tuple["MultiTimeframeData", "MultiTimeframeData"]:
         """The candles before and after the cut, labelled `sample` in and out; they share no candle."""
@@ -224,7 +246,7 @@ class MultiTimeframeData:
 
     def summary(self) -> dict[str, Any]:
         """What a table shows of it."""
-        frame = self._frames[self.base]
+        frame = self._candles
         expected = (self.end - self.start) // pd.Timedelta(self.duration, "ms")
         return {"caption": self.caption, "base": self.base, "candles": len(frame),
                 "missing": int(expected - len(traded(frame))), "start": self.start, "end": self.end,
@@ -306,8 +328,8 @@ class Market(dict[str, MultiTimeframeData]):
         return "\n".join(lines + [f"  skipped {name}: {reason}" for name, reason in self.skipped.items()])
 
     def _repr_html_(self) -> str:
-        frame = "border:4px solid #888;border-image:repeating-linear-gradient(45deg,#888 0 6px,transparent 6px 12px) 4" \
-            if self.synthetic else "border:0"
+        hatched = "repeating-linear-gradient(45deg,#888 0 6px,transparent 6px 12px)"
+        frame = f"border:4px solid #888;border-image:{hatched} 4" if self.synthetic else "border:0"
         title = f"<b>{'SYNTHETIC ' if self.synthetic else ''}market</b> of {len(self)} symbols {escape(self.source)}"
         skipped = "".join(f"<li>skipped {escape(n)}: {escape(r)}</li>" for n, r in self.skipped.items())
         table = self.table().to_html(border=0) if self else ""
@@ -332,8 +354,8 @@ def _moment(name: str, value: object, default: str) -> pd.Timestamp:
     try:
         time = pd.Timestamp(default if value is None else value)  # type: ignore[arg-type]
     except (ValueError, TypeError):
-        time = pd.NaT
-    if time is pd.NaT or isinstance(value, (bool, int, float)):
+        time = None
+    if time is None or time is pd.NaT or isinstance(value, (bool, int, float)):
         raise ConfigError(f"{name}: got {value!r}, allowed is a time like '2024-01-31' or '2024-01-31 12:00', in UTC")
     return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).as_unit("ms")
 

@@ -22,7 +22,8 @@ _UNUSED = {
     "taker_buy_base_asset_volume", "taker_buy_quote_asset_volume", "ignore", "turnover", "symbol", "pair", "ticker",
     "timeframe", "interval", "exchange", "vwap", "confirm", "unnamed_0",
 }
-_UNITS = (("ns", 1e17, 1e-6), ("µs", 1e14, 1e-3), ("ms", 1e11, 1.0), ("s", 0.0, 1e3))
+# Name, smallest number that is read as it, milliseconds in it or it in a millisecond.
+_UNITS = (("ns", 1e17, 1, 1_000_000), ("µs", 1e14, 1, 1_000), ("ms", 1e11, 1, 1), ("s", 0.0, 1_000, 1))
 
 
 @dataclass(frozen=True)
@@ -128,20 +129,20 @@ def _times(column: pd.Series, name: str) -> tuple[np.ndarray, str]:
         row = int(np.argmax(~np.isfinite(values) | (values < 0)))
         raise DataError(f"{name} row {row + 1}: time is {column.iloc[row]!r}, allowed are s, ms or µs since 1970 as in "
                         f"row {1 if row else 2}; fix the file")
-    kinds = np.select([values >= limit for _, limit, _ in _UNITS], range(len(_UNITS)))
+    kinds = np.select([values >= limit for _, limit, *_ in _UNITS], range(len(_UNITS)))
     if (kinds != kinds[0]).any():
         row = int(np.argmax(kinds != kinds[0]))
-        raise DataError(f"{name} row {row + 1}: time {column.iloc[row]} is in {_UNITS[kinds[row]][0]}, the first row in "
-                        f"{_UNITS[kinds[0]][0]}; allowed is one unit a file: split or fix it")
-    unit, _, factor = _UNITS[kinds[0]]
-    exact = numbers.to_numpy(np.int64) if numbers.dtype.kind in "iu" else np.rint(values).astype(np.int64)
-    scaled = exact * int(factor) if factor >= 1 else exact // int(round(1 / factor))
-    remainder = values - exact if factor >= 1 else exact % int(round(1 / factor))
-    if np.any(remainder):
-        row = int(np.argmax(remainder != 0))
-        raise DataError(f"{name} row {row + 1}: time {column.iloc[row]} lies between milliseconds; allowed are open times "
-                        f"on the grid of the timeframe; fix the file")
-    return scaled, unit
+        raise DataError(f"{name} row {row + 1}: time {column.iloc[row]} is in {_UNITS[kinds[row]][0]}, the first row "
+                        f"in {_UNITS[kinds[0]][0]}; allowed is one unit a file: split or fix it")
+    unit, _, factor, divisor = _UNITS[kinds[0]]
+    whole = numbers.to_numpy(np.int64) if numbers.dtype.kind in "iu" else np.rint(values * factor).astype(np.int64)
+    exact = whole * factor if numbers.dtype.kind in "iu" else whole
+    between = (exact % divisor != 0) | ((exact != values * factor) & (numbers.dtype.kind == "f"))
+    if between.any():
+        row = int(np.argmax(between))
+        raise DataError(f"{name} row {row + 1}: time {column.iloc[row]} lies between milliseconds; allowed are open "
+                        f"times on the grid of the timeframe; fix the file")
+    return exact // divisor, unit
 
 
 def _stamps(times: pd.Series, name: str, text: pd.Series | None = None) -> np.ndarray:

@@ -27,14 +27,14 @@ def duration_of(timeframe: str) -> int:
     return TIMEFRAMES[timeframe]
 
 
-def milliseconds(index: pd.DatetimeIndex) -> np.ndarray:
+def milliseconds(index: pd.Index) -> np.ndarray:
     """Open times of an index.
 
     Returns
     -------
     (n,) int64, milliseconds since 1970-01-01 UTC.
     """
-    return index.as_unit("ms").asi8
+    return pd.DatetimeIndex(index).as_unit("ms").asi8
 
 
 def candle_frame(open_time_ms: np.ndarray, values: np.ndarray,
@@ -65,7 +65,7 @@ def traded(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.loc[~frame["missing"].to_numpy(), list(COLUMNS)]
 
 
-def resample(frame: pd.DataFrame, timeframe: str) -> pd.DataFrame:
+def resample(frame: pd.DataFrame, timeframe: str, base: str | None = None) -> pd.DataFrame:
     """Build a coarser frame: open first, high max, low min, close last, volume sum.
 
     Labels are open times, aligned to midnight UTC. A frame candle with fewer base candles than its
@@ -75,6 +75,7 @@ def resample(frame: pd.DataFrame, timeframe: str) -> pd.DataFrame:
     ----------
     frame : (n,) candles indexed by open time, finer than or equal to `timeframe`
     timeframe : name out of `TIMEFRAMES`
+    base : timeframe of the candles; where given, it must divide `timeframe` (sparse candles do not tell it)
 
     Returns
     -------
@@ -83,18 +84,17 @@ def resample(frame: pd.DataFrame, timeframe: str) -> pd.DataFrame:
     Raises
     ------
     ConfigError
-        Where `timeframe` is unknown or finer than the candles.
+        Where `timeframe` is unknown or no multiple of `base`.
     """
     duration = duration_of(timeframe)
+    if base is not None and duration % duration_of(base):
+        raise ConfigError(f"candles of {base} cannot be resampled to {timeframe}; allowed are multiples of {base}")
     frame = traded(frame)
     time = milliseconds(frame.index)
     if len(time) == 0:
         return frame[list(COLUMNS)].copy()
     label = time - time % duration
     starts = np.flatnonzero(np.concatenate(([True], label[1:] != label[:-1])))
-    if len(time) > 1 and np.diff(time).min() > duration:
-        raise ConfigError(f"candles {np.diff(time).min() // 1000} s apart cannot be resampled to {timeframe}; "
-                          f"choose a timeframe at least as long")
     ends = np.concatenate((starts[1:], [len(time)])) - 1
     return candle_frame(label[starts], np.column_stack((
         frame["open"].to_numpy()[starts],

@@ -165,7 +165,8 @@ def _outside(loaded: Loaded, request: Request) -> str | None:
 
 def _finish(symbol: str, loaded: Loaded, *, request: Request, gaps: str, max_gap_share: float) -> MultiTimeframeData:
     """Cut to the span, treat gaps, build frames."""
-    frame, detail = (f if f is None else _between(f, request) for f in (loaded.frame, loaded.detail))
+    frame = _between(loaded.frame, request)
+    detail = None if loaded.detail is None else _between(loaded.detail, request)
     if len(frame) == 0:
         raise DataError(f"{symbol}: {_outside(loaded, request)}; choose another start or end, or leave the symbol out")
     if not loaded.checked:

@@ -17,12 +17,16 @@ _NO_CANDLES = {"funding": "funding rates", "mark": "mark prices", "index": "inde
 
 @dataclass(frozen=True)
 class NamedFile:
-    """Symbol and timeframe out of a name; None where it does not say. `reason` tells why it holds no candles."""
+    """Symbol and timeframe out of a name; None where it does not say, and `reason` says so.
+
+    `other` is true where the name tells that something else than candles is inside.
+    """
 
     symbol: str | None
     timeframe: str | None
     freqtrade: bool = False
     reason: str = ""
+    other: bool = False
 
 
 def timeframe_of(text: str) -> str | None:
@@ -58,7 +62,7 @@ def read_name(stem: str) -> NamedFile:
     rest = [t.lower() for t, _ in tokens[1 if at is None else at + 1:]]
     for word in rest:
         if word in _NO_CANDLES:
-            return NamedFile(None, None, reason=f"{_NO_CANDLES[word]}, not candles")
+            return NamedFile(None, None, reason=f"{_NO_CANDLES[word]}, not candles", other=True)
     pair = stem[begin:] if at is None else stem[begin:tokens[at][1]].rstrip("-_ .")
     try:
         symbol = symbol_name(pair)

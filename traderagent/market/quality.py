@@ -1,6 +1,6 @@
 """Can these candles be trusted: rules that stop a run, and a table of what is merely odd."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -39,7 +39,7 @@ def _first(row: pd.Series, bad: Callable[[float], bool], text: str) -> str:
 RULES = (
     Rule("finite", "finite numbers", lambda f: ~np.isfinite(f[list(COLUMNS)].to_numpy()).all(axis=1),
          lambda r: _first(r, lambda v: not np.isfinite(v), ", not a finite number")),
-    Rule("positive", "prices above 0", lambda f: (_prices(f) <= 0).any(axis=1),
+    Rule("positive", "prices above 0", lambda f: np.any(_prices(f) <= 0, axis=1),
          lambda r: _first(r, lambda v: v <= 0, ", not above 0")),
     Rule("high", "high >= max(open, close, low)", lambda f: f["high"].to_numpy() < _prices(f).max(axis=1),
          lambda r: _against(r, "high", "below", max)),
@@ -102,8 +102,9 @@ def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool 
             broken = rule.broken(frame)
             if broken.any():
                 first = int(np.argmax(broken))
-                raise DataError(f"{row(first)}: {rule.got(frame.iloc[first])}; allowed is {rule.allowed} "
-                                f"({int(broken.sum())} rows break this rule); fix the file or set repair='drop'") from None
+                got, n_bad = rule.got(frame.iloc[first]), int(broken.sum())
+                raise DataError(f"{row(first)}: {got}; allowed is {rule.allowed} ({n_bad} rows break this rule); "
+                                f"fix the file or set repair='drop'") from None
         raise DataError(f"{name}: {error.failure_cases.iloc[0]['check']} fails") from None
 
 
@@ -121,8 +122,8 @@ def _explain_times(time: np.ndarray, name: str, timeframe: str, row: Callable[[i
         raise DataError(f"{row(int(np.argmax(steps < 0)) + 1)}: earlier than the row before; allowed are rising times "
                         f"(or all newest first); sort the file")
     if (time % duration != 0).any():
-        raise DataError(f"{row(int(np.argmax(time % duration != 0)))}: not on the {timeframe} grid; allowed are open times "
-                        f"that are multiples of it; resample the file or correct its times")
+        raise DataError(f"{row(int(np.argmax(time % duration != 0)))}: not on the {timeframe} grid; allowed are open "
+                        f"times that are multiples of it; resample the file or correct its times")
 
 
 def _every(step_ms: int) -> str:
@@ -164,11 +165,11 @@ def quality(market: Mapping[str, MultiTimeframeData] | MultiTimeframeData, *, ju
     return table
 
 
-def _frames(data: MultiTimeframeData, as_of: int | None):
+def _frames(data: MultiTimeframeData, as_of: int | None) -> Iterator[tuple[str, pd.DataFrame, int]]:
     """(timeframe, frame, time up to which the data know) of detail, base and frames."""
     base_end = int(milliseconds(pd.DatetimeIndex([data.end]))[0])
     known = base_end if as_of is None else as_of
-    if data.detail is not None and len(data.detail):
+    if data.detail is not None and data.detail_timeframe is not None and len(data.detail):
         detail_end = int(milliseconds(data.detail.index)[-1]) + duration_of(data.detail_timeframe)
         yield data.detail_timeframe, data.detail, detail_end if as_of is None else as_of
         # Detail of the last base candle that stops early shows that this candle was still open.

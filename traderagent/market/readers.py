@@ -57,9 +57,21 @@ def read_raw(path: Path) -> Raw:
     except (pyarrow.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError,
             OSError, zlib.error, zipfile.BadZipFile, json.JSONDecodeError, csv.Error) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path.name}: not readable as {suffix.lstrip('.')} ({text}); the file is damaged or cut short: "
-                        f"fetch it again") from error
+        raise DataError(f"{path.name}: not readable as {suffix.lstrip('.')} ({text}); the file is damaged or cut "
+                        f"short: fetch it again") from error
     return raw if raw.symbol else Raw(raw.table, raw.layout, _symbol_column(raw.table, path.name))
+
+
+def holds_bybit(path: Path) -> bool:
+    """Whether the beginning of a JSON file looks like an answer of Bybit, which names its symbol."""
+    suffix = suffix_of(path)
+    if suffix not in (".json", ".json.gz"):
+        return False
+    try:
+        with (gzip.open(path) if suffix == ".json.gz" else path.open("rb")) as file:
+            return b'"retCode"' in file.read(200)
+    except (OSError, EOFError, zlib.error):  # damaged, and its name tells no symbol: it is skipped with that reason
+        return False
 
 
 def _symbol_column(table: pd.DataFrame, name: str) -> str | None:
@@ -67,7 +79,8 @@ def _symbol_column(table: pd.DataFrame, name: str) -> str | None:
         if str(column).lower() in ("symbol", "pair") and len(table):
             names = table[column].dropna().unique()
             if len(names) != 1:
-                raise DataError(f"{name}: column {column!r} holds {len(names)} symbols, allowed is one a file; split it")
+                raise DataError(f"{name}: column {column!r} holds {len(names)} symbols, allowed is one a file; "
+                                f"split it")
             return str(names[0])
     return None
 
@@ -91,7 +104,7 @@ def _csv_bytes(data: bytes, name: str, kind: str) -> Raw:
         raise DataError(f"{name}: the first line is empty; needed is a header or a candle")
     separator = max(",;\t", key=first.count)
     fields = [f.strip().strip('"') for f in first.split(separator)]
-    options = {"sep": separator, "float_precision": "round_trip", "encoding": "utf-8-sig", "skipinitialspace": True}
+    options = {"sep": separator, "encoding": "utf-8-sig", "skipinitialspace": True}
     if not fields[0][:1].isdigit():
         table = pd.read_csv(io.BytesIO(data), **options)  # type: ignore[call-overload]
         binance = tuple(c.strip().lower() for c in table.columns) == _BINANCE
@@ -128,9 +141,7 @@ def _json(path: Path) -> Raw:
     if isinstance(pages[0], dict) and ("result" in pages[0] or "retCode" in pages[0]):
         return _bybit(pages, path.name)
     if not isinstance(values, list):
-        raise DataError(f"{path.name}: got a JSON {type(values).__name__} with keys {', '.join(values)[:80]}, allowed is "
-                        f"a list of candles or a Bybit answer" if isinstance(values, dict) else
-                        f"{path.name}: got a JSON {type(values).__name__}, allowed is a list of candles")
+        raise DataError(f"{path.name}: got the JSON {str(values)[:60]}, allowed is a list of candles or a Bybit answer")
     if values and isinstance(values[0], dict):
         return Raw(pd.DataFrame(values), "JSON records")
     return _rows(values, path.name, None, "")
@@ -156,10 +167,8 @@ def _rows(rows: list, name: str, symbol: str | None, layout: str) -> Raw:
         raise DataError(f"{name}: holds no candles, at least one is needed; remove the file or fetch it again")
     for i, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(rows[0]):
-            raise DataError(f"{name} row {i + 1}: got {str(row)[:60]}, allowed is a list of {len(rows[0])} values as in "
-                            f"the first row; fix the file") if isinstance(rows[0], list) else \
-                DataError(f"{name} row {i + 1}: got {str(row)[:60]}, allowed is a list like [ms, open, high, low, "
-                          f"close, volume]; fix the file")
+            raise DataError(f"{name} row {i + 1}: got {str(row)[:60]}, allowed are lists like [ms, open, high, low, "
+                            f"close, volume], all of one length; fix the file")
     names, found = _names_for(len(rows[0]), name)
     kind = "JSON list" if len(rows[0]) == 6 else f"{found} JSON"
     return Raw(pd.DataFrame(rows, columns=list(names)), layout or kind, symbol)

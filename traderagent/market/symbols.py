@@ -30,7 +30,7 @@ def symbol_name(text: str) -> str:
     if settle[2] and settle[2] == settle[0]:  # freqtrade futures: BTC_USDT_USDT
         quote = settle[0]
     if not re.fullmatch(r"[A-Z0-9]+", base) or not re.fullmatch(r"[A-Z0-9]*", quote):
-        raise ConfigError(f"got {text!r} as a symbol; allowed are forms like BTC, BTCUSDT, BTC/USDT, BTC-USDT or SYN-01")
+        raise ConfigError(f"got {text!r} as a symbol; allowed are forms like BTC, BTCUSDT, BTC/USDT, BTC-USDT, SYN-01")
     return base + quote if quote or has_quote(base) else base + "USDT"
 
 

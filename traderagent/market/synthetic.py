@@ -129,7 +129,7 @@ def generate(symbol: str | int, *, days: float = 365, seed: int = 7, start: str 
     minutes = walk(seed, kind.number, kind.price, sigma, pull, drift, kind.share, kind.gap_share, kind.instrument.tick)
     amounts = volumes(seed, kind.number, minutes, sigma, log_vol, kind.notional)
     fine, base = _rounded(minutes, amounts, kind.instrument)
-    label = pd.Series(pd.Categorical.from_codes(regime, list(REGIMES)), name="regime",
+    label = pd.Series(pd.Categorical.from_codes(regime, pd.Index(REGIMES)), name="regime",
                       index=pd.DatetimeIndex(time.astype("datetime64[ms]"), tz="UTC", name="open_time"))
     parameters = {k: v for k, v in asdict(kind).items() if k != "instrument"} | {
         "seed": seed, "mode": mode, "edge_strength": edge_strength}

@@ -121,7 +121,8 @@ def log_volatility(seed: int, number: int, open_time_ms: np.ndarray, regime: np.
     common = _smooth(stream(seed, 0, 2).standard_normal((n, 3)), half_lives, sd)
     noise = VOLATILITY_NOISE * stream(seed, number, 3).standard_normal(n)
     mixed = np.sqrt(MARKET_SHARE) * common + np.sqrt(1.0 - MARKET_SHARE) * own + noise
-    return mixed - np.square(sd).sum() - VOLATILITY_NOISE**2 + season(open_time_ms) + np.array(REGIME_VOLATILITY)[regime]
+    centre = np.square(sd).sum() + VOLATILITY_NOISE**2
+    return mixed - centre + season(open_time_ms) + np.array(REGIME_VOLATILITY)[regime]
 
 
 def season(open_time_ms: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from traderagent.market.frames import TIMEFRAMES, milliseconds, resample
 from traderagent.market.instruments import FILE_NAME, Instrument, Instruments, read_instruments
 from traderagent.market.names import read_name
 from traderagent.market.quality import broken_rows, check
-from traderagent.market.readers import SUFFIXES, read_raw, suffix_of
+from traderagent.market.readers import SUFFIXES, holds_bybit, read_raw, suffix_of
 from traderagent.market.sources import SOURCES, Loaded, Offer, Request
 from traderagent.market.symbols import symbol_name
 
@@ -111,10 +111,10 @@ def _scan(place: Path, request: Request) -> tuple[dict[str, dict[str, list[Candl
 def _recognise(path: Path, request: Request, *, alone: bool) -> CandleFile | str:
     """Symbol and timeframe by name, else by content; a text is the reason why it is no candle file."""
     named = read_name(path.name[: -len(suffix_of(path) or "")])
-    if named.reason and not alone:
-        return named.reason
     symbol, timeframe = named.symbol, named.timeframe
     if symbol is None:
+        if not alone and (named.other or not holds_bybit(path)):
+            return named.reason
         inside = read_raw(path).symbol
         if inside is None:
             raise DataError(f"{path.name}: {named.reason}, nor in its content; name it like BTCUSDT_5m{path.suffix}")
@@ -145,7 +145,7 @@ def _load(symbol: str, files: dict[str, list[CandleFile]], wanted: str | None, k
     notes = list(read.notes)
     frame = read.frame
     if origin != base:
-        frame = _closed(resample(frame, base), base, frame, origin)
+        frame = _closed(resample(frame, base, origin), base, frame, origin)
         notes.append(f"{base} built from {origin}")
     detail = None
     if fine is not None and keep_detail:
@@ -205,13 +205,15 @@ def _read(files: Sequence[CandleFile], repair: str) -> Read:
     values = whole.to_numpy(np.float64)
     for row in again:
         if not np.array_equal(values[row], values[row + 1]):
+            moment = pd.Timestamp(whole.index.to_numpy()[row])
             raise DataError(f"{parts[origin[row]].file} and {parts[origin[row + 1]].file}: different candles for "
-                            f"{whole.index[row]:%Y-%m-%d %H:%M} UTC; allowed are overlaps that agree: remove one file")
+                            f"{moment:%Y-%m-%d %H:%M} UTC; allowed are overlaps that agree: remove one file")
     notes = tuple(n for p in parts for n in p.notes)
     if len(again):
         whole = whole.iloc[np.setdiff1d(np.arange(len(whole)), again + 1)]
         notes += (f"{len(again)} candles were in two files, alike in both",)
-    return Read(whole, frozenset().union(*(p.layouts for p in parts)), f"{len(parts)} files of {files[0].symbol}", notes)
+    layouts = frozenset().union(*(p.layouts for p in parts))
+    return Read(whole, layouts, f"{len(parts)} files of {files[0].symbol}", notes)
 
 
 def _read_one(file: CandleFile, repair: str) -> Read:
@@ -220,7 +222,8 @@ def _read_one(file: CandleFile, repair: str) -> Read:
     if raw.symbol is not None and symbol_name(raw.symbol) != file.symbol:
         raise DataError(f"{name}: its content says {raw.symbol}, its name {file.symbol}; rename the file")
     table = normalise(raw.table, name)
-    frame, notes = table.frame, ()
+    frame = table.frame
+    notes: tuple[str, ...] = ()
     if repair == "drop" and (broken := broken_rows(frame)):
         bad = np.logical_or.reduce(list(broken.values()))
         notes = (f"{name}: {int(bad.sum())} rows dropped that break {', '.join(broken)}, the first is row "

@@ -1,11 +1,13 @@
 """The embedded synthetic market as a source."""
 
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
 
 from traderagent.base.errors import ConfigError
 from traderagent.market import synthetic
+from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.sources import SOURCES, Loaded, Offer, Request
 
 _BASES = ("1m", "5m")
@@ -37,14 +39,14 @@ def synthetic_source(request: Request, *, days: float | None = None, seed: int =
     make = partial(synthetic.generate, days=days, seed=seed, start=start, mode=mode, edge_strength=edge_strength)
     as_minutes = request.timeframe == "1m"
     loaders = {k.name: partial(_load, make, k.name, detail, as_minutes) for k in kinds}
-    label = (f"SYNTHETIC {mode}, {len(kinds)} symbols, {request.timeframe or '5m'}, {start:%Y-%m-%d} for {days:g} days, "
-             f"seed {seed}, tick and step given")
+    label = (f"SYNTHETIC {mode}, {len(kinds)} symbols, {request.timeframe or '5m'}, {start:%Y-%m-%d} for {days:g} "
+             f"days, seed {seed}, tick and step given")
     return Offer(label, loaders)
 
 
-def _load(make, name: str, detail: bool, as_minutes: bool) -> Loaded:
+def _load(make: Callable[..., MultiTimeframeData], name: str, detail: bool, as_minutes: bool) -> Loaded:
     data = make(name, detail=detail or as_minutes)
-    frame, timeframe = (data.detail, "1m") if as_minutes else (data.candles, "5m")
-    fine = data.detail if detail and not as_minutes else None
+    fine = None if as_minutes else data.detail
+    frame, timeframe = (data.frame("5m"), "5m") if data.detail is None or not as_minutes else (data.detail, "1m")
     return Loaded(frame, timeframe, name, fine, None if fine is None else "1m", data.instrument, data.planted,
                   data.caption, True, data.source)
