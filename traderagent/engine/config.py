@@ -99,8 +99,6 @@ class OrchestratorBacktestConfig(Config):
         for strategy in self.strategies():
             if hasattr(strategy, "check_costs"):
                 strategy.check_costs(costs.maker)
-            if self.max_position_size_pct is None and getattr(strategy, "amount_per_grid", 0) is None:
-                raise ConfigError("grid: with max_position_size_pct None it needs amount_per_grid")
 
     @property
     def costs_in_force(self) -> Costs:
@@ -110,8 +108,9 @@ class OrchestratorBacktestConfig(Config):
         return Costs.named(self.costs or DEFAULT_COSTS[self.account])
 
     @property
-    def cooldown_milliseconds(self) -> float | None:
-        return None if self.router_cooldown_minutes is None else self.router_cooldown_minutes * 60_000
+    def position_share(self) -> float:
+        """Largest share of sizing equity that sizes aim at; 1 where the limit is off."""
+        return 1.0 if self.max_position_size_pct is None else self.max_position_size_pct
 
     def strategies(self) -> list[Strategy]:
         """The enabled built-in strategies with their parameters, in the order of their decisions."""

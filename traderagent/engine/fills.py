@@ -18,6 +18,7 @@ from traderagent.engine.orders import (
     clear_cells,
     clear_protection,
     count_cell_refusal,
+    count_start_refusal,
     drop_deal,
     find_cursors,
     make_idle,
@@ -83,7 +84,7 @@ def count_ambiguous(pair, book, is_stop):
         return
     now = now_of(pair)
     if is_stop:
-        book.ambiguous_fills += int(book.above <= now.high)
+        book.ambiguous_fills += int((book.n_exits > 0) and (exit_of(book, book.n_exits - 1).price <= now.high))
     else:
         book.ambiguous_fills += int((book.stop > 0.0) & (book.stop >= now.low))
 
@@ -113,19 +114,19 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
 
 
 @kernel
-def fill_cell(account, pair, book, step, price, rate):
+def fill_cell(account, pair, book, step, price, quantity, rate):
     """The highest resting buy fills at `price`."""
     now = now_of(pair)
     k = book.top_entry
     cell = cell_of(book, k)
     book.ask = 1
     if book.is_ladder == 1:
-        hold(account, pair, book, cell, k, price, cell.quantity, rate, BUY, 0)
+        hold(account, pair, book, cell, k, price, quantity, rate, BUY, 0)
         book.top_entry = next_entry_below(book, k)
     else:
         reserve_cell(account, pair, book, cell, 0.0)
-        fee = buy(account, pair, book, price, cell.quantity, rate, SAFETY, cell.order, book.deal_cycle)
-        add_to_deal(account, pair, book, price, cell.quantity, fee)
+        fee = buy(account, pair, book, price, quantity, rate, SAFETY, cell.order, book.deal_cycle)
+        add_to_deal(account, pair, book, price, quantity, fee)
         cell.state = EMPTY
         book.top_entry = next_entry_below(book, k)
         book.extreme = -np.inf
@@ -146,21 +147,32 @@ def number_exits(account, book):
 
 
 @kernel
+def affordable(now, book, quantity, price, payable):
+    """Quantity of a taker buy that can be paid, 0 where what is left is below the minimum."""
+    cost = price * (1 + now.taker)
+    if quantity * cost <= payable:
+        return quantity
+    quantity = quantity_down(now, max(payable, 0.0) / cost)
+    if (quantity <= 0.0) | (quantity * price < now.min_notional):
+        return 0.0
+    book.cut_orders += 1
+    return quantity
+
+
+@kernel
 def enter_at_market(account, pair, book, step):
     """A pending market buy executes at the open, cut to what can be paid."""
     now = now_of(pair)
     price = now.open * (1 + now.slippage)
-    cost = price * (1 + now.taker)
     payable = usable(account, book) + book.market_reserved
     quantity = book.market_quantity
     if book.market_fraction > 0.0:
-        quantity = quantity_down(now, book.market_fraction * payable / cost)
-    elif quantity * cost > payable:
-        quantity = quantity_down(now, max(payable, 0.0) / cost)
-        book.cut_orders += 1
+        quantity = quantity_down(now, book.market_fraction * payable / (price * (1 + now.taker)))
+    else:
+        quantity = affordable(now, book, quantity, price, payable)
     book.ask = 1
-    if (quantity <= 0.0) | (quantity * price < now.min_notional):
-        account.rejections[NO_CASH] += 1
+    if quantity <= 0.0:
+        count_start_refusal(account, pair, book, NO_CASH)
         drop_deal(account, pair, book)
         return
     release_market(account, book)
@@ -190,20 +202,21 @@ def release_market(account, book):
 
 
 @kernel
+def refuse_for_cash(account, pair, book, cell):
+    """A cell that cannot be paid gives its reservation back and waits idle."""
+    reserve_cell(account, pair, book, cell, 0.0)
+    count_cell_refusal(account, book, cell, NO_CASH)
+    make_idle(book, cell)
+
+
+@kernel
 def buy_waiting_cell(account, pair, book, cell, k):
     """A cell at or above the first open is bought at market."""
     now = now_of(pair)
     price = now.open * (1 + now.slippage)
-    cost = price * (1 + now.taker)
-    payable = usable(account, book) + cell.reserved
-    quantity = cell.quantity
-    if quantity * cost > payable:
-        quantity = quantity_down(now, max(payable, 0.0) / cost)
-        book.cut_orders += 1
-    if (quantity <= 0.0) | (quantity * price < now.min_notional):
-        reserve_cell(account, pair, book, cell, 0.0)
-        count_cell_refusal(account, book, cell, NO_CASH)
-        make_idle(book, cell)
+    quantity = affordable(now, book, cell.quantity, price, usable(account, book) + cell.reserved)
+    if quantity == 0.0:
+        refuse_for_cash(account, pair, book, cell)
         return
     cell.order = account.next_order
     account.next_order += 1
@@ -229,9 +242,7 @@ def activate_waiting(account, pair, book, step):
         if cell.state == WAITING:
             need = cell.quantity * cell.price * (1 + now.taker)
             if need > usable(account, book) + cell.reserved:
-                reserve_cell(account, pair, book, cell, 0.0)
-                count_cell_refusal(account, book, cell, NO_CASH)
-                make_idle(book, cell)
+                refuse_for_cash(account, pair, book, cell)
             else:
                 rest(account, pair, book, cell)
     find_cursors(book)
@@ -383,9 +394,9 @@ def fill_below(account, pair, book, step):
         return
     cell = cell_of(book, book.top_entry)
     price = limit_buy_price(pair, cell.price, cell.placed_row)
-    fill_cell(account, pair, book, step, price, now_of(pair).maker)
-    if pair.at_open == 0:
-        fill_marketable_exits(account, pair, book, step)
+    fill_cell(account, pair, book, step, price, cell.quantity, now_of(pair).maker)
+    while (pair.at_open == 0) and has_marketable_exit(pair, book):
+        take_exit(account, pair, book, step)
 
 
 @kernel
@@ -405,29 +416,42 @@ def fill_above(account, pair, book, step):
 
 
 @kernel
-def fill_marketable_exits(account, pair, book, step):
-    """Exits that a fill has just placed at or below the path's price fill there as takers."""
+def has_marketable_exit(pair, book):
+    """Whether the nearest exit limit was placed in this candle at or below the path's price."""
+    if book.n_exits == 0:
+        return False
+    order = exit_of(book, book.n_exits - 1)
+    return (order.lot == 0) & (order.placed_row == now_of(pair).row) & (order.price <= pair.price)
+
+
+@kernel
+def has_marketable_entry(pair, book):
+    """Whether the highest limit entry was placed in this candle at or above the path's price."""
+    if (book.is_ladder == 1) | (book.top_entry < 0):
+        return False
+    cell = cell_of(book, book.top_entry)
+    return (cell.placed_row == now_of(pair).row) & (cell.price >= pair.price)
+
+
+@kernel
+def take_exit(account, pair, book, step):
+    """An exit placed beyond the path's price fills there at once, as a taker."""
     now = now_of(pair)
-    while book.n_exits > 0:
-        order = exit_of(book, book.n_exits - 1)
-        if (order.lot == 1) | (order.placed_row != now.row) | (order.price > pair.price):
-            break
-        sell_exit(account, pair, book, step, pair.price * (1 - now.slippage), now.taker)
+    count_ambiguous(pair, book, False)
+    sell_exit(account, pair, book, step, pair.price * (1 - now.slippage), now.taker)
     set_triggers(pair, book)
 
 
 @kernel
-def fill_marketable(account, pair, book, step):
-    """At the open, after the market orders: what was placed there beyond the price fills as taker."""
+def take_entry(account, pair, book, step):
+    """A limit entry placed beyond the path's price fills there at once, cut to what can be paid."""
     now = now_of(pair)
-    if book.quantity == 0.0:
+    cell = cell_of(book, book.top_entry)
+    price = pair.price * (1 + now.slippage)
+    quantity = affordable(now, book, cell.quantity, price, usable(account, book) + cell.reserved)
+    if quantity > 0.0:
+        fill_cell(account, pair, book, step, price, quantity, now.taker)
         return
-    if (book.is_ladder == 0) and (book.entered_row == now.row):
-        if book.stop >= pair.price:
-            hit_stop(account, pair, book, step)
-            return
-        while (book.top_entry >= 0) and (cell_of(book, book.top_entry).placed_row == now.row) and (
-            cell_of(book, book.top_entry).price >= pair.price
-        ):
-            fill_cell(account, pair, book, step, pair.price * (1 + now.slippage), now.taker)
-        fill_marketable_exits(account, pair, book, step)
+    refuse_for_cash(account, pair, book, cell)
+    find_cursors(book)
+    set_triggers(pair, book)

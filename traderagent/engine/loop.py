@@ -7,6 +7,7 @@ nobody is asked and no limit can be reached; `every=1` asks on every candle and 
 import numpy as np
 
 from traderagent.base.kernel import kernel
+from traderagent.engine.fills import sell_everything
 from traderagent.engine.marks import (
     block_is_calm,
     loss_price,
@@ -37,7 +38,7 @@ from traderagent.strategies.contract import (
     BLOCKED,
     CLOSE,
     DEACTIVATED,
-    HALTED,
+    END,
     NEVER,
     OFF_ROUTE,
     OPEN,
@@ -106,7 +107,7 @@ def ask(account, pair, book, step, equity, columns, next_signal):
     no_wakes(book)
     book.ask = 0
     book.wish = 0
-    book.shifting = 0
+    book.relaid = 0
     for k in range(book.n_features):
         now.feature[k] = columns[book.column[k], now.row]
     now.signal = 0
@@ -115,10 +116,10 @@ def ask(account, pair, book, step, equity, columns, next_signal):
     step(CLOSE, now, book)
     if book.wish < 0:
         count_start_refusal(account, pair, book, -1 - book.wish)
-    if book.shifting > 0:
+    if book.relaid > 0:
         refresh_reserved(account, book)
         find_cursors(book)
-        if (book.shifting == 2) and (book.quantity > 0.0):
+        if (book.relaid == 2) and (book.quantity > 0.0):
             book.exit_reason = SHIFT
     if book.wish > 0:
         if book.is_ladder == 1:
@@ -208,6 +209,16 @@ def write_ledger(account, pair, row, ledger, written):
 
 
 @kernel
+def liquidate(account, pair, steps, price):
+    """Sell every book at the last close, with costs; returns the equity after it."""
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if book.quantity > 0.0:
+            sell_everything(account, pair, book, steps[b], price, END)
+    settle(account, pair)
+
+
+@kernel
 def pending_exit(pair):
     for b in range(pair.n_books):
         if book_of(pair, b).exit_reason != 0:
@@ -231,6 +242,8 @@ def run(account, pair, steps, first, every, open_, high, low, close, volume, day
             limit = min(n, next_change[row - 1])
             if account.max_daily_loss < np.inf:
                 limit = min(limit, next_day[row - 1])
+            if account.sell_at_end == 1:
+                limit = min(limit, n - 1)
             if every == 0:
                 row = next_event(account, pair, row, limit, n, low, high, close, hour_weight, ends_day,
                                  block_of, blocks, block_end)
@@ -246,7 +259,10 @@ def run(account, pair, steps, first, every, open_, high, low, close, volume, day
         if is_touched(pair, now.low, now.high):
             walk_candle(account, pair, steps)
         settle(account, pair)
-        equity = mark(account, now.close, hour_weight[row], ends_day[row])
+        closes_out = (account.sell_at_end == 1) & (row == n - 1)
+        equity = account.cash + account.inventory * now.close
+        if not closes_out:
+            mark(account, now.close, hour_weight[row], ends_day[row])
         if account.halted == 0:
             judge(account, pair, equity)
         if account.halted == 0:
@@ -255,6 +271,9 @@ def run(account, pair, steps, first, every, open_, high, low, close, volume, day
                 follow_route(account, pair, mask)
             decide(account, pair, steps, equity, every, columns, next_signal, route, next_change)
         settle(account, pair)
+        if closes_out:
+            liquidate(account, pair, steps, now.close)
+            mark(account, now.close, hour_weight[row], ends_day[row])
         if ledger.shape[0] > 0:
             write_ledger(account, pair, row, ledger, written)
         pair.last_close = now.close

@@ -31,21 +31,30 @@ SLACK = 1 + 1e-9
 
 
 @kernel
+def ticks_away(pair, price, direction):
+    """The price that a limit's path must reach: `penetration` beyond it, rounded to the tick's decimals."""
+    if pair.penetration == 0.0:
+        return price
+    scale = now_of(pair).tick_scale
+    return np.rint((price + direction * pair.penetration) * scale) / scale
+
+
+@kernel
 def set_triggers(pair, book):
     """Prices at which the path meets the book's next order below and above."""
     book.below = -np.inf
     book.above = np.inf
     if book.top_entry >= 0:
-        book.below = cell_of(book, book.top_entry).price - pair.penetration
+        book.below = ticks_away(pair, cell_of(book, book.top_entry).price, -1)
         book.below_kind = ENTRY_KIND
     if (book.stop > 0.0) and (book.stop >= book.below):
         book.below = book.stop
         book.below_kind = STOP_KIND
     if book.bottom_exit < book.n_cells:
-        book.above = cell_of(book, book.bottom_exit).exit_price + pair.penetration
+        book.above = ticks_away(pair, cell_of(book, book.bottom_exit).exit_price, 1)
         book.above_kind = ENTRY_KIND
     if book.n_exits > 0:
-        kept = exit_of(book, book.n_exits - 1).price + pair.penetration
+        kept = ticks_away(pair, exit_of(book, book.n_exits - 1).price, 1)
         if kept <= book.above:
             book.above = kept
             book.above_kind = EXIT_KIND
@@ -169,7 +178,8 @@ def refusal_of_cell(account, now, book, cell, used, limit, reserve):
 def arm_idle(account, pair, book, equity):
     """Idle cells below the close ask for their place, highest first."""
     now = now_of(pair)
-    if (book.entry != OPEN) | (book.n_idle == 0) | (now.close <= book.idle_lowest):
+    leaving = (book.is_ladder == 0) & (book.exit_reason != 0)
+    if leaving | (book.entry != OPEN) | (book.n_idle == 0) | (now.close <= book.idle_lowest):
         return
     limit = position_limit(account, equity)
     used = book.quantity * now.close + resting_notional(book, now.close)

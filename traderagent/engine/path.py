@@ -8,8 +8,12 @@ from traderagent.engine.fills import (
     enter_at_market,
     fill_above,
     fill_below,
-    fill_marketable,
+    has_marketable_entry,
+    has_marketable_exit,
+    hit_stop,
     sell_everything,
+    take_entry,
+    take_exit,
 )
 from traderagent.engine.money import start_flows
 from traderagent.engine.records import book_of, now_of
@@ -87,8 +91,36 @@ def trade_at_open(account, pair, steps):
             enter_at_market(account, pair, book, steps[b])
         if book.waiting == 1:
             activate_waiting(account, pair, book, steps[b])
+    while take_marketable(account, pair, steps):
+        pass
+
+
+@kernel
+def take_marketable(account, pair, steps):
+    """At the open, fill the first order that fills there have placed beyond it: stops, exits, entries, then books."""
+    best, first = -1, 3
     for b in range(pair.n_books):
-        fill_marketable(account, pair, book_of(pair, b), steps[b])
+        book = book_of(pair, b)
+        if (book.stop >= pair.price) & (book.stop > 0.0):
+            kind = 0
+        elif has_marketable_exit(pair, book):
+            kind = 1
+        elif has_marketable_entry(pair, book):
+            kind = 2
+        else:
+            continue
+        if kind < first:
+            best, first = b, kind
+    if best < 0:
+        return False
+    book = book_of(pair, best)
+    if first == 0:
+        hit_stop(account, pair, book, steps[best])
+    elif first == 1:
+        take_exit(account, pair, book, steps[best])
+    else:
+        take_entry(account, pair, book, steps[best])
+    return True
 
 
 @kernel

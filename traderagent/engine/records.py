@@ -11,7 +11,7 @@ ACCOUNT = _dtype(
     # verdicts
     ("daily_reference peak max_daily_loss portfolio_stop max_position", "f8"),
     ("blocked halted halt_row daily_blocks", "i8"),
-    ("keep_entries flatten has_gate", "i8"),
+    ("keep_entries flatten has_gate sell_at_end", "i8"),
     # accumulators of the metrics, over closes and hours since the start of trading
     ("last_hour sum_r sum_r2 sum_down2 exposure_sum", "f8"),
     ("last_day sum_d sum_d2", "f8"),

@@ -105,8 +105,9 @@ def new_account(config: OrchestratorBacktestConfig) -> np.ndarray:
     account["max_daily_loss"] = limit(config.max_daily_loss_pct)
     account["portfolio_stop"] = limit(config.portfolio_stop_loss_pct)
     account["has_gate"] = guarded and config.max_position_size_pct is not None
-    account["max_position"] = np.inf if config.max_position_size_pct is None else config.max_position_size_pct
+    account["max_position"] = config.position_share
     account["keep_entries"] = config.on_deactivate == "keep"
+    account["sell_at_end"] = config.liquidate_at_end
     account["flatten"] = config.on_deactivate == "flatten"
     account["next_order"] = account["next_cycle"] = 1
     return account
@@ -126,7 +127,7 @@ def new_pair(config: OrchestratorBacktestConfig, instrument: Instrument, books: 
     now["tick"], now["tick_scale"] = instrument.tick, scale_of(instrument.tick)
     now["step"], now["step_scale"] = instrument.step, scale_of(instrument.step)
     now["min_notional"] = instrument.min_notional
-    now["max_position"] = np.inf if config.max_position_size_pct is None else config.max_position_size_pct
+    now["max_position"] = config.position_share
     return pair
 
 

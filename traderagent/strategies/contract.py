@@ -82,7 +82,7 @@ BOOK = _dtype(
     ("stop_moved", "i8"),
     ("breakeven_start breakeven_stop trail_start trail_distance trail_share extreme", "f8"),
     ("extreme_from", "i8"),
-    ("is_ladder shifting", "i8"),
+    ("is_ladder relaid", "i8"),
     ("top_entry bottom_exit n_idle n_refused", "i8"),
     ("idle_lowest", "f8"),
     # the running deal or position

@@ -202,6 +202,7 @@ def start(now, book, p, own):
         buys = p.initial_inventory == BUY_INITIAL
         lay(now, book, p, own, lower, upper, WAITING if buys else IDLE)
         book.wish = 1 if buys else 0
+        book.relaid = 1
 
 
 @kernel
@@ -225,7 +226,7 @@ def shift(now, book, p, own):
         lay(now, book, p, own, lower, upper, IDLE)
         own.shift_row = now.row
         book.n_shifts += 1
-        book.shifting = 2 if p.inventory_on_shift == SELL_ON_SHIFT else 1
+        book.relaid = 2 if p.inventory_on_shift == SELL_ON_SHIFT else 1
 
 
 def grid_step(what, now, book):

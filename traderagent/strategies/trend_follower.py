@@ -132,7 +132,7 @@ def protect(now, book, p, own):
         at = price_up(now, fill + p.partial_at * p.tp_atr_mult * atr)
         part = quantity_down(now, quantity * p.partial_fraction)
         rest = quantity - part
-        if (part > 0.0) & (rest > 0.0) & (part * at >= now.min_notional) & (rest * target >= now.min_notional):
+        if (part > 0.0) & (rest > 0.0) & (part * at >= now.min_notional) & (rest * at >= now.min_notional):
             add_exit(now, book, at, part, PARTIAL)
             quantity = rest
         else:
