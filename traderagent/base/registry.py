@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -18,6 +19,8 @@ class Registry(Generic[T]):
         self._package = package
         self._items: dict[str, T] = {}
         self._discovered = False
+        self._discovering = False  # by the thread that holds the lock: a module may look others up
+        self._lock = threading.RLock()
 
     def add(self, name: str, item: T) -> T:
         """Register an item; another one under the same name is an error."""
@@ -31,12 +34,20 @@ class Registry(Generic[T]):
         return lambda item: self.add(name, item)
 
     def _discover(self) -> None:
+        """Import every module of the package once; other threads wait until all are in."""
         if self._discovered:
             return
-        self._discovered = True
-        package = importlib.import_module(self._package)
-        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-            importlib.import_module(module.name)
+        with self._lock:
+            if self._discovered or self._discovering:
+                return
+            self._discovering = True
+            try:
+                package = importlib.import_module(self._package)
+                for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+                    importlib.import_module(module.name)
+                self._discovered = True
+            finally:
+                self._discovering = False
 
     def __getitem__(self, name: str) -> T:
         self._discover()
