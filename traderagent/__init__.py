@@ -10,24 +10,23 @@ __version__ = "0.1.0"
 
 # Where a public name lives. A new name is one word here; a test holds each to its module.
 _NAMES = {
-    "traderagent.base.config": "parameter",
     "traderagent.base.errors": "ConfigError DataError StageError TraderAgentError UnknownName",
-    "traderagent.base.root": "enter",
     "traderagent.market.candles": "Market MultiTimeframeData",
     "traderagent.market.instruments": "Instrument infer_instruments",
-    "traderagent.engine.backtest": "backtest compare",
-    "traderagent.engine.config": "Costs OrchestratorBacktestConfig",
-    "traderagent.engine.result": "OrchestratorBacktestResult",
-    "traderagent.engine.signals": "backtest_signals",
     "traderagent.market.load": "load_market",
     "traderagent.market.quality": "quality",
-    "traderagent.routing.regime": "MarketRegimeDetector RegimeAnalysis",
-    "traderagent.routing.router": "StrategyRouter StrategyRouterEvent",
+    "traderagent.market.ranges": "true_range_pct",
+    "traderagent.market.store": "save_market",
+    "traderagent.routing.regime": "MarketRegimeDetector",
+    "traderagent.routing.router": "StrategyRouter",
     "traderagent.strategies.base": "Strategy",
+    "traderagent.engine.config": "Costs OrchestratorBacktestConfig",
+    "traderagent.engine.backtest": "backtest compare",
+    "traderagent.engine.signals": "backtest_signals",
 }
 _MODULES = {
-    "plots": "traderagent.report.plots",
     "indicators": "traderagent.indicators",
+    "plots": "traderagent.report.plots",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

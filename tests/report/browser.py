@@ -88,7 +88,7 @@ def opened(path: Path, width: int = 1200) -> Iterator[Seen]:
 
     executable = chromium()
     address = path.resolve().as_uri()
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=executable, headless=True, args=FLAGS, viewport={"width": width, "height": 900}
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from traderagent.market.candles import MultiTimeframeData
-from traderagent.market.frames import traded
+from traderagent.market.frames import duration_of, traded
 
 TIMEFRAMES_SHOWN = ("5m", "15m", "1h", "4h", "1d")
 
@@ -22,7 +22,7 @@ def true_range_pct(market: Mapping[str, MultiTimeframeData]) -> pd.DataFrame:
 
 
 def _mean_range_pct(data: MultiTimeframeData, timeframe: str) -> float:
-    if pd.Timedelta(timeframe) < pd.Timedelta(data.duration, "ms"):
+    if duration_of(timeframe) < data.duration:
         return np.nan
     frame = traded(data.frame(timeframe))
     if len(frame) < 2:

@@ -10,9 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from traderagent.base.config import read_yaml
 from traderagent.base.errors import DataError
-from traderagent.base.files import replacing, write_json
+from traderagent.base.files import read_json, replacing, write_json
 from traderagent.market.candles import Market, MultiTimeframeData, Planted
 from traderagent.market.instruments import Instrument
 
@@ -51,7 +50,7 @@ def read_labels(folder: Path) -> dict[str, Any]:
             f"{folder}: no {LABELS} there, so no stage has written it; run the stage data, "
             "or use source files for candles of your own"
         )
-    return read_yaml(folder / LABELS)
+    return read_json(folder / LABELS)
 
 
 def read_planted(folder: Path, symbol: str, labels: dict[str, Any]) -> Planted | None:
