@@ -66,6 +66,8 @@ def load_market(source: str | Path, *, path: str | Path | None = None, symbols: 
         raise unknown("gaps", gaps, GAPS)
     if isinstance(max_gap_share, bool) or not isinstance(max_gap_share, (int, float)) or not 0 <= max_gap_share <= 1:
         raise ConfigError(f"max_gap_share: got {max_gap_share!r}, allowed is a fraction from 0 to 1, default 0.05")
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ConfigError(f"workers: got {workers!r}, allowed is a whole number of at least 1, or None")
     if timeframe is not None:
         duration_of(timeframe)
     span(start, end)

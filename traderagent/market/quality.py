@@ -41,9 +41,9 @@ RULES = (
          lambda r: _first(r, lambda v: not np.isfinite(v), ", not a finite number")),
     Rule("positive", "prices above 0", lambda f: np.any(_prices(f) <= 0, axis=1),
          lambda r: _first(r, lambda v: v <= 0, ", not above 0")),
-    Rule("high", "high >= max(open, close, low)", lambda f: f["high"].to_numpy() < _prices(f).max(axis=1),
+    Rule("high", "high >= max(open, close)", lambda f: f["high"].to_numpy() < f[["open", "close"]].to_numpy().max(axis=1),
          lambda r: _against(r, "high", "below", max)),
-    Rule("low", "low <= min(open, close)", lambda f: f["low"].to_numpy() > _prices(f).min(axis=1),
+    Rule("low", "low <= min(open, close)", lambda f: f["low"].to_numpy() > f[["open", "close"]].to_numpy().min(axis=1),
          lambda r: _against(r, "low", "above", min)),
     Rule("volume", "volume of at least 0", lambda f: f["volume"].to_numpy() < 0,
          lambda r: f"volume is {float(r['volume']):.15g}, below 0"),
@@ -51,7 +51,7 @@ RULES = (
 
 
 def _against(row: pd.Series, name: str, word: str, extreme: Callable) -> str:
-    others = {c: float(row[c]) for c in ("close", "open", "low", "high") if c != name}
+    others = {c: float(row[c]) for c in ("close", "open")}
     other = extreme(others, key=others.__getitem__)
     return f"{name} {float(row[name]):.15g} is {word} {other} {others[other]:.15g}"
 
@@ -64,7 +64,10 @@ def schema(timeframe: str) -> Any:
     duration = duration_of(timeframe)
     checks = [pa.Check(lambda frame, rule=rule: pd.Series(~rule.broken(frame), index=frame.index),
                        name=rule.name, error=rule.allowed, ignore_na=False) for rule in RULES]
-    times = [pa.Check(lambda s: s.is_monotonic_increasing, name="sorted", error="rising open times"),
+    # Sparse candles may all lie apart, but three or more of which no two follow each other are coarser ones.
+    times = [pa.Check(lambda s: len(s) < 3 or not _spacing(milliseconds(pd.DatetimeIndex(s))) > duration,
+                      name="spacing", error=f"candles {timeframe} apart"),
+             pa.Check(lambda s: s.is_monotonic_increasing, name="sorted", error="rising open times"),
              pa.Check(lambda s: pd.Series(milliseconds(pd.DatetimeIndex(s)) % duration == 0, s.index), name="grid",
                       error=f"open times on the {timeframe} grid")]
     return pa.DataFrameSchema(
@@ -108,12 +111,18 @@ def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool 
         raise DataError(f"{name}: {error.failure_cases.iloc[0]['check']} fails") from None
 
 
+def _spacing(time: np.ndarray) -> int:
+    """Smallest step forward in time, 0 where there is none."""
+    steps = np.diff(time)
+    return int(steps[steps > 0].min(initial=np.iinfo(np.int64).max)) if (steps > 0).any() else 0
+
+
 def _explain_times(time: np.ndarray, name: str, timeframe: str, row: Callable[[int], str]) -> None:
     steps = np.diff(time)
     duration = duration_of(timeframe)
-    rising = steps[steps > 0]
-    if len(rising) and rising.min() != duration and (rising.min() > duration or np.median(rising) < duration):
-        raise DataError(f"{name}: taken as {timeframe}, but its candles are {_every(int(rising.min()))} apart; "
+    step = _spacing(time)
+    if step > duration or (0 < step < duration and np.median(steps) == step):
+        raise DataError(f"{name}: taken as {timeframe}, but its candles are {_every(step)} apart; "
                         f"rename the file to its true timeframe or set timeframe")
     if (steps == 0).any():
         raise DataError(f"{row(int(np.argmax(steps == 0)) + 1)}: the same open time as the row before; allowed is each "

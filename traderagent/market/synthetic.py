@@ -115,11 +115,8 @@ def generate(symbol: str | int, *, days: float = 365, seed: int = 7, start: str 
     MultiTimeframeData with `synthetic=True` and what was planted in `planted`.
     """
     kind = synthetic_symbol(symbol, mode)
-    n = int(days * 86_400_000 // _FIVE_MINUTES) if isinstance(days, (int, float)) else 0
-    if n < 1:
-        raise ConfigError(f"days: got {days!r}, allowed is a number of at least one 5m candle (1/288)")
-    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
-        raise ConfigError(f"seed: got {seed!r}, allowed is a whole number of at least 0")
+    check_arguments(days, seed, edge_strength)
+    n = round(days * 86_400_000) // _FIVE_MINUTES
     first = int(span(start, None)[0].timestamp() * 1000) // _FIVE_MINUTES * _FIVE_MINUTES
     time = first + np.arange(n, dtype=np.int64) * _FIVE_MINUTES
     regime = regimes(seed, kind.number, n, kind.edge)
@@ -138,6 +135,16 @@ def generate(symbol: str | int, *, days: float = 365, seed: int = 7, start: str 
         kind.name, candle_frame(time, base), "5m", instrument=kind.instrument, synthetic=True, caption=kind.caption,
         source=f"synthetic {mode}, seed {seed}", planted=Planted(kind.edge, kind.cluster, label, parameters),
         detail=candle_frame(minute_time, fine) if detail else None, detail_timeframe="1m" if detail else None)
+
+
+def check_arguments(days: float, seed: int, edge_strength: float) -> None:
+    """Refuse what no market can be made of."""
+    if isinstance(days, bool) or not isinstance(days, (int, float)) or not 1 / 288 <= days <= 36_525:
+        raise ConfigError(f"days: got {days!r}, allowed is a number from 1/288 (one 5m candle) to 36525")
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise ConfigError(f"seed: got {seed!r}, allowed is a whole number of at least 0")
+    if isinstance(edge_strength, bool) or not isinstance(edge_strength, (int, float)) or not 0 <= edge_strength <= 10:
+        raise ConfigError(f"edge_strength: got {edge_strength!r}, allowed is a number from 0 to 10, default 1")
 
 
 def _edge(kind: SyntheticSymbol, regime: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:

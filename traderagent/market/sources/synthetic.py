@@ -33,6 +33,7 @@ def synthetic_source(request: Request, *, days: float | None = None, seed: int =
     if days is not None and request.end is not None:
         raise ConfigError("got days and end; give one of them")
     start = request.start or pd.Timestamp(synthetic.START, tz="UTC")
+    synthetic.check_arguments(365 if days is None else days, seed, edge_strength)
     if days is None:
         days = 365.0 if request.end is None else (request.end - start) / pd.Timedelta(days=1)
     kinds = [synthetic.synthetic_symbol(s, mode) for s in request.symbols or range(1, 9)]
