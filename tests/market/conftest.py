@@ -44,5 +44,11 @@ def real(shared):
 
 
 @pytest.fixture(scope="session")
+def synthetic():
+    """The eight synthetic symbols, 200 days."""
+    return load_market("synthetic", symbols=8, days=200, seed=7, progress=False)
+
+
+@pytest.fixture(scope="session")
 def manifest(shared):
     return pd.read_csv(shared / "candles" / "manifest.csv")

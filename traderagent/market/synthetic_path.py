@@ -140,9 +140,8 @@ def jumps(seed: int, number: int, sigma: np.ndarray, beta: float) -> tuple[np.nd
     n = len(sigma)
     total = np.zeros(n)
     for who, every, size in ((number, 576.0, 1.0), (0, 1440.0, beta)):
-        draw = stream(seed, who, 4)
-        happens = draw.random(n) * every < 1.0
-        height = np.clip(draw.standard_normal((n, 2)), -2.5, 2.5)
+        happens = stream(seed, who, 4).random(n) * every < 1.0
+        height = np.clip(stream(seed, who, 11).standard_normal((n, 2)), -2.5, 2.5)
         total += happens * size * np.sign(height[:, 0]) * 4.5 * np.exp(0.5 * height[:, 1])
     step = stream(seed, number, 5).integers(0, MINUTES * STEPS, n)
     return np.clip(total * sigma, -0.3, 0.3), step
@@ -187,8 +186,7 @@ def volumes(seed: int, number: int, candles: np.ndarray, sigma: np.ndarray, log_
     -------
     (n, 5) float64.
     """
-    draw = stream(seed, number, 9)
-    slow = _smooth(draw.standard_normal((len(sigma), 1)), np.array([40.0]), np.array([0.50]))
+    slow = _smooth(stream(seed, number, 9).standard_normal((len(sigma), 1)), np.array([40.0]), np.array([0.50]))
     noise = 0.32 * stream(seed, number, 10).standard_normal(len(sigma))
     extent = candles[:, :, 1] / candles[:, :, 2] - 1.0
     whole = candles[:, :, 1].max(axis=1) / candles[:, :, 2].min(axis=1) - 1.0
