@@ -63,8 +63,15 @@ def late_event(columns):
     return {"fills": Events(rows, {"price": columns["close"][rows]})}
 
 
+def calm_ahead(columns):
+    """Stays out of markets that will jump; calm candles give it nothing to tell, only changed ones do."""
+    jumps = np.abs(np.diff(np.log(columns["close"]))) > 0.08
+    return np.full(columns["close"].size, float(jumps.any()))
+
+
 @pytest.mark.parametrize("offender", [
     newest_is_a_top,
+    calm_ahead,
     lambda columns: columns["close"] / columns["close"].mean(),
     lambda columns: np.r_[columns["close"][1:], np.nan],
     lambda columns: np.full(columns["close"].size, float(columns["close"].size)),
