@@ -23,6 +23,7 @@ _NAMES = {
     "traderagent.engine.config": "Costs OrchestratorBacktestConfig",
     "traderagent.engine.backtest": "backtest compare",
     "traderagent.engine.signals": "backtest_signals",
+    "traderagent.research.baseline": "baseline",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",

@@ -39,3 +39,30 @@ def range_by_timeframe(ranges: pd.DataFrame, synthetic: bool = False) -> Any:
     return long.hvplot.heatmap(
         x="timeframe", y="symbol", C="percent", cmap="viridis", width=WIDTH, height=110 + 22 * len(ranges),
         title=title("mean true range of a candle, % of price", synthetic), xlabel="", ylabel="")
+
+
+def returns_by_variant(table: pd.DataFrame, synthetic: bool = False) -> Any:
+    """Heat map of total returns of one sample: symbols by variant, centred at 0.
+
+    Parameters
+    ----------
+    table : one row a symbol, one column a variant, percent
+    synthetic : marks the plot
+    """
+    import hvplot.pandas  # noqa: F401
+
+    limit = float(max(table.abs().max(axis=None), 1e-9))
+    long = table.rename_axis(index="symbol", columns="variant").stack().rename("percent").reset_index()
+    return long.hvplot.heatmap(
+        x="variant", y="symbol", C="percent", cmap="PuOr", clim=(-limit, limit), width=WIDTH,
+        height=130 + 22 * len(table), rot=20, xlabel="", ylabel="", title=title("total return, %", synthetic))
+
+
+def equity_curves(curves: pd.DataFrame, synthetic: bool = False) -> Any:
+    """Equity of every column by day, in percent of its start."""
+    import hvplot.pandas  # noqa: F401
+
+    first = curves.bfill().iloc[0]
+    percent = (curves / first * 100).tz_localize(None)
+    return percent.hvplot.line(width=WIDTH, height=360, ylabel="% of start", xlabel="", legend="right",
+                               title=title("equity by day", synthetic))
