@@ -10,7 +10,7 @@ import pytest
 from traderagent.market.frames import candle_frame
 from traderagent.market.load import load_market
 
-START = 1_704_067_200_000       # 2024-01-01 UTC
+START = 1_704_067_200_000  # 2024-01-01 UTC
 MINUTE = 60_000
 
 

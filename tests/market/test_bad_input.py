@@ -32,7 +32,10 @@ def moved(row, minutes):
 
 
 VALUES = {
-    "NaN": (change(9, "low", np.nan), r"row 10 \(2024-01-01 00:45:00 UTC\): low is nan, not a finite number; allowed is finite"),
+    "NaN": (
+        change(9, "low", np.nan),
+        r"row 10 \(2024-01-01 00:45:00 UTC\): low is nan, not a finite number; allowed is finite",
+    ),
     "infinite": (change(9, "volume", np.inf), r"row 10 .*volume is inf, not a finite number"),
     "zero price": (change(3, "low", 0.0), r"row 4 .*low is 0, not above 0; allowed is prices above 0"),
     "negative price": (change(3, "close", -1.0), r"row 4 .*close is -1, not above 0"),
@@ -40,12 +43,24 @@ VALUES = {
     "low above close": (change(5, "low", 999.0), r"row 6 .*low 999 is above \w+ .*allowed is low <= min"),
     "negative volume": (change(0, "volume", -2.5), r"row 1 .*volume is -2.5, below 0; allowed is volume of at least 0"),
     "unsorted": (CANDLES.iloc[[0, 1, 3, 2, *range(4, 200)]], r"row 4 .*earlier than the row before.*sort the file"),
-    "doubled": (CANDLES.iloc[[0, 1, 1, *range(2, 200)]], r"row 3 .*the same open time as the row before.*remove the dup"),
+    "doubled": (
+        CANDLES.iloc[[0, 1, 1, *range(2, 200)]],
+        r"row 3 .*the same open time as the row before.*remove the dup",
+    ),
     "off the grid": (moved(7, 2), r"row 8 .*not on the 5m grid; allowed are open times that are multiples"),
-    "hours named 5m": (make_candles(100, duration=3_600_000), r"taken as 5m, but its candles are 1h apart; rename the file"),
-    "minutes named 5m": (make_candles(100, duration=60_000), r"taken as 5m, but its candles are 1m apart; rename the file"),
+    "hours named 5m": (
+        make_candles(100, duration=3_600_000),
+        r"taken as 5m, but its candles are 1h apart; rename the file",
+    ),
+    "minutes named 5m": (
+        make_candles(100, duration=60_000),
+        r"taken as 5m, but its candles are 1m apart; rename the file",
+    ),
     "empty": (CANDLES.iloc[:0], r"holds no candles"),
-    "misspelt column": (CANDLES.rename(columns={"close": "clsoe"}), r"unknown column 'clsoe'.*did you mean 'close'.*rename"),
+    "misspelt column": (
+        CANDLES.rename(columns={"close": "clsoe"}),
+        r"unknown column 'clsoe'.*did you mean 'close'.*rename",
+    ),
     "strange column": (CANDLES.assign(signal=1), r"unknown column 'signal'"),
     "lacking column": (CANDLES.drop(columns="volume"), r"no column for volume; got open_time, open.*needed are a time"),
     "doubled column": (CANDLES.assign(vol=1.0), r"columns 'volume' and 'vol' both mean volume; remove one"),
@@ -61,13 +76,16 @@ def test_bad_candles_are_refused_by_file_row_and_rule(tmp_path, kind, suffix):
         load_market(folder(tmp_path, frame, name), progress=False)
 
 
-@pytest.mark.parametrize(("row", "column", "text", "message"), [
-    (4, 4, "n/a?", r"row 4: close is 'n/a\?', allowed is a number; fix the file"),
-    (4, 1, "1,000", r"not readable as csv"),
-    (4, 0, "yesterday", r"row 4: time is 'yesterday', allowed"),
-    (4, 0, "", r"row 4: time is nan, allowed"),
-    (2, 5, "1e400", r"row 2 .*volume is inf"),
-])
+@pytest.mark.parametrize(
+    ("row", "column", "text", "message"),
+    [
+        (4, 4, "n/a?", r"row 4: close is 'n/a\?', allowed is a number; fix the file"),
+        (4, 1, "1,000", r"not readable as csv"),
+        (4, 0, "yesterday", r"row 4: time is 'yesterday', allowed"),
+        (4, 0, "", r"row 4: time is nan, allowed"),
+        (2, 5, "1e400", r"row 2 .*volume is inf"),
+    ],
+)
 def test_text_where_a_number_belongs(tmp_path, row, column, text, message):
     path = tmp_path / "BTCUSDT_5m.csv"
     CANDLES.to_csv(path)
@@ -90,29 +108,38 @@ def test_units_that_change_inside_a_file(tmp_path):
     times = CANDLES.index.as_unit("ms").asi8.copy()
     times[50:] *= 1000
     CANDLES.reset_index(drop=True).assign(open_time=times).to_csv(tmp_path / "BTCUSDT_5m.csv", index=False)
-    with pytest.raises(DataError, match=r"row 51: time 1704082200000000 is in µs, the first row in ms; allowed is one unit"):
+    with pytest.raises(
+        DataError, match=r"row 51: time 1704082200000000 is in µs, the first row in ms; allowed is one unit"
+    ):
         load_market(tmp_path, progress=False)
 
 
-@pytest.mark.parametrize(("name", "content", "message"), [
-    ("BTCUSDT_5m.parquet", b"", "the file is empty"),
-    ("BTCUSDT_5m.csv", b"", "the file is empty"),
-    ("BTCUSDT_5m.csv", b"\n\n", "the first line is empty"),
-    ("BTCUSDT_5m.csv", b"open_time,open,high,low,close,volume\n", "holds no candles"),
-    ("BTCUSDT_5m.csv", b"1,2,3,4\n", "got 4 columns without a header, allowed are 12"),
-    ("BTCUSDT_5m.csv", b"1,2,3,4,5,6\n1,2,3,4,5,6,7\n", "not readable as csv"),
-    ("BTCUSDT_5m.csv", b"\xff\xfe\x00\x00", "not readable as csv"),
-    ("BTCUSDT_5m.csv.gz", b"no gzip", "not readable as csv.gz"),
-    ("BTCUSDT_5m.feather", b"no arrow at all", "not readable as feather"),
-    ("BTCUSDT_5m.json", b"[[1,2", "not readable as json"),
-    ("BTCUSDT_5m.json", b"[]", "holds no candles"),
-    ("BTCUSDT_5m.json", b"42", "got the JSON 42, allowed is a list of candles"),
-    ("BTCUSDT_5m.json", b"[[1,2,3,4,5,6],[1,2]]", r"row 2: got \[1, 2\], allowed are lists"),
-    ("BTCUSDT_5m.json", b'{"retCode": 10001, "retMsg": "params error", "result": {}}', "without candles .retCode 10001, 'params"),
-    ("BTCUSDT-5m-2024-01.zip", b"PK but cut", "not readable as zip"),
-    ("BTCUSDT_5m.json.gz", gzip.compress(b"[[1,2,3,4,5,6]]")[:-9], "not readable as json.gz"),
-    ("BTCUSDT.csv", b"1704067200000,1,2,1,1,1\n", "no timeframe in its name, and a single candle tell none"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("BTCUSDT_5m.parquet", b"", "the file is empty"),
+        ("BTCUSDT_5m.csv", b"", "the file is empty"),
+        ("BTCUSDT_5m.csv", b"\n\n", "the first line is empty"),
+        ("BTCUSDT_5m.csv", b"open_time,open,high,low,close,volume\n", "holds no candles"),
+        ("BTCUSDT_5m.csv", b"1,2,3,4\n", "got 4 columns without a header, allowed are 12"),
+        ("BTCUSDT_5m.csv", b"1,2,3,4,5,6\n1,2,3,4,5,6,7\n", "not readable as csv"),
+        ("BTCUSDT_5m.csv", b"\xff\xfe\x00\x00", "not readable as csv"),
+        ("BTCUSDT_5m.csv.gz", b"no gzip", "not readable as csv.gz"),
+        ("BTCUSDT_5m.feather", b"no arrow at all", "not readable as feather"),
+        ("BTCUSDT_5m.json", b"[[1,2", "not readable as json"),
+        ("BTCUSDT_5m.json", b"[]", "holds no candles"),
+        ("BTCUSDT_5m.json", b"42", "got the JSON 42, allowed is a list of candles"),
+        ("BTCUSDT_5m.json", b"[[1,2,3,4,5,6],[1,2]]", r"row 2: got \[1, 2\], allowed are lists"),
+        (
+            "BTCUSDT_5m.json",
+            b'{"retCode": 10001, "retMsg": "params error", "result": {}}',
+            "without candles .retCode 10001, 'params",
+        ),
+        ("BTCUSDT-5m-2024-01.zip", b"PK but cut", "not readable as zip"),
+        ("BTCUSDT_5m.json.gz", gzip.compress(b"[[1,2,3,4,5,6]]")[:-9], "not readable as json.gz"),
+        ("BTCUSDT.csv", b"1704067200000,1,2,1,1,1\n", "no timeframe in its name, and a single candle tell none"),
+    ],
+)
 def test_damaged_files(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=f"(?s)^{name}.*{message}"):
@@ -144,28 +171,35 @@ def test_content_and_name_must_agree(tmp_path):
         load_market(tmp_path, progress=False)
 
 
-@pytest.mark.parametrize(("call", "error", "message"), [
-    ({"symbols": ["BTCUSD", "ETHUSDT"]}, UnknownName, "unknown symbol 'BTCUSD' in .*did you mean 'BTCUSDT'"),
-    ({"symbols": []}, ConfigError, "symbols: got an empty list"),
-    ({"symbols": 3}, ConfigError, "symbols: got the number 3, allowed are names"),
-    ({"symbols": 2.5}, ConfigError, "symbols: got 2.5, allowed are names"),
-    ({"symbols": ["?"]}, ConfigError, r"got '\?' as a symbol"),
-    ({"strat": "2024"}, UnknownName, "unknown parameter 'strat'.*did you mean 'start'"),
-    ({"seed": 7}, UnknownName, "unknown parameter 'seed' in load_market"),
-    ({"start": "soon"}, ConfigError, "start: got 'soon', allowed is a time"),
-    ({"end": 5}, ConfigError, "end: got 5, allowed is a time"),
-    ({"start": "2024-02-01", "end": "2024-01-01"}, ConfigError, "start 2024-02-01 is not before end 2024-01-01"),
-    ({"start": "2024-01-01", "end": "2024-01-01"}, ConfigError, "is not before end"),
-    ({"start": "2030-01-01"}, DataError, "BTCUSDT: no candles there, it has 2024-01-01 00:00 to .*another span"),
-    ({"start": "2030-01-01", "symbols": ["BTC"]}, DataError, "BTCUSDT: no candles there.*choose another start or end"),
-    ({"gaps": "fill"}, UnknownName, "unknown gaps 'fill'.*allowed: error, forward_fill, keep"),
-    ({"max_gap_share": 5}, ConfigError, "max_gap_share: got 5, allowed is a fraction"),
-    ({"timeframe": "5min"}, UnknownName, "unknown timeframe '5min'.*did you mean '5m'"),
-    ({"timeframe": "1m"}, DataError, "got timeframe='1m', but there are only candles of 5m"),
-    ({"repair": "all"}, UnknownName, "unknown repair 'all'"),
-    ({"workers": 0}, ConfigError, "workers: got 0, allowed"),
-    ({"instruments": "nowhere.yaml"}, ConfigError, "nowhere.yaml: no such file"),
-])
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        ({"symbols": ["BTCUSD", "ETHUSDT"]}, UnknownName, "unknown symbol 'BTCUSD' in .*did you mean 'BTCUSDT'"),
+        ({"symbols": []}, ConfigError, "symbols: got an empty list"),
+        ({"symbols": 3}, ConfigError, "symbols: got the number 3, allowed are names"),
+        ({"symbols": 2.5}, ConfigError, "symbols: got 2.5, allowed are names"),
+        ({"symbols": ["?"]}, ConfigError, r"got '\?' as a symbol"),
+        ({"strat": "2024"}, UnknownName, "unknown parameter 'strat'.*did you mean 'start'"),
+        ({"seed": 7}, UnknownName, "unknown parameter 'seed' in load_market"),
+        ({"start": "soon"}, ConfigError, "start: got 'soon', allowed is a time"),
+        ({"end": 5}, ConfigError, "end: got 5, allowed is a time"),
+        ({"start": "2024-02-01", "end": "2024-01-01"}, ConfigError, "start 2024-02-01 is not before end 2024-01-01"),
+        ({"start": "2024-01-01", "end": "2024-01-01"}, ConfigError, "is not before end"),
+        ({"start": "2030-01-01"}, DataError, "BTCUSDT: no candles there, it has 2024-01-01 00:00 to .*another span"),
+        (
+            {"start": "2030-01-01", "symbols": ["BTC"]},
+            DataError,
+            "BTCUSDT: no candles there.*choose another start or end",
+        ),
+        ({"gaps": "fill"}, UnknownName, "unknown gaps 'fill'.*allowed: error, forward_fill, keep"),
+        ({"max_gap_share": 5}, ConfigError, "max_gap_share: got 5, allowed is a fraction"),
+        ({"timeframe": "5min"}, UnknownName, "unknown timeframe '5min'.*did you mean '5m'"),
+        ({"timeframe": "1m"}, DataError, "got timeframe='1m', but there are only candles of 5m"),
+        ({"repair": "all"}, UnknownName, "unknown repair 'all'"),
+        ({"workers": 0}, ConfigError, "workers: got 0, allowed"),
+        ({"instruments": "nowhere.yaml"}, ConfigError, "nowhere.yaml: no such file"),
+    ],
+)
 def test_arguments(tmp_path, call, error, message):
     with pytest.raises(error, match=f"(?s){message}"):
         load_market("files", path=folder(tmp_path), progress=False, **call)
@@ -188,15 +222,26 @@ def test_places_that_are_not_there(tmp_path):
         load_market(tmp_path / "candles", path=tmp_path)
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    ({"symbols": ["SYN-1O"]}, "unknown synthetic symbol 'SYN-1OUSDT'|SYN-1O"),
-    ({"symbols": ["BTCUSDT"]}, "unknown synthetic symbol 'BTCUSDT'"), ({"symbols": 0}, "from 1 to 99"),
-    ({"days": 0}, "days: got 0"), ({"days": "a year"}, "days: got 'a year'"), ({"seed": -1}, "seed: got -1"),
-    ({"seed": 1.5}, "seed: got 1.5"), ({"seed": None}, "seed: got None"), ({"mode": "real"}, "unknown mode 'real'"),
-    ({"day": 3}, "unknown parameter 'day'.*did you mean 'days'"), ({"days": 3, "end": "2024-02-01"}, "give one of them"),
-    ({"timeframe": "1h"}, "the synthetic market allows 1m, 5m"), ({"path": "x"}, "unknown parameter 'path'"),
-    ({"end": "2023-01-01"}, "days: got|not before"), ({"edge_strength": -1}, "edge_strength: got -1"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ({"symbols": ["SYN-1O"]}, "unknown synthetic symbol 'SYN-1OUSDT'|SYN-1O"),
+        ({"symbols": ["BTCUSDT"]}, "unknown synthetic symbol 'BTCUSDT'"),
+        ({"symbols": 0}, "from 1 to 99"),
+        ({"days": 0}, "days: got 0"),
+        ({"days": "a year"}, "days: got 'a year'"),
+        ({"seed": -1}, "seed: got -1"),
+        ({"seed": 1.5}, "seed: got 1.5"),
+        ({"seed": None}, "seed: got None"),
+        ({"mode": "real"}, "unknown mode 'real'"),
+        ({"day": 3}, "unknown parameter 'day'.*did you mean 'days'"),
+        ({"days": 3, "end": "2024-02-01"}, "give one of them"),
+        ({"timeframe": "1h"}, "the synthetic market allows 1m, 5m"),
+        ({"path": "x"}, "unknown parameter 'path'"),
+        ({"end": "2023-01-01"}, "days: got|not before"),
+        ({"edge_strength": -1}, "edge_strength: got -1"),
+    ],
+)
 def test_arguments_of_the_synthetic_market(call, message):
     with pytest.raises(ConfigError, match=f"(?s){message}"):
         load_market("synthetic", progress=False, **call)

@@ -19,16 +19,29 @@ def data(candles):
     return MultiTimeframeData.from_base("BTC/USDT", candles, "5m", instrument=Instrument(tick=0.01, origin="file"))
 
 
-@pytest.mark.parametrize("text", ["BTC/USDT", "BTC-USDT", "BTC", "BTCUSDT", "btc_usdt", "BTC/USDT:USDT",
-                                  "BTC_USDT_USDT", " BTCUSDT "])
+@pytest.mark.parametrize(
+    "text", ["BTC/USDT", "BTC-USDT", "BTC", "BTCUSDT", "btc_usdt", "BTC/USDT:USDT", "BTC_USDT_USDT", " BTCUSDT "]
+)
 def test_every_spelling_is_one_symbol(text):
     assert symbol_name(text) == "BTCUSDT"
 
 
-@pytest.mark.parametrize(("text", "name"), [
-    ("SYN-01", "SYN-01"), ("syn-12", "SYN-12"), ("ETHBTC", "ETHBTC"), ("WBTC", "WBTCUSDT"), ("STETH", "STETHUSDT"),
-    ("1INCH", "1INCHUSDT"), ("TUSDT", "TUSDT"), ("LUSD", "LUSDUSDT"), ("USDC", "USDCUSDT"), ("ETH/BTC", "ETHBTC"),
-    ("BTCUSD", "BTCUSD")])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("SYN-01", "SYN-01"),
+        ("syn-12", "SYN-12"),
+        ("ETHBTC", "ETHBTC"),
+        ("WBTC", "WBTCUSDT"),
+        ("STETH", "STETHUSDT"),
+        ("1INCH", "1INCHUSDT"),
+        ("TUSDT", "TUSDT"),
+        ("LUSD", "LUSDUSDT"),
+        ("USDC", "USDCUSDT"),
+        ("ETH/BTC", "ETHBTC"),
+        ("BTCUSD", "BTCUSD"),
+    ],
+)
 def test_symbols_with_a_catch(text, name):
     assert symbol_name(text) == name
 
@@ -75,9 +88,15 @@ def test_hash_is_that_of_the_content(data, candles):
     assert data.hash == pickle.loads(pickle.dumps(data)).hash == copy.deepcopy(data).hash
     changed = candles.copy()
     changed.iloc[100, 3] = np.nextafter(changed.iloc[100, 3], 0)
-    others = [MultiTimeframeData.from_base("BTCUSDT", changed, "5m", instrument=data.instrument),
-              data.replace(symbol="ETHUSDT"), data.replace(instrument=Instrument()), data.slice(None, data.end - pd.Timedelta("5min")),
-              data.replace(detail=candles, detail_timeframe="1m"), data.replace(synthetic=True), data.replace(h1=data.h1.iloc[1:])]
+    others = [
+        MultiTimeframeData.from_base("BTCUSDT", changed, "5m", instrument=data.instrument),
+        data.replace(symbol="ETHUSDT"),
+        data.replace(instrument=Instrument()),
+        data.slice(None, data.end - pd.Timedelta("5min")),
+        data.replace(detail=candles, detail_timeframe="1m"),
+        data.replace(synthetic=True),
+        data.replace(h1=data.h1.iloc[1:]),
+    ]
     assert len({data.hash, *(o.hash for o in others)}) == 1 + len(others)
 
 
@@ -149,16 +168,19 @@ def test_market_slice_reports_who_has_nothing_there(data):
     assert "there are candles from 2025-01-01" in part.skipped["ETHUSDT"]
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda f: f.rename(columns={"close": "clsoe"}), "allowed are candles with columns"),
-    (lambda f: f.assign(vwap=1.0), "unknown column 'vwap'"),
-    (lambda f: f.set_axis(f.index.tz_localize(None)), "open times in UTC"),
-    (lambda f: f.set_axis(f.index.tz_convert("Europe/Berlin")), "open times in UTC"),
-    (lambda f: f.iloc[::-1], "unique and rising"),
-    (lambda f: f.reset_index(drop=True), "open times in UTC"),
-    (lambda f: f.astype({"close": "float32"}), "float64"),
-    (lambda f: f.iloc[:0], "got no candles"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.rename(columns={"close": "clsoe"}), "allowed are candles with columns"),
+        (lambda f: f.assign(vwap=1.0), "unknown column 'vwap'"),
+        (lambda f: f.set_axis(f.index.tz_localize(None)), "open times in UTC"),
+        (lambda f: f.set_axis(f.index.tz_convert("Europe/Berlin")), "open times in UTC"),
+        (lambda f: f.iloc[::-1], "unique and rising"),
+        (lambda f: f.reset_index(drop=True), "open times in UTC"),
+        (lambda f: f.astype({"close": "float32"}), "float64"),
+        (lambda f: f.iloc[:0], "got no candles"),
+    ],
+)
 def test_frames_of_another_shape_are_refused(candles, change, message):
     with pytest.raises(DataError, match=message):
         MultiTimeframeData("BTC", change(candles))

@@ -33,7 +33,7 @@ def plain(frame):
 @given(markets())
 @settings(max_examples=150, deadline=None)
 def test_frames_are_those_of_the_twin(market):
-    base, timeframe, frame = market
+    _, timeframe, frame = market
     got = resample(frame, timeframe)
     expected = reference.resample(plain(frame), TIMEFRAMES[timeframe])
     assert milliseconds(got.index).tolist() == expected["open_time"]
@@ -62,7 +62,9 @@ def test_cutting_the_future_off_changes_nothing_visible(market, data):
 
     def closes(part):
         higher = resample(part, timeframe)
-        seen = last_closed(milliseconds(part.index), TIMEFRAMES[base], milliseconds(higher.index), TIMEFRAMES[timeframe])
+        seen = last_closed(
+            milliseconds(part.index), TIMEFRAMES[base], milliseconds(higher.index), TIMEFRAMES[timeframe]
+        )
         return on_base(higher.to_numpy(), seen)
 
     np.testing.assert_array_equal(closes(frame.iloc[: t + 1]), closes(frame)[: t + 1])
@@ -76,7 +78,7 @@ def test_an_open_hour_would_be_seen_by_a_careless_alignment(candles):
     honest = last_closed(time, 5 * MINUTE, milliseconds(h1.index), 60 * MINUTE)
     assert (careless > honest).mean() > 0.9
     assert honest[10] == -1
-    assert honest[11] == 0      # 00:55 closes at 01:00, when the first hour has passed
+    assert honest[11] == 0  # 00:55 closes at 01:00, when the first hour has passed
 
 
 def test_days_begin_at_midnight_utc_and_gaps_leave_no_candle():

@@ -12,17 +12,21 @@ def test_file_is_read(tmp_path):
     path = tmp_path / "instruments.yaml"
     path.write_text("origin: exchange\ndate: 2024-09-07\nBTC/USDT: {tick: 0.01, step: 1e-5, min_notional: 5}\n")
     assert dict(read_instruments(path)) == {
-        "BTCUSDT": Instrument(tick=0.01, step=1e-5, min_notional=5.0, origin="exchange")}
+        "BTCUSDT": Instrument(tick=0.01, step=1e-5, min_notional=5.0, origin="exchange")
+    }
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("BTCUSDT: {tik: 0.01}", "BTCUSDT: unknown parameter 'tik'.*did you mean 'tick'"),
-    ("BTCUSDT: {tick: abc}", "BTCUSDT: .*tick.*got 'abc'"),
-    ("BTCUSDT: {tick: -1}", "BTCUSDT: .*tick.*got -1"),
-    ("BTCUSDT: 0.01", "BTCUSDT: got 0.01, allowed is a mapping"),
-    ("origin: rumour\nBTCUSDT: {tick: 1}", "BTCUSDT: .*origin.*got 'rumour'"),
-    ("[1, 2]", "got list, allowed is a mapping"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("BTCUSDT: {tik: 0.01}", "BTCUSDT: unknown parameter 'tik'.*did you mean 'tick'"),
+        ("BTCUSDT: {tick: abc}", "BTCUSDT: .*tick.*got 'abc'"),
+        ("BTCUSDT: {tick: -1}", "BTCUSDT: .*tick.*got -1"),
+        ("BTCUSDT: 0.01", "BTCUSDT: got 0.01, allowed is a mapping"),
+        ("origin: rumour\nBTCUSDT: {tick: 1}", "BTCUSDT: .*origin.*got 'rumour'"),
+        ("[1, 2]", "got list, allowed is a mapping"),
+    ],
+)
 def test_bad_files_name_file_and_key(tmp_path, text, message):
     path = tmp_path / "instruments.yaml"
     path.write_text(text)

@@ -15,8 +15,9 @@ from traderagent.market.load import load_market
 from traderagent.market.names import read_name, timeframe_of
 
 CANDLES = make_candles(300)
-HEADER = ("open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
-          "taker_buy_quote_volume,ignore")
+HEADER = (
+    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore"
+)
 
 
 def rows(frame, factor=1):
@@ -24,7 +25,10 @@ def rows(frame, factor=1):
 
 
 def klines(frame, factor=1, header=False):
-    lines = [f"{t},{o},{h},{lo},{c},{v},{t + 300_000 * factor - 1},1.5,10,0.5,0.7,0" for t, o, h, lo, c, v in rows(frame, factor)]
+    lines = [
+        f"{t},{o},{h},{lo},{c},{v},{t + 300_000 * factor - 1},1.5,10,0.5,0.7,0"
+        for t, o, h, lo, c, v in rows(frame, factor)
+    ]
     return "\n".join(([HEADER] if header else []) + lines) + "\n"
 
 
@@ -49,41 +53,81 @@ def bybit(frame):
 WRITERS = {
     "parquet, time as index": ("BTCUSDT_5m.parquet", lambda p: CANDLES.to_parquet(p)),
     "parquet, unnamed index": ("BTC-USDT_5m.parquet", lambda p: CANDLES.rename_axis(None).to_parquet(p)),
-    **{f"parquet, column {name}": ("BTCUSDT_5m.parquet", lambda p, name=name: CANDLES.reset_index(names=name).to_parquet(p))
-       for name in ("open_time", "timestamp", "date")},
-    "parquet, time in ms": ("BTCUSDT_5m.parquet", lambda p: CANDLES.reset_index().assign(
-        open_time=milliseconds(CANDLES.index)).to_parquet(p)),
-    "parquet, naive ns": ("BTC_5m.parquet", lambda p: CANDLES.set_axis(
-        CANDLES.index.tz_localize(None).as_unit("ns")).reset_index(names="date").to_parquet(p)),
-    "parquet, another zone": ("BTC_5m.parquet", lambda p: CANDLES.set_axis(
-        CANDLES.index.tz_convert("Asia/Tokyo")).reset_index(names="date").to_parquet(p)),
+    **{
+        f"parquet, column {name}": (
+            "BTCUSDT_5m.parquet",
+            lambda p, name=name: CANDLES.reset_index(names=name).to_parquet(p),
+        )
+        for name in ("open_time", "timestamp", "date")
+    },
+    "parquet, time in ms": (
+        "BTCUSDT_5m.parquet",
+        lambda p: CANDLES.reset_index().assign(open_time=milliseconds(CANDLES.index)).to_parquet(p),
+    ),
+    "parquet, naive ns": (
+        "BTC_5m.parquet",
+        lambda p: (
+            CANDLES.set_axis(CANDLES.index.tz_localize(None).as_unit("ns")).reset_index(names="date").to_parquet(p)
+        ),
+    ),
+    "parquet, another zone": (
+        "BTC_5m.parquet",
+        lambda p: CANDLES.set_axis(CANDLES.index.tz_convert("Asia/Tokyo")).reset_index(names="date").to_parquet(p),
+    ),
     "freqtrade feather": ("BTC_USDT-5m.feather", lambda p: CANDLES.reset_index(names="date").to_feather(p)),
-    "freqtrade futures": ("BTC_USDT_USDT-5m-futures.feather", lambda p: CANDLES.reset_index(names="date").to_feather(p)),
+    "freqtrade futures": (
+        "BTC_USDT_USDT-5m-futures.feather",
+        lambda p: CANDLES.reset_index(names="date").to_feather(p),
+    ),
     "freqtrade json": ("BTC_USDT-5m.json", lambda p: p.write_text(json.dumps(rows(CANDLES)))),
-    "freqtrade json.gz": ("BTC_USDT-5m.json.gz", lambda p: p.write_bytes(gzip.compress(json.dumps(rows(CANDLES)).encode()))),
+    "freqtrade json.gz": (
+        "BTC_USDT-5m.json.gz",
+        lambda p: p.write_bytes(gzip.compress(json.dumps(rows(CANDLES)).encode())),
+    ),
     "binance zip": ("BTCUSDT-5m-2024-01.zip", lambda p: zipped(p, klines(CANDLES))),
     "binance zip, header": ("BTCUSDT-5m-2024-01.zip", lambda p: zipped(p, klines(CANDLES, header=True))),
     "binance zip, microseconds": ("BTCUSDT-5m-2025-01.zip", lambda p: zipped(p, klines(CANDLES, 1000))),
     "binance csv": ("BTCUSDT-5m-2024-01-01.csv", lambda p: p.write_text(klines(CANDLES))),
     "csv.gz": ("BTCUSDT_5m.csv.gz", lambda p: p.write_bytes(gzip.compress(klines(CANDLES, header=True).encode()))),
-    "PAIR_TF with Open time": ("BTCUSDT_5m.csv", lambda p: p.write_text(
-        plain_csv(CANDLES, "Open time,Open,High,Low,Close,Volume", text_time))),
-    "PAIR_TF in capitals": ("BTC-USDT_M5.csv", lambda p: p.write_text(
-        plain_csv(CANDLES, "Open time,Open,High,Low,Close,Volume", text_time))),
-    "timestamp(ms),datetime": ("BTCUSDT_5m.csv", lambda p: p.write_text(
-        "timestamp(ms),datetime,open,high,low,close,volume\n"
-        + "\n".join(f"{t},{text_time(t)},{','.join(map(str, v))}" for t, *v in rows(CANDLES)))),
-    "seconds": ("BTCUSDT_5m.csv", lambda p: p.write_text(
-        plain_csv(CANDLES, "timestamp,open,high,low,close,volume", lambda t: t // 1000))),
-    "semicolons and Windows": ("BTCUSDT_5m.csv", lambda p: p.write_bytes(
-        b"\xef\xbb\xbf" + plain_csv(CANDLES, "timestamp,open,high,low,close,volume", str)
-        .replace(",", ";").replace("\n", "\r\n").encode())),
+    "PAIR_TF with Open time": (
+        "BTCUSDT_5m.csv",
+        lambda p: p.write_text(plain_csv(CANDLES, "Open time,Open,High,Low,Close,Volume", text_time)),
+    ),
+    "PAIR_TF in capitals": (
+        "BTC-USDT_M5.csv",
+        lambda p: p.write_text(plain_csv(CANDLES, "Open time,Open,High,Low,Close,Volume", text_time)),
+    ),
+    "timestamp(ms),datetime": (
+        "BTCUSDT_5m.csv",
+        lambda p: p.write_text(
+            "timestamp(ms),datetime,open,high,low,close,volume\n"
+            + "\n".join(f"{t},{text_time(t)},{','.join(map(str, v))}" for t, *v in rows(CANDLES))
+        ),
+    ),
+    "seconds": (
+        "BTCUSDT_5m.csv",
+        lambda p: p.write_text(plain_csv(CANDLES, "timestamp,open,high,low,close,volume", lambda t: t // 1000)),
+    ),
+    "semicolons and Windows": (
+        "BTCUSDT_5m.csv",
+        lambda p: p.write_bytes(
+            b"\xef\xbb\xbf"
+            + plain_csv(CANDLES, "timestamp,open,high,low,close,volume", str)
+            .replace(",", ";")
+            .replace("\n", "\r\n")
+            .encode()
+        ),
+    ),
     "bybit answer": ("anything.json", lambda p: p.write_text(json.dumps(bybit(CANDLES)))),
-    "bybit answers in pages": ("BTCUSDT_5.json", lambda p: p.write_text(
-        json.dumps([bybit(CANDLES[200:]), bybit(CANDLES[:200])]))),
+    "bybit answers in pages": (
+        "BTCUSDT_5.json",
+        lambda p: p.write_text(json.dumps([bybit(CANDLES[200:]), bybit(CANDLES[:200])])),
+    ),
     "bybit list": ("BTCUSDT_5m.json", lambda p: p.write_text(json.dumps(bybit(CANDLES)["result"]["list"]))),
-    "bybit csv, no header": ("bybit_BTCUSDT_5m.csv", lambda p: p.write_text(
-        "\n".join(",".join(r) for r in bybit(CANDLES)["result"]["list"]))),
+    "bybit csv, no header": (
+        "bybit_BTCUSDT_5m.csv",
+        lambda p: p.write_text("\n".join(",".join(r) for r in bybit(CANDLES)["result"]["list"])),
+    ),
     "no timeframe in the name": ("BTCUSDT.parquet", lambda p: CANDLES.to_parquet(p)),
 }
 
@@ -103,10 +147,17 @@ def test_layout_gives_the_same_candles(tmp_path, layout, capsys):
     assert "1 symbol, 5m, 2024-01-01 to 2024-01-02, no instruments.yaml: no rounding" in printed
 
 
-@pytest.mark.parametrize(("layout", "words"), [
-    ("freqtrade feather", "freqtrade feather, 1 symbol"), ("binance zip", "Binance klines zip, 1"),
-    ("binance zip, header", "Binance klines zip with header"), ("binance zip, microseconds", "Binance klines zip in µs"),
-    ("bybit answer", "Bybit REST JSON, newest first"), ("seconds", "CSV in s")])
+@pytest.mark.parametrize(
+    ("layout", "words"),
+    [
+        ("freqtrade feather", "freqtrade feather, 1 symbol"),
+        ("binance zip", "Binance klines zip, 1"),
+        ("binance zip, header", "Binance klines zip with header"),
+        ("binance zip, microseconds", "Binance klines zip in µs"),
+        ("bybit answer", "Bybit REST JSON, newest first"),
+        ("seconds", "CSV in s"),
+    ],
+)
 def test_what_was_recognised_is_printed(tmp_path, layout, words, capsys):
     name, write = WRITERS[layout]
     write(tmp_path / name)
@@ -182,21 +233,52 @@ def test_what_is_no_candle_file_is_named(tmp_path, capsys):
     for name in ("BTC_USDT_USDT-8h-funding_rate.feather", "BTC_USDT_USDT-1h-mark.feather"):
         (tmp_path / name).write_bytes(b"x")
     market = load_market(tmp_path, progress=False)
-    assert set(market.skipped) == {"manifest.csv", "BTC_USDT_USDT-8h-funding_rate.feather", "BTC_USDT_USDT-1h-mark.feather"}
+    assert set(market.skipped) == {
+        "manifest.csv",
+        "BTC_USDT_USDT-8h-funding_rate.feather",
+        "BTC_USDT_USDT-1h-mark.feather",
+    }
     assert "skipped manifest.csv: no symbol and timeframe in its name" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("text", "timeframe"), [
-    ("5m", "5m"), ("5M", "5m"), ("5min", "5m"), ("M5", "5m"), ("1H", "1h"), ("H4", "4h"), ("60", "1h"), ("1d", "1d"),
-    ("D1", "1d"), ("1M", None), ("3w", None), ("7m", None), ("01", None), ("abc", None), ("30s", "30s")])
+@pytest.mark.parametrize(
+    ("text", "timeframe"),
+    [
+        ("5m", "5m"),
+        ("5M", "5m"),
+        ("5min", "5m"),
+        ("M5", "5m"),
+        ("1H", "1h"),
+        ("H4", "4h"),
+        ("60", "1h"),
+        ("1d", "1d"),
+        ("D1", "1d"),
+        ("1M", None),
+        ("3w", None),
+        ("7m", None),
+        ("01", None),
+        ("abc", None),
+        ("30s", "30s"),
+    ],
+)
 def test_timeframe_of_a_token(text, timeframe):
     assert timeframe_of(text) == timeframe
 
 
-@pytest.mark.parametrize(("stem", "symbol", "timeframe"), [
-    ("SYN-01_5m", "SYN-01", "5m"), ("SYN-15", "SYN-15", None), ("1INCHUSDT_5m", "1INCHUSDT", "5m"),
-    ("1INCH_USDT-5m", "1INCHUSDT", "5m"), ("BTCUSDT-1m-2024-01", "BTCUSDT", "1m"), ("Binance_BTCUSDT_1h", "BTCUSDT", "1h"),
-    ("BTC_USDT", "BTCUSDT", None), ("results", None, None), ("1000SATS_USDT-1d", "1000SATSUSDT", "1d")])
+@pytest.mark.parametrize(
+    ("stem", "symbol", "timeframe"),
+    [
+        ("SYN-01_5m", "SYN-01", "5m"),
+        ("SYN-15", "SYN-15", None),
+        ("1INCHUSDT_5m", "1INCHUSDT", "5m"),
+        ("1INCH_USDT-5m", "1INCHUSDT", "5m"),
+        ("BTCUSDT-1m-2024-01", "BTCUSDT", "1m"),
+        ("Binance_BTCUSDT_1h", "BTCUSDT", "1h"),
+        ("BTC_USDT", "BTCUSDT", None),
+        ("results", None, None),
+        ("1000SATS_USDT-1d", "1000SATSUSDT", "1d"),
+    ],
+)
 def test_name_of_a_file(stem, symbol, timeframe):
     named = read_name(stem)
     assert (named.symbol, named.timeframe) == (symbol, timeframe)

@@ -49,7 +49,10 @@ def test_gap_policy_of_a_load(tmp_path, candles):
     candles.drop(candles.index[100:116]).to_parquet(tmp_path / "BTCUSDT_5m.parquet")
     data = load_market(tmp_path, progress=False)["BTC"]
     assert len(data) == 584
-    assert "16 of 600 5m candles are missing (2.67%) in 1 gaps, the longest of 16 from 2024-01-01 08:20; kept as gaps" in data.notes
+    assert (
+        "16 of 600 5m candles are missing (2.67%) in 1 gaps, the longest of 16 from 2024-01-01 08:20; kept as gaps"
+        in data.notes
+    )
     filled = load_market(tmp_path, gaps="forward_fill", progress=False)["BTC"]
     assert int(filled.m5["missing"].sum()) == 16
     assert filled.summary()["missing"] == data.summary()["missing"] == 16
@@ -74,8 +77,8 @@ def test_the_table_counts_what_is_odd(candles):
     flat = frame["close"].iloc[199]
     frame.iloc[200:214, :4] = flat
     frame.iloc[200:214, 4] = 0.0
-    frame = frame.drop(frame.index[214:230])            # as on 2023-03-24: 14 flat ones, then 16 missing
-    frame.iloc[400, 2] = 0.0001                         # as a LINK 1h low
+    frame = frame.drop(frame.index[214:230])  # as on 2023-03-24: 14 flat ones, then 16 missing
+    frame.iloc[400, 2] = 0.0001  # as a LINK 1h low
     table = quality(of(frame))
     row = table.loc[("BTCUSDT", "5m")]
     assert (row.candles, row.missing, row.gaps, row.longest_gap) == (584, 16, 1, 16)
@@ -106,7 +109,7 @@ def test_true_range_of_a_jump_looks_back_only(candles):
 
 
 def test_an_open_last_candle_is_seen(candles):
-    closed = of(candles.iloc[:576])                     # two whole days
+    closed = of(candles.iloc[:576])  # two whole days
     assert not quality(closed)["open_last"].any()
     later = quality(of(candles.iloc[:577]))["open_last"]
     assert not later[("BTCUSDT", "5m")]

@@ -33,8 +33,9 @@ def test_symbols_are_filtered_in_the_order_asked(shared):
 
 
 def test_span_includes_start_and_excludes_end(shared):
-    data = load_market(shared / "candles" / "2024", symbols="BTC", start="2024-03-01", end="2024-03-02",
-                       progress=False)["BTC"]
+    data = load_market(
+        shared / "candles" / "2024", symbols="BTC", start="2024-03-01", end="2024-03-02", progress=False
+    )["BTC"]
     assert len(data) == 288
     assert str(data.start) == "2024-03-01 00:00:00+00:00"
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+
 def facts(frame):
     """Figures of one symbol's 5m candles that do not depend on its price or its volatility."""
     o, high, low, c, volume = (frame[x].to_numpy() for x in ("open", "high", "low", "close", "volume"))
@@ -54,8 +55,11 @@ def test_each_fact_lies_where_real_ones_lie(synthetic, real):
     outside = []
     for fact in ours.index:
         room = SLACK.get(fact, 0.15) * (high[fact] - low[fact])
-        outside += [f"{symbol}: {fact} {value:.3f}, real {low[fact]:.3f} to {high[fact]:.3f}"
-                    for symbol, value in ours.loc[fact].items() if not low[fact] - room <= value <= high[fact] + room]
+        outside += [
+            f"{symbol}: {fact} {value:.3f}, real {low[fact]:.3f} to {high[fact]:.3f}"
+            for symbol, value in ours.loc[fact].items()
+            if not low[fact] - room <= value <= high[fact] + room
+        ]
     assert not outside, "\n".join(outside)
 
 
@@ -84,9 +88,21 @@ def test_a_market_without_these_facts_is_told_apart(real):
     """Power: independent normal returns miss the facts by far."""
     random = np.random.default_rng(0)
     path = 100 * np.exp(np.cumsum(random.normal(0, 0.0005, (50_000, 30)).ravel())).reshape(-1, 30)
-    frame = pd.DataFrame({"open": path[:, 0], "high": path.max(axis=1), "low": path.min(axis=1), "close": path[:, -1],
-                          "volume": random.lognormal(3, 1, len(path))})
+    frame = pd.DataFrame(
+        {
+            "open": path[:, 0],
+            "high": path.max(axis=1),
+            "low": path.min(axis=1),
+            "close": path[:, -1],
+            "volume": random.lognormal(3, 1, len(path)),
+        }
+    )
     figures, plain = table(real["2024"]), facts(frame)
-    for fact in ("kurtosis, clipped at 8 sd", "autocorrelation of |return|, 1 hour", "autocorrelation of |return|, 1 day",
-                 "correlation of log range and log volume", "99.9 % quantile of |return| in sd"):
+    for fact in (
+        "kurtosis, clipped at 8 sd",
+        "autocorrelation of |return|, 1 hour",
+        "autocorrelation of |return|, 1 day",
+        "correlation of log range and log volume",
+        "99.9 % quantile of |return| in sd",
+    ):
         assert plain[fact] < figures.loc[fact].min()

@@ -12,7 +12,7 @@ from traderagent.base.errors import ConfigError
 from traderagent.market.frames import milliseconds, resample
 from traderagent.market.load import load_market
 from traderagent.market.quality import check, quality
-from traderagent.market.synthetic import generate, synthetic_symbol
+from traderagent.market.synthetic import generate, synthetic_symbol, tick_walk
 
 NAMES = [f"SYN-{i:02d}" for i in range(1, 9)]
 CLUSTERS = {"STABLE": (0.0, 0.5), "BLUE_CHIPS": (0.5, 2.0), "MID_CAPS": (2.0, 5.0), "MEMES": (5.0, np.inf)}
@@ -43,8 +43,10 @@ def test_a_longer_market_begins_with_the_shorter_one():
 
 
 def test_another_process_makes_the_same_candles():
-    code = ("from traderagent.market.synthetic import generate\n"
-            "print(generate('SYN-04', days=3, seed=11, detail=True).hash)")
+    code = (
+        "from traderagent.market.synthetic import generate\n"
+        "print(generate('SYN-04', days=3, seed=11, detail=True).hash)"
+    )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == generate("SYN-04", days=3, seed=11, detail=True).hash
 
@@ -57,8 +59,9 @@ def test_candles_are_valid_and_named_by_what_they_are(synthetic):
         assert len(data) == 200 * 288
         assert data.synthetic
         assert data.source == "synthetic market, seed 7"
-        assert data.caption.startswith({"mean_reversion": "mean-reverting", "trend": "trending by regime",
-                                        "none": "no edge"}[data.planted.edge])
+        assert data.caption.startswith(
+            {"mean_reversion": "mean-reverting", "trend": "trending by regime", "none": "no edge"}[data.planted.edge]
+        )
     assert [d.planted.has_edge for d in synthetic.values()].count(True) == 2
     assert synthetic.source.startswith("SYNTHETIC market, 8 symbols")
     assert (quality(synthetic)["gaps"] == 0).all()
@@ -82,7 +85,10 @@ def test_prices_and_volumes_lie_on_tick_and_step(synthetic):
     for data in synthetic.values():
         assert data.instrument.origin == "synthetic"
         assert data.instrument.min_notional > 0
-        for columns, step in ((["open", "high", "low", "close"], data.instrument.tick), (["volume"], data.instrument.step)):
+        for columns, step in (
+            (["open", "high", "low", "close"], data.instrument.tick),
+            (["volume"], data.instrument.step),
+        ):
             units = data.m5[columns].to_numpy() / step
             assert np.abs(units - np.rint(units)).max() < 1e-4
             assert (data.m5[columns].to_numpy() >= 0).all()
@@ -144,6 +150,32 @@ def test_edges_are_where_they_were_planted():
         assert abs(z_of(np.array([rules(name, seed)[0] for seed in range(10)]))) < 3.5
     for name in NAMES[:2]:
         assert abs(z_of(np.array([rules(name, seed, edge_strength=0.0)[0] for seed in range(10)]))) < 3.5
+
+
+def test_a_tick_walk_is_one_tick_a_step():
+    data = tick_walk(50, seed=3, price=10.0, tick=0.01)
+    steps = data.detail["close"] - data.detail["open"]
+    assert np.allclose(np.abs(steps), 0.01, atol=1e-12)
+    assert abs(steps.sum()) < 0.01 * 4 * np.sqrt(len(steps))
+    assert (data.detail["open"].to_numpy()[1:] == data.detail["close"].to_numpy()[:-1]).all()
+    assert len(data) == 50
+    assert len(data.detail) == 50 * 300
+    assert resample(data.detail, "5m").equals(data.m5)
+    assert tick_walk(20, seed=3, price=10.0).m5.equals(data.m5.iloc[:20])
+    assert data.synthetic
+    with pytest.raises(ConfigError, match="falls to 0; start higher"):
+        tick_walk(50, seed=3, price=0.05)
+
+
+def test_loading_files_needs_neither_numba_nor_pandera_to_be_imported():
+    code = (
+        "import sys, traderagent.market.load, traderagent.market.quality\n"
+        "from traderagent.market.sources import SOURCES\n"
+        "assert {'files', 'synthetic'} <= set(SOURCES)\n"
+        "print([m for m in ('numba', 'pandera', 'tqdm', 'ccxt') if m in sys.modules])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
 
 
 def test_martingale_mode_plants_nothing():

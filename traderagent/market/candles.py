@@ -5,7 +5,6 @@ content hash always tells what is inside.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from typing import Any, cast
@@ -15,41 +14,15 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.base.hashing import hash_bytes, hash_frame
-from traderagent.market.frames import COLUMNS, TIMEFRAMES, duration_of, milliseconds, resample, traded
+from traderagent.market.frames import COLUMNS, TIMEFRAMES, check_shape, duration_of, milliseconds, resample, traded
 from traderagent.market.instruments import Instrument
+from traderagent.market.planted import Planted
 from traderagent.market.symbols import symbol_name
+from traderagent.market.times import day, span
 
 __all__ = ["COLUMNS", "FRAMES", "TIMEFRAMES", "Market", "MultiTimeframeData", "Planted", "symbol_name"]
 
 FRAMES = {"m15": "15m", "h1": "1h", "h4": "4h", "d1": "1d"}
-
-
-@dataclass(frozen=True)
-class Planted:
-    """What a synthetic market hides, so that the lab can be graded.
-
-    Attributes
-    ----------
-    edge : "mean_reversion", "trend" or "none"
-    cluster : cluster of spec "grid lab" that the symbol was built for
-    regime : (n,) categorical Series by open time: range, bull, bear, volatile
-    parameters : numbers the candles were made with
-    """
-
-    edge: str
-    cluster: str
-    regime: pd.Series
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def has_edge(self) -> bool:
-        """Whether there is anything to find beside luck."""
-        return self.edge != "none"
-
-    def slice(self, start: pd.Timestamp, end: pd.Timestamp) -> "Planted":
-        """The same for candles with start <= open time < end."""
-        keep = (self.regime.index >= start) & (self.regime.index < end)
-        return replace(self, regime=self.regime[keep])
 
 
 class MultiTimeframeData:
@@ -90,25 +63,49 @@ class MultiTimeframeData:
     notes: tuple[str, ...]
     _frames: dict[str, pd.DataFrame | None]
 
-    def __init__(self, symbol: str, m5: pd.DataFrame, m15: pd.DataFrame | None = None,
-                 h1: pd.DataFrame | None = None, h4: pd.DataFrame | None = None, d1: pd.DataFrame | None = None,
-                 *, base: str = "5m", instrument: Instrument | None = None, detail: pd.DataFrame | None = None,
-                 detail_timeframe: str | None = None, source: str = "", synthetic: bool = False,
-                 planted: Planted | None = None, caption: str = "", sample: str = "whole",
-                 notes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        symbol: str,
+        m5: pd.DataFrame,
+        m15: pd.DataFrame | None = None,
+        h1: pd.DataFrame | None = None,
+        h4: pd.DataFrame | None = None,
+        d1: pd.DataFrame | None = None,
+        *,
+        base: str = "5m",
+        instrument: Instrument | None = None,
+        detail: pd.DataFrame | None = None,
+        detail_timeframe: str | None = None,
+        source: str = "",
+        synthetic: bool = False,
+        planted: Planted | None = None,
+        caption: str = "",
+        sample: str = "whole",
+        notes: Iterable[str] = (),
+    ) -> None:
         duration = duration_of(base)
         if (detail is None) != (detail_timeframe is None):
             raise ConfigError(f"{symbol}: detail and detail_timeframe go together; give both or none")
         frames = {"m5": m5, "m15": m15, "h1": h1, "h4": h4, "d1": d1, "detail": detail}
         for name, frame in frames.items():
             if frame is not None:
-                _shaped(frame, f"{symbol} {name}")
+                check_shape(frame, f"{symbol} {name}")
         if len(m5) == 0:
             raise DataError(f"{symbol} {base}: got no candles, at least one is needed; choose a longer span")
         self.__dict__.update(
-            symbol=symbol_name(symbol), base=base, duration=duration, instrument=instrument or Instrument(),
-            detail_timeframe=detail_timeframe, source=source, synthetic=synthetic, planted=planted,
-            caption=caption, sample=sample, notes=tuple(notes), _frames=frames)
+            symbol=symbol_name(symbol),
+            base=base,
+            duration=duration,
+            instrument=instrument or Instrument(),
+            detail_timeframe=detail_timeframe,
+            source=source,
+            synthetic=synthetic,
+            planted=planted,
+            caption=caption,
+            sample=sample,
+            notes=tuple(notes),
+            _frames=frames,
+        )
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is read-only; use replace({name}=…) for a changed copy")
@@ -125,8 +122,10 @@ class MultiTimeframeData:
         **labels : keyword arguments of the class (instrument, detail, source, …)
         """
         duration = duration_of(base)
-        frames: dict[str, Any] = {name: resample(frame, timeframe, base) if TIMEFRAMES[timeframe] >= duration else None
-                                  for name, timeframe in FRAMES.items()}
+        frames: dict[str, Any] = {
+            name: resample(frame, timeframe, base) if TIMEFRAMES[timeframe] >= duration else None
+            for name, timeframe in FRAMES.items()
+        }
         return cls(symbol, frame, **frames, base=base, **labels)
 
     def _frame(self, name: str) -> pd.DataFrame | None:
@@ -157,8 +156,9 @@ class MultiTimeframeData:
     def frame(self, timeframe: str) -> pd.DataFrame:
         """Candles of any timeframe at least as long as the base."""
         if duration_of(timeframe) < self.duration:
-            raise ConfigError(f"{self.symbol}: got timeframe {timeframe}, allowed are {self.base} and longer; "
-                              f"load finer candles")
+            raise ConfigError(
+                f"{self.symbol}: got timeframe {timeframe}, allowed are {self.base} and longer; load finer candles"
+            )
         name = {v: k for k, v in FRAMES.items()}.get(timeframe)
         if timeframe == self.base:
             return self.candles
@@ -181,15 +181,34 @@ class MultiTimeframeData:
     @cached_property
     def hash(self) -> str:
         """Hash of everything a run reads: candles of all frames, detail, symbol and instrument."""
-        return hash_bytes(*(part.encode() for part in (
-            self.symbol, self.base, str(self.detail_timeframe), str(self.synthetic), repr(self.instrument),
-            *(f"{name}:{'' if f is None else hash_frame(f)}" for name, f in self._frames.items()))))
+        return hash_bytes(
+            *(
+                part.encode()
+                for part in (
+                    self.symbol,
+                    self.base,
+                    str(self.detail_timeframe),
+                    str(self.synthetic),
+                    repr(self.instrument),
+                    *(f"{name}:{'' if f is None else hash_frame(f)}" for name, f in self._frames.items()),
+                )
+            )
+        )
 
     def replace(self, **changes: Any) -> "MultiTimeframeData":
         """A copy with some arguments of the class changed; frames are kept unless they are given."""
         given = {n: self._frames[n] for n in (*FRAMES, "detail")} | {"symbol": self.symbol, "m5": self.candles}
-        labels = ("base", "instrument", "detail_timeframe", "source", "synthetic", "planted", "caption", "sample",
-                  "notes")
+        labels = (
+            "base",
+            "instrument",
+            "detail_timeframe",
+            "source",
+            "synthetic",
+            "planted",
+            "caption",
+            "sample",
+            "notes",
+        )
         given |= {n: self.__dict__[n] for n in labels}
         if bad := set(changes) - set(given):
             raise unknown("argument", min(bad), given, type(self).__name__)
@@ -208,17 +227,28 @@ class MultiTimeframeData:
         index = self.index
         keep = (index >= first) & (index < last)
         if not keep.any():
-            raise DataError(f"{self.symbol}: no candles from {_day(first)} to {_day(last)}; "
-                            f"there are candles from {_day(self.start)} to {_day(self.end)}")
+            raise DataError(
+                f"{self.symbol}: no candles from {day(first)} to {day(last)}; "
+                f"there are candles from {day(self.start)} to {day(self.end)}"
+            )
         detail = self._frames["detail"]
         if detail is not None:
             detail = detail[(detail.index >= first) & (detail.index < last)]
         frame = self._candles[keep]
         return self.from_base(
-            self.symbol, frame, self.base, instrument=self.instrument, detail=detail,
-            detail_timeframe=self.detail_timeframe, source=self.source, synthetic=self.synthetic,
-            planted=self.planted and self.planted.slice(first, last), caption=self.caption, sample=self.sample,
-            notes=self.notes)
+            self.symbol,
+            frame,
+            self.base,
+            instrument=self.instrument,
+            detail=detail,
+            detail_timeframe=self.detail_timeframe,
+            source=self.source,
+            synthetic=self.synthetic,
+            planted=self.planted and self.planted.slice(first, last),
+            caption=self.caption,
+            sample=self.sample,
+            notes=self.notes,
+        )
 
     def cut(self, holdout: float) -> pd.Timestamp:
         """Open time of the first candle of the hold-out: the last `holdout` of the span, on the candle grid.
@@ -235,8 +265,10 @@ class MultiTimeframeData:
         time = milliseconds(self.index)
         row = int(np.searchsorted(time, first + steps * self.duration))
         if row in (0, len(time)):
-            raise ConfigError(f"{self.symbol}: a holdout of {holdout} leaves a part of {len(time)} candles empty; "
-                              f"load more candles or change it")
+            raise ConfigError(
+                f"{self.symbol}: a holdout of {holdout} leaves a part of {len(time)} candles empty; "
+                f"load more candles or change it"
+            )
         return self.index[row]
 
     def split(self, holdout: float) -> tuple["MultiTimeframeData", "MultiTimeframeData"]:
@@ -248,18 +280,27 @@ class MultiTimeframeData:
         """What a table shows of it."""
         frame = self._candles
         expected = (self.end - self.start) // pd.Timedelta(self.duration, "ms")
-        return {"caption": self.caption, "base": self.base, "candles": len(frame),
-                "missing": int(expected - len(traded(frame))), "start": self.start, "end": self.end,
-                "last close": float(frame["close"].iloc[-1]), "detail": self.detail_timeframe or "",
-                "instrument": str(self.instrument)}
+        return {
+            "caption": self.caption,
+            "base": self.base,
+            "candles": len(frame),
+            "missing": int(expected - len(traded(frame))),
+            "start": self.start,
+            "end": self.end,
+            "last close": float(frame["close"].iloc[-1]),
+            "detail": self.detail_timeframe or "",
+            "instrument": str(self.instrument),
+        }
 
     def __repr__(self) -> str:
         label = " SYNTHETIC" if self.synthetic else ""
         caption = f" ({self.caption})" if self.caption else ""
         part = "" if self.sample == "whole" else f", sample {self.sample}"
         detail = f", detail {self.detail_timeframe}" if self.detail_timeframe else ""
-        return (f"<{self.symbol}{caption}{label}: {len(self):,} candles of {self.base}, {_day(self.start)} to "
-                f"{_day(self.end)}{part}{detail}, {self.instrument}>")
+        return (
+            f"<{self.symbol}{caption}{label}: {len(self):,} candles of {self.base}, {day(self.start)} to "
+            f"{day(self.end)}{part}{detail}, {self.instrument}>"
+        )
 
     def _repr_html_(self) -> str:
         return Market({self.symbol: self})._repr_html_()
@@ -275,8 +316,13 @@ class Market(dict[str, MultiTimeframeData]):
     source : what was recognised, as printed by `load_market`
     """
 
-    def __init__(self, data: Mapping[str, MultiTimeframeData] | None = None, *,
-                 skipped: Mapping[str, str] | None = None, source: str = "") -> None:
+    def __init__(
+        self,
+        data: Mapping[str, MultiTimeframeData] | None = None,
+        *,
+        skipped: Mapping[str, str] | None = None,
+        source: str = "",
+    ) -> None:
         super().__init__({symbol_name(s): d for s, d in (data or {}).items()})
         self.skipped = dict(skipped or {})
         self.source = source
@@ -334,47 +380,3 @@ class Market(dict[str, MultiTimeframeData]):
         skipped = "".join(f"<li>skipped {escape(n)}: {escape(r)}</li>" for n, r in self.skipped.items())
         table = self.table().to_html(border=0) if self else ""
         return f'<div style="{frame};padding:6px;overflow-x:auto">{title}{table}<ul>{skipped}</ul></div>'
-
-
-def span(start: object, end: object) -> tuple[pd.Timestamp, pd.Timestamp]:
-    """Start (included) and end (excluded) as UTC times; None is open-ended.
-
-    Raises
-    ------
-    ConfigError
-        Where a text is no time, or start is not before end.
-    """
-    first, last = _moment("start", start, "1970-01-01"), _moment("end", end, "2200-01-01")
-    if first >= last:
-        raise ConfigError(f"start {_day(first)} is not before end {_day(last)}: the span is empty; swap or widen it")
-    return first, last
-
-
-def _moment(name: str, value: object, default: str) -> pd.Timestamp:
-    try:
-        time = pd.Timestamp(default if value is None else value)  # type: ignore[arg-type]
-    except (ValueError, TypeError):
-        time = None
-    if time is None or time is pd.NaT or isinstance(value, (bool, int, float)):
-        raise ConfigError(f"{name}: got {value!r}, allowed is a time like '2024-01-31' or '2024-01-31 12:00', in UTC")
-    return (time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")).as_unit("ms")
-
-
-def _day(time: pd.Timestamp) -> str:
-    return f"{time:%Y-%m-%d}" if time == time.normalize() else f"{time:%Y-%m-%d %H:%M}"
-
-
-def _shaped(frame: pd.DataFrame, name: str) -> None:
-    """Columns, index and dtypes are those of the package; values are the business of `quality.check`."""
-    if not isinstance(frame, pd.DataFrame) or not set(COLUMNS) <= set(frame.columns):
-        got = list(frame.columns) if isinstance(frame, pd.DataFrame) else type(frame).__name__
-        raise DataError(f"{name}: got {got}, allowed are candles with columns {', '.join(COLUMNS)}")
-    if extra := set(frame.columns) - {*COLUMNS, "missing"}:
-        raise DataError(f"{name}: {unknown('column', min(extra, key=str), (*COLUMNS, 'missing'))}; drop it")
-    index = frame.index
-    if not isinstance(index, pd.DatetimeIndex) or str(index.tz) != "UTC" or not index.is_monotonic_increasing \
-            or not index.is_unique:
-        raise DataError(f"{name}: the index must be open times in UTC, unique and rising; "
-                        f"load the file with load_market or build it with as_candles")
-    if any(frame[c].dtype != np.float64 for c in COLUMNS):
-        raise DataError(f"{name}: got {dict(frame.dtypes.astype(str))}, allowed is float64 for {', '.join(COLUMNS)}")

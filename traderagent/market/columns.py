@@ -9,18 +9,59 @@ import pandas as pd
 from traderagent.base.errors import DataError, unknown
 from traderagent.market.frames import COLUMNS, candle_frame
 
-TIME_NAMES = ("open_time", "timestamp_ms", "timestamp", "start_time", "starttime", "start", "time", "date", "datetime",
-              "unix", "ts")
+TIME_NAMES = (
+    "open_time",
+    "timestamp_ms",
+    "timestamp",
+    "start_time",
+    "starttime",
+    "start",
+    "time",
+    "date",
+    "datetime",
+    "unix",
+    "ts",
+)
 _VALUE_NAMES = {
-    "o": "open", "h": "high", "l": "low", "c": "close", "v": "volume", "vol": "volume", "base_volume": "volume",
-    "volume_base": "volume", "base_asset_volume": "volume", **{c: c for c in COLUMNS},
+    "o": "open",
+    "h": "high",
+    "l": "low",
+    "c": "close",
+    "v": "volume",
+    "vol": "volume",
+    "base_volume": "volume",
+    "volume_base": "volume",
+    "base_asset_volume": "volume",
+    **{c: c for c in COLUMNS},
 }
 # Columns of known layouts that candles do not need; any other one is an error, since a misspelt name looks like it.
 _UNUSED = {
-    "close_time", "closetime", "quote_volume", "quote_asset_volume", "volume_quote", "count", "trades", "n_trades",
-    "number_of_trades", "trade_count", "taker_buy_volume", "taker_buy_quote_volume", "taker_buy_base_volume",
-    "taker_buy_base_asset_volume", "taker_buy_quote_asset_volume", "ignore", "turnover", "symbol", "pair", "ticker",
-    "timeframe", "interval", "exchange", "vwap", "confirm", "unnamed_0",
+    "close_time",
+    "closetime",
+    "quote_volume",
+    "quote_asset_volume",
+    "volume_quote",
+    "count",
+    "trades",
+    "n_trades",
+    "number_of_trades",
+    "trade_count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "taker_buy_base_volume",
+    "taker_buy_base_asset_volume",
+    "taker_buy_quote_asset_volume",
+    "ignore",
+    "turnover",
+    "symbol",
+    "pair",
+    "ticker",
+    "timeframe",
+    "interval",
+    "exchange",
+    "vwap",
+    "confirm",
+    "unnamed_0",
 }
 # Name, smallest number that is read as it, milliseconds in it or it in a millisecond.
 _UNITS = (("ns", 1e17, 1, 1_000_000), ("µs", 1e14, 1, 1_000), ("ms", 1e11, 1, 1), ("s", 0.0, 1_000, 1))
@@ -89,16 +130,20 @@ def _columns(raw: pd.DataFrame, name: str) -> dict[str, object]:
                 raise DataError(f"{name}: columns {found[target]!r} and {column!r} both mean {target}; remove one")
             found[target] = column
         elif plain not in _UNUSED:
-            raise DataError(f"{name}: {unknown('column', column, {'open_time', 'timestamp', 'date', *COLUMNS})}; "
-                            f"rename or drop the column")
+            raise DataError(
+                f"{name}: {unknown('column', column, {'open_time', 'timestamp', 'date', *COLUMNS})}; "
+                f"rename or drop the column"
+            )
     for plain in TIME_NAMES:
         if plain in times:
             found["open_time"] = times[plain]
             break
     lacking = [c for c in ("open_time", *COLUMNS) if c not in found]
     if lacking:
-        raise DataError(f"{name}: no column for {', '.join(lacking)}; got {', '.join(map(str, raw.columns))}; "
-                        f"needed are a time (open_time, timestamp, date) and {', '.join(COLUMNS)}")
+        raise DataError(
+            f"{name}: no column for {', '.join(lacking)}; got {', '.join(map(str, raw.columns))}; "
+            f"needed are a time (open_time, timestamp, date) and {', '.join(COLUMNS)}"
+        )
     return found
 
 
@@ -127,21 +172,27 @@ def _times(column: pd.Series, name: str) -> tuple[np.ndarray, str]:
     values = numbers.to_numpy(np.float64, na_value=np.nan)
     if not np.isfinite(values).all() or (values < 0).any():
         row = int(np.argmax(~np.isfinite(values) | (values < 0)))
-        raise DataError(f"{name} row {row + 1}: time is {column.iloc[row]!r}, allowed are s, ms or µs since 1970 as in "
-                        f"row {1 if row else 2}; fix the file")
+        raise DataError(
+            f"{name} row {row + 1}: time is {column.iloc[row]!r}, allowed are s, ms or µs since 1970 as in "
+            f"row {1 if row else 2}; fix the file"
+        )
     kinds = np.select([values >= limit for _, limit, *_ in _UNITS], range(len(_UNITS)))
     if (kinds != kinds[0]).any():
         row = int(np.argmax(kinds != kinds[0]))
-        raise DataError(f"{name} row {row + 1}: time {column.iloc[row]} is in {_UNITS[kinds[row]][0]}, the first row "
-                        f"in {_UNITS[kinds[0]][0]}; allowed is one unit a file: split or fix it")
+        raise DataError(
+            f"{name} row {row + 1}: time {column.iloc[row]} is in {_UNITS[kinds[row]][0]}, the first row "
+            f"in {_UNITS[kinds[0]][0]}; allowed is one unit a file: split or fix it"
+        )
     unit, _, factor, divisor = _UNITS[kinds[0]]
     whole = numbers.to_numpy(np.int64) if numbers.dtype.kind in "iu" else np.rint(values * factor).astype(np.int64)
     exact = whole * factor if numbers.dtype.kind in "iu" else whole
     between = (exact % divisor != 0) | ((exact != values * factor) & (numbers.dtype.kind == "f"))
     if between.any():
         row = int(np.argmax(between))
-        raise DataError(f"{name} row {row + 1}: time {column.iloc[row]} lies between milliseconds; allowed are open "
-                        f"times on the grid of the timeframe; fix the file")
+        raise DataError(
+            f"{name} row {row + 1}: time {column.iloc[row]} lies between milliseconds; allowed are open "
+            f"times on the grid of the timeframe; fix the file"
+        )
     return exact // divisor, unit
 
 
@@ -149,13 +200,16 @@ def _stamps(times: pd.Series, name: str, text: pd.Series | None = None) -> np.nd
     if times.isna().any():
         row = int(np.argmax(times.isna().to_numpy()))
         got = (times if text is None else text).iloc[row]
-        raise DataError(f"{name} row {row + 1}: time is {got!r}, allowed is a time like 2024-01-31 12:05:00 (UTC); "
-                        f"fix the file")
+        raise DataError(
+            f"{name} row {row + 1}: time is {got!r}, allowed is a time like 2024-01-31 12:05:00 (UTC); fix the file"
+        )
     index = pd.DatetimeIndex(times)
     index = index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")
     whole = index.as_unit("ms")
     if not (whole == index).all():
         row = int(np.argmax(np.asarray(whole != index)))
-        raise DataError(f"{name} row {row + 1}: time {index[row]} lies between milliseconds; allowed are open times on "
-                        f"the grid of the timeframe; fix the file")
+        raise DataError(
+            f"{name} row {row + 1}: time {index[row]} lies between milliseconds; allowed are open times on "
+            f"the grid of the timeframe; fix the file"
+        )
     return whole.asi8

@@ -13,10 +13,23 @@ from traderagent.base.errors import ConfigError, DataError, unknown
 COLUMNS = ("open", "high", "low", "close", "volume")
 
 TIMEFRAMES: dict[str, int] = {
-    "1s": 1_000, "5s": 5_000, "10s": 10_000, "15s": 15_000, "30s": 30_000,
-    "1m": 60_000, "3m": 180_000, "5m": 300_000, "15m": 900_000, "30m": 1_800_000,
-    "1h": 3_600_000, "2h": 7_200_000, "4h": 14_400_000, "6h": 21_600_000,
-    "8h": 28_800_000, "12h": 43_200_000, "1d": 86_400_000,
+    "1s": 1_000,
+    "5s": 5_000,
+    "10s": 10_000,
+    "15s": 15_000,
+    "30s": 30_000,
+    "1m": 60_000,
+    "3m": 180_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "1h": 3_600_000,
+    "2h": 7_200_000,
+    "4h": 14_400_000,
+    "6h": 21_600_000,
+    "8h": 28_800_000,
+    "12h": 43_200_000,
+    "1d": 86_400_000,
 }
 
 
@@ -37,8 +50,7 @@ def milliseconds(index: pd.Index) -> np.ndarray:
     return pd.DatetimeIndex(index).as_unit("ms").asi8
 
 
-def candle_frame(open_time_ms: np.ndarray, values: np.ndarray,
-                 missing: np.ndarray | None = None) -> pd.DataFrame:
+def candle_frame(open_time_ms: np.ndarray, values: np.ndarray, missing: np.ndarray | None = None) -> pd.DataFrame:
     """Candles as the package keeps them.
 
     Parameters
@@ -96,17 +108,23 @@ def resample(frame: pd.DataFrame, timeframe: str, base: str | None = None) -> pd
     label = time - time % duration
     starts = np.flatnonzero(np.concatenate(([True], label[1:] != label[:-1])))
     ends = np.concatenate((starts[1:], [len(time)])) - 1
-    return candle_frame(label[starts], np.column_stack((
-        frame["open"].to_numpy()[starts],
-        np.maximum.reduceat(frame["high"].to_numpy(), starts),
-        np.minimum.reduceat(frame["low"].to_numpy(), starts),
-        frame["close"].to_numpy()[ends],
-        np.add.reduceat(frame["volume"].to_numpy(), starts),
-    )))
+    return candle_frame(
+        label[starts],
+        np.column_stack(
+            (
+                frame["open"].to_numpy()[starts],
+                np.maximum.reduceat(frame["high"].to_numpy(), starts),
+                np.minimum.reduceat(frame["low"].to_numpy(), starts),
+                frame["close"].to_numpy()[ends],
+                np.add.reduceat(frame["volume"].to_numpy(), starts),
+            )
+        ),
+    )
 
 
-def last_closed(open_time_ms: np.ndarray, duration_ms: int,
-                frame_open_time_ms: np.ndarray, frame_duration_ms: int) -> np.ndarray:
+def last_closed(
+    open_time_ms: np.ndarray, duration_ms: int, frame_open_time_ms: np.ndarray, frame_duration_ms: int
+) -> np.ndarray:
     """Position of the last frame candle that is closed when each base candle closes.
 
     Parameters
@@ -147,11 +165,38 @@ def on_base(values: np.ndarray, closed: np.ndarray, fill: float = np.nan) -> np.
     values = np.asarray(values)
     closed = np.asarray(closed, np.int64)
     if len(closed) and closed.max() >= len(values):
-        raise DataError(f"alignment reaches row {closed.max()} of a frame with {len(values)} rows; "
-                        f"build it with last_closed from the same frame")
-    kind = values.dtype if np.issubdtype(values.dtype, np.integer) and isinstance(fill, int) \
+        raise DataError(
+            f"alignment reaches row {closed.max()} of a frame with {len(values)} rows; "
+            f"build it with last_closed from the same frame"
+        )
+    kind = (
+        values.dtype
+        if np.issubdtype(values.dtype, np.integer) and isinstance(fill, int)
         else np.result_type(values.dtype, np.float64)
+    )
     result = np.full((len(closed), *values.shape[1:]), fill, dtype=kind)
     seen = closed >= 0
     result[seen] = values[closed[seen]]
     return result
+
+
+def check_shape(frame: pd.DataFrame, name: str) -> None:
+    """Columns, index and dtypes are those of the package; values are the business of `quality.check`."""
+    if not isinstance(frame, pd.DataFrame) or not set(COLUMNS) <= set(frame.columns):
+        got = list(frame.columns) if isinstance(frame, pd.DataFrame) else type(frame).__name__
+        raise DataError(f"{name}: got {got}, allowed are candles with columns {', '.join(COLUMNS)}")
+    if extra := set(frame.columns) - {*COLUMNS, "missing"}:
+        raise DataError(f"{name}: {unknown('column', min(extra, key=str), (*COLUMNS, 'missing'))}; drop it")
+    index = frame.index
+    if (
+        not isinstance(index, pd.DatetimeIndex)
+        or str(index.tz) != "UTC"
+        or not index.is_monotonic_increasing
+        or not index.is_unique
+    ):
+        raise DataError(
+            f"{name}: the index must be open times in UTC, unique and rising; "
+            f"load the file with load_market or build it with as_candles"
+        )
+    if any(frame[c].dtype != np.float64 for c in COLUMNS):
+        raise DataError(f"{name}: got {dict(frame.dtypes.astype(str))}, allowed is float64 for {', '.join(COLUMNS)}")

@@ -21,8 +21,9 @@ def gap_lengths(open_time_ms: np.ndarray, duration_ms: int) -> tuple[np.ndarray,
     return rows + 1, lacking[rows]
 
 
-def close_gaps(frame: pd.DataFrame, symbol: str, file: str, timeframe: str, gaps: str,
-               max_gap_share: float) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def close_gaps(
+    frame: pd.DataFrame, symbol: str, file: str, timeframe: str, gaps: str, max_gap_share: float
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Apply the policy for missing candles.
 
     Parameters
@@ -50,14 +51,20 @@ def close_gaps(frame: pd.DataFrame, symbol: str, file: str, timeframe: str, gaps
     n_missing = int(lengths.sum())
     share = n_missing / (n_missing + len(time))
     worst = int(np.argmax(lengths))
-    where = (f"{n_missing} of {n_missing + len(time)} {timeframe} candles are missing ({share:.2%}) in {len(rows)} "
-             f"gaps, the longest of {lengths[worst]} from {_moment(time[rows[worst] - 1] + duration)}")
+    where = (
+        f"{n_missing} of {n_missing + len(time)} {timeframe} candles are missing ({share:.2%}) in {len(rows)} "
+        f"gaps, the longest of {lengths[worst]} from {_moment(time[rows[worst] - 1] + duration)}"
+    )
     if share > max_gap_share:
-        raise DataError(f"{symbol} ({file}): {where}; allowed is max_gap_share={max_gap_share:g}: choose a span "
-                        f"without the gap by start and end, leave the symbol out, or raise max_gap_share")
+        raise DataError(
+            f"{symbol} ({file}): {where}; allowed is max_gap_share={max_gap_share:g}: choose a span "
+            f"without the gap by start and end, leave the symbol out, or raise max_gap_share"
+        )
     if gaps == "error":
-        raise DataError(f"{symbol} ({file}): {where}, and gaps='error' allows none; "
-                        f"set gaps='keep' or 'forward_fill', or complete the file")
+        raise DataError(
+            f"{symbol} ({file}): {where}, and gaps='error' allows none; "
+            f"set gaps='keep' or 'forward_fill', or complete the file"
+        )
     if gaps == "keep":
         return frame, (f"{where}; kept as gaps",)
     return _filled(traded(frame), time, duration), (f"{where}; filled forward and marked missing",)

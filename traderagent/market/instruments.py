@@ -25,7 +25,8 @@ class Instrument(Config):
     step: float = parameter(0.0, unit="base", low=0.0, doc="smallest quantity step")
     min_notional: float = parameter(0.0, unit="quote", low=0.0, doc="smallest price × quantity of an entry")
     origin: Literal["none", "file", "exchange", "synthetic", "guess"] = parameter(
-        "none", doc="where the numbers come from; results print it")
+        "none", doc="where the numbers come from; results print it"
+    )
 
     def __str__(self) -> str:
         if self.origin == "none":
@@ -42,8 +43,10 @@ class Instruments(dict[str, Instrument]):
         origins = {i.origin for i in self.values()}
         lines = []
         if "guess" in origins:
-            lines.append("# A guess from the decimals seen in the candles: compare it with the exchange,\n"
-                         "# then set origin to file. min_notional cannot be seen in candles and is 0.\n")
+            lines.append(
+                "# A guess from the decimals seen in the candles: compare it with the exchange,\n"
+                "# then set origin to file. min_notional cannot be seen in candles and is 0.\n"
+            )
         if len(origins) == 1:
             lines.append(f"origin: {origins.pop()}\n")
         body = {s: {k: v for k, v in i.to_dict().items() if k != "origin"} for s, i in sorted(self.items())}
@@ -116,8 +119,9 @@ def infer_instruments(market: Mapping) -> Instruments:
     for symbol, data in market.items():
         frame = traded(data.candles)
         prices = frame[["open", "high", "low", "close"]].to_numpy().ravel()
-        result[symbol] = Instrument(tick=_common_step(prices), step=_common_step(frame["volume"].to_numpy()),
-                                    origin="guess")
+        result[symbol] = Instrument(
+            tick=_common_step(prices), step=_common_step(frame["volume"].to_numpy()), origin="guess"
+        )
     return result
 
 
@@ -129,6 +133,9 @@ def _common_step(values: np.ndarray) -> float:
         if scaled.size and scaled.max() > 2**53:
             return 0.0
         if np.all(np.abs(scaled - whole) <= 1e-14 * scaled + 1e-9) and np.all(whole > 0):
-            return float(round(int(np.gcd.reduce(whole.astype(np.int64))) * 10.0**-decimals, decimals)) \
-                if whole.size else 0.0
+            return (
+                float(round(int(np.gcd.reduce(whole.astype(np.int64))) * 10.0**-decimals, decimals))
+                if whole.size
+                else 0.0
+            )
     return 0.0

@@ -11,20 +11,31 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError, unknown
-from traderagent.market.candles import Market, MultiTimeframeData, span
+from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.market.frames import duration_of
 from traderagent.market.gaps import GAPS, close_gaps
 from traderagent.market.quality import check
 from traderagent.market.sources import SOURCES, Loaded, Offer, Request
 from traderagent.market.symbols import symbol_name
+from traderagent.market.times import span
 
 _OWN = ("path", "symbols", "start", "end", "timeframe", "gaps", "max_gap_share", "progress", "workers")
 
 
-def load_market(source: str | Path, *, path: str | Path | None = None, symbols: Iterable[str] | str | int | None = None,
-                start: Any = None, end: Any = None, timeframe: str | None = None, gaps: str = "keep",
-                max_gap_share: float = 0.05, progress: bool = True, workers: int | None = None,
-                **options: Any) -> Market:
+def load_market(
+    source: str | Path,
+    *,
+    path: str | Path | None = None,
+    symbols: Iterable[str] | str | int | None = None,
+    start: Any = None,
+    end: Any = None,
+    timeframe: str | None = None,
+    gaps: str = "keep",
+    max_gap_share: float = 0.05,
+    progress: bool = True,
+    workers: int | None = None,
+    **options: Any,
+) -> Market:
     """Load candles, check them and build the frames.
 
     Parameters
@@ -71,11 +82,16 @@ def load_market(source: str | Path, *, path: str | Path | None = None, symbols: 
     if timeframe is not None:
         duration_of(timeframe)
     span(start, end)
-    request = Request(_names(name, symbols), None if start is None else span(start, None)[0],
-                      None if end is None else span(None, end)[1], timeframe)
+    request = Request(
+        _names(name, symbols),
+        None if start is None else span(start, None)[0],
+        None if end is None else span(None, end)[1],
+        timeframe,
+    )
     offer = load(request, **options)
-    market = _gather(offer, partial(_finish, request=request, gaps=gaps, max_gap_share=max_gap_share),
-                     request, progress, workers)
+    market = _gather(
+        offer, partial(_finish, request=request, gaps=gaps, max_gap_share=max_gap_share), request, progress, workers
+    )
     print(market.source)
     for what, reason in market.skipped.items():
         print(f"  skipped {what}: {reason}")
@@ -108,8 +124,10 @@ def _names(source: str, symbols: Iterable[str] | str | int | None) -> tuple[str,
         return None
     if isinstance(symbols, int) and not isinstance(symbols, bool):
         if source != "synthetic" or not 1 <= symbols <= 99:
-            raise ConfigError(f"symbols: got the number {symbols}, allowed are names"
-                              f"{' or a number from 1 to 99' if source == 'synthetic' else ''}")
+            raise ConfigError(
+                f"symbols: got the number {symbols}, allowed are names"
+                f"{' or a number from 1 to 99' if source == 'synthetic' else ''}"
+            )
         return tuple(f"SYN-{i:02d}" for i in range(1, symbols + 1))
     if not isinstance(symbols, (str, Iterable)):
         raise ConfigError(f"symbols: got {symbols!r}, allowed are names like ['BTCUSDT', 'ETHUSDT']")
@@ -119,8 +137,13 @@ def _names(source: str, symbols: Iterable[str] | str | int | None) -> tuple[str,
     return tuple(dict.fromkeys(names))
 
 
-def _gather(offer: Offer, finish: Callable[[str, Loaded], MultiTimeframeData], request: Request,
-            progress: bool, workers: int | None) -> Market:
+def _gather(
+    offer: Offer,
+    finish: Callable[[str, Loaded], MultiTimeframeData],
+    request: Request,
+    progress: bool,
+    workers: int | None,
+) -> Market:
     """Run the loaders; a symbol that nobody asked for by name and that has no candle in the span is skipped."""
     from tqdm.auto import tqdm
 
@@ -134,20 +157,26 @@ def _gather(offer: Offer, finish: Callable[[str, Loaded], MultiTimeframeData], r
     skipped = dict(offer.skipped)
     with ThreadPoolExecutor(workers or min(8, 2 * _cores())) as pool:
         parts = pool.map(one, offer.loaders)
-        for symbol, part in zip(offer.loaders, tqdm(parts, "loading", len(offer.loaders), unit="symbol",
-                                                    disable=not progress, leave=False), strict=True):
+        for symbol, part in zip(
+            offer.loaders,
+            tqdm(parts, "loading", len(offer.loaders), unit="symbol", disable=not progress, leave=False),
+            strict=True,
+        ):
             if isinstance(part, str):
                 skipped[symbol] = part
             else:
                 kept[symbol] = part
     if not kept:
-        raise DataError(f"{offer.label}: no symbol has candles from start to end: "
-                        f"{'; '.join(f'{k}: {v}' for k, v in skipped.items())}; choose another span")
+        raise DataError(
+            f"{offer.label}: no symbol has candles from start to end: "
+            f"{'; '.join(f'{k}: {v}' for k, v in skipped.items())}; choose another span"
+        )
     data = {symbol: pair[1] for symbol, pair in kept.items()}
     label = offer.label
     if offer.describe is not None:
-        label = offer.describe([pair[0] for pair in kept.values()], min(d.start for d in data.values()),
-                               max(d.end for d in data.values()))
+        label = offer.describe(
+            [pair[0] for pair in kept.values()], min(d.start for d in data.values()), max(d.end for d in data.values())
+        )
     return Market(data, skipped=skipped, source=label)
 
 
@@ -161,8 +190,9 @@ def _outside(loaded: Loaded, request: Request) -> str | None:
     index = loaded.frame.index
     first = index.searchsorted(request.start) if request.start is not None else 0
     last = index.searchsorted(request.end) if request.end is not None else len(index)
-    return None if last > first else (f"no candles there, it has {index[0]:%Y-%m-%d %H:%M} to "
-                                      f"{index[-1]:%Y-%m-%d %H:%M}")
+    return (
+        None if last > first else (f"no candles there, it has {index[0]:%Y-%m-%d %H:%M} to {index[-1]:%Y-%m-%d %H:%M}")
+    )
 
 
 def _finish(symbol: str, loaded: Loaded, *, request: Request, gaps: str, max_gap_share: float) -> MultiTimeframeData:
@@ -176,9 +206,18 @@ def _finish(symbol: str, loaded: Loaded, *, request: Request, gaps: str, max_gap
     frame, notes = close_gaps(frame, symbol, loaded.file, loaded.timeframe, gaps, max_gap_share)
     planted = loaded.planted and loaded.planted.slice(*span(request.start, request.end))
     return MultiTimeframeData.from_base(
-        symbol, frame, loaded.timeframe, instrument=loaded.instrument,
-        detail=detail, detail_timeframe=loaded.detail_timeframe, source=loaded.source, synthetic=loaded.synthetic,
-        planted=planted, caption=loaded.caption, notes=(*loaded.notes, *notes))
+        symbol,
+        frame,
+        loaded.timeframe,
+        instrument=loaded.instrument,
+        detail=detail,
+        detail_timeframe=loaded.detail_timeframe,
+        source=loaded.source,
+        synthetic=loaded.synthetic,
+        planted=planted,
+        caption=loaded.caption,
+        notes=(*loaded.notes, *notes),
+    )
 
 
 def _between(frame: pd.DataFrame, request: Request) -> pd.DataFrame:

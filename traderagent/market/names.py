@@ -8,11 +8,25 @@ from traderagent.market.frames import TIMEFRAMES
 from traderagent.market.symbols import has_quote, symbol_name
 
 _BY_DURATION = {duration: name for name, duration in TIMEFRAMES.items()}
-_UNITS = {"s": 1_000, "sec": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "hour": 3_600_000,
-          "d": 86_400_000, "day": 86_400_000}
+_UNITS = {
+    "s": 1_000,
+    "sec": 1_000,
+    "m": 60_000,
+    "min": 60_000,
+    "h": 3_600_000,
+    "hour": 3_600_000,
+    "d": 86_400_000,
+    "day": 86_400_000,
+}
 _EXCHANGES = {"binance", "bybit", "okx", "kraken", "coinbase", "kucoin", "gate", "bitget", "mexc"}
-_NO_CANDLES = {"funding": "funding rates", "mark": "mark prices", "index": "index prices", "trades": "single trades",
-               "premiumindex": "premium index", "premium": "premium index"}
+_NO_CANDLES = {
+    "funding": "funding rates",
+    "mark": "mark prices",
+    "index": "index prices",
+    "trades": "single trades",
+    "premiumindex": "premium index",
+    "premium": "premium index",
+}
 
 
 @dataclass(frozen=True)
@@ -59,11 +73,11 @@ def read_name(stem: str) -> NamedFile:
     at = next((i for i, (t, _) in enumerate(tokens) if i and timeframe_of(t) and not t.isdigit()), None)
     if at is None and not re.fullmatch(r"(?i)SYN-[A-Z0-9-]+", stem):
         at = next((i for i, (t, _) in enumerate(tokens) if i and timeframe_of(t)), None)
-    rest = [t.lower() for t, _ in tokens[1 if at is None else at + 1:]]
+    rest = [t.lower() for t, _ in tokens[1 if at is None else at + 1 :]]
     for word in rest:
         if word in _NO_CANDLES:
             return NamedFile(None, None, reason=f"{_NO_CANDLES[word]}, not candles", other=True)
-    pair = stem[begin:] if at is None else stem[begin:tokens[at][1]].rstrip("-_ .")
+    pair = stem[begin:] if at is None else stem[begin : tokens[at][1]].rstrip("-_ .")
     try:
         symbol = symbol_name(pair)
     except ConfigError:

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError
-from traderagent.market.candles import MultiTimeframeData, span
+from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import COLUMNS, TIMEFRAMES, duration_of, milliseconds, traded
 from traderagent.market.gaps import gap_lengths
+from traderagent.market.times import span
 
 ATR_CANDLES = 14
-FLAT_CANDLES = 3                # so many candles without any move, in a row, are a flat run
+FLAT_CANDLES = 3  # so many candles without any move, in a row, are a flat run
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,36 @@ def _first(row: pd.Series, bad: Callable[[float], bool], text: str) -> str:
 
 
 RULES = (
-    Rule("finite", "finite numbers", lambda f: ~np.isfinite(f[list(COLUMNS)].to_numpy()).all(axis=1),
-         lambda r: _first(r, lambda v: not np.isfinite(v), ", not a finite number")),
-    Rule("positive", "prices above 0", lambda f: np.any(_prices(f) <= 0, axis=1),
-         lambda r: _first(r, lambda v: v <= 0, ", not above 0")),
-    Rule("high", "high >= max(open, close)", lambda f: f["high"].to_numpy() < f[["open", "close"]].to_numpy().max(axis=1),
-         lambda r: _against(r, "high", "below", max)),
-    Rule("low", "low <= min(open, close)", lambda f: f["low"].to_numpy() > f[["open", "close"]].to_numpy().min(axis=1),
-         lambda r: _against(r, "low", "above", min)),
-    Rule("volume", "volume of at least 0", lambda f: f["volume"].to_numpy() < 0,
-         lambda r: f"volume is {float(r['volume']):.15g}, below 0"),
+    Rule(
+        "finite",
+        "finite numbers",
+        lambda f: ~np.isfinite(f[list(COLUMNS)].to_numpy()).all(axis=1),
+        lambda r: _first(r, lambda v: not np.isfinite(v), ", not a finite number"),
+    ),
+    Rule(
+        "positive",
+        "prices above 0",
+        lambda f: np.any(_prices(f) <= 0, axis=1),
+        lambda r: _first(r, lambda v: v <= 0, ", not above 0"),
+    ),
+    Rule(
+        "high",
+        "high >= max(open, close)",
+        lambda f: f["high"].to_numpy() < f[["open", "close"]].to_numpy().max(axis=1),
+        lambda r: _against(r, "high", "below", max),
+    ),
+    Rule(
+        "low",
+        "low <= min(open, close)",
+        lambda f: f["low"].to_numpy() > f[["open", "close"]].to_numpy().min(axis=1),
+        lambda r: _against(r, "low", "above", min),
+    ),
+    Rule(
+        "volume",
+        "volume of at least 0",
+        lambda f: f["volume"].to_numpy() < 0,
+        lambda r: f"volume is {float(r['volume']):.15g}, below 0",
+    ),
 )
 
 
@@ -62,18 +83,37 @@ def schema(timeframe: str) -> Any:
     import pandera.pandas as pa
 
     duration = duration_of(timeframe)
-    checks = [pa.Check(lambda frame, rule=rule: pd.Series(~rule.broken(frame), index=frame.index),
-                       name=rule.name, error=rule.allowed, ignore_na=False) for rule in RULES]
+    checks = [
+        pa.Check(
+            lambda frame, rule=rule: pd.Series(~rule.broken(frame), index=frame.index),
+            name=rule.name,
+            error=rule.allowed,
+            ignore_na=False,
+        )
+        for rule in RULES
+    ]
     # Sparse candles may all lie apart, but three or more of which no two follow each other are coarser ones.
-    times = [pa.Check(lambda s: len(s) < 3 or not _spacing(milliseconds(pd.DatetimeIndex(s))) > duration,
-                      name="spacing", error=f"candles {timeframe} apart"),
-             pa.Check(lambda s: s.is_monotonic_increasing, name="sorted", error="rising open times"),
-             pa.Check(lambda s: pd.Series(milliseconds(pd.DatetimeIndex(s)) % duration == 0, s.index), name="grid",
-                      error=f"open times on the {timeframe} grid")]
+    times = [
+        pa.Check(
+            lambda s: len(s) < 3 or not _spacing(milliseconds(pd.DatetimeIndex(s))) > duration,
+            name="spacing",
+            error=f"candles {timeframe} apart",
+        ),
+        pa.Check(lambda s: s.is_monotonic_increasing, name="sorted", error="rising open times"),
+        pa.Check(
+            lambda s: pd.Series(milliseconds(pd.DatetimeIndex(s)) % duration == 0, s.index),
+            name="grid",
+            error=f"open times on the {timeframe} grid",
+        ),
+    ]
     return pa.DataFrameSchema(
         {c: pa.Column(np.float64, nullable=True) for c in COLUMNS} | {"missing": pa.Column(bool, required=False)},
-        checks=checks, index=pa.Index(pd.DatetimeTZDtype("ms", "UTC"), times, unique=True, name="open_time"),
-        strict=True, ordered=True, name=f"candles {timeframe}")
+        checks=checks,
+        index=pa.Index(pd.DatetimeTZDtype("ms", "UTC"), times, unique=True, name="open_time"),
+        strict=True,
+        ordered=True,
+        name=f"candles {timeframe}",
+    )
 
 
 def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool = False) -> None:
@@ -96,6 +136,7 @@ def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool 
     try:
         schema(timeframe).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
+
         def row(position: int) -> str:
             number = len(frame) - position if newest_first else position + 1
             return f"{name} row {number} ({frame.index[position]:%Y-%m-%d %H:%M:%S} UTC)"
@@ -106,8 +147,10 @@ def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool 
             if broken.any():
                 first = int(np.argmax(broken))
                 got, n_bad = rule.got(frame.iloc[first]), int(broken.sum())
-                raise DataError(f"{row(first)}: {got}; allowed is {rule.allowed} ({n_bad} rows break this rule); "
-                                f"fix the file or set repair='drop'") from None
+                raise DataError(
+                    f"{row(first)}: {got}; allowed is {rule.allowed} ({n_bad} rows break this rule); "
+                    f"fix the file or set repair='drop'"
+                ) from None
         raise DataError(f"{name}: {error.failure_cases.iloc[0]['check']} fails") from None
 
 
@@ -122,17 +165,25 @@ def _explain_times(time: np.ndarray, name: str, timeframe: str, row: Callable[[i
     duration = duration_of(timeframe)
     step = _spacing(time)
     if step > duration or (0 < step < duration and np.median(steps) == step):
-        raise DataError(f"{name}: taken as {timeframe}, but its candles are {_every(step)} apart; "
-                        f"rename the file to its true timeframe or set timeframe")
+        raise DataError(
+            f"{name}: taken as {timeframe}, but its candles are {_every(step)} apart; "
+            f"rename the file to its true timeframe or set timeframe"
+        )
     if (steps == 0).any():
-        raise DataError(f"{row(int(np.argmax(steps == 0)) + 1)}: the same open time as the row before; allowed is each "
-                        f"open time once; remove the duplicate")
+        raise DataError(
+            f"{row(int(np.argmax(steps == 0)) + 1)}: the same open time as the row before; allowed is each "
+            f"open time once; remove the duplicate"
+        )
     if (steps < 0).any():
-        raise DataError(f"{row(int(np.argmax(steps < 0)) + 1)}: earlier than the row before; allowed are rising times "
-                        f"(or all newest first); sort the file")
+        raise DataError(
+            f"{row(int(np.argmax(steps < 0)) + 1)}: earlier than the row before; allowed are rising times "
+            f"(or all newest first); sort the file"
+        )
     if (time % duration != 0).any():
-        raise DataError(f"{row(int(np.argmax(time % duration != 0)))}: not on the {timeframe} grid; allowed are open "
-                        f"times that are multiples of it; resample the file or correct its times")
+        raise DataError(
+            f"{row(int(np.argmax(time % duration != 0)))}: not on the {timeframe} grid; allowed are open "
+            f"times that are multiples of it; resample the file or correct its times"
+        )
 
 
 def _every(step_ms: int) -> str:
@@ -145,8 +196,9 @@ def broken_rows(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     return {rule.name: bad for rule in RULES if (bad := rule.broken(frame)).any()}
 
 
-def quality(market: Mapping[str, MultiTimeframeData] | MultiTimeframeData, *, jump_atr: float = 10.0,
-            as_of: Any = None) -> pd.DataFrame:
+def quality(
+    market: Mapping[str, MultiTimeframeData] | MultiTimeframeData, *, jump_atr: float = 10.0, as_of: Any = None
+) -> pd.DataFrame:
     """What is odd in the candles, without refusing them.
 
     Parameters
@@ -166,9 +218,12 @@ def quality(market: Mapping[str, MultiTimeframeData] | MultiTimeframeData, *, ju
         raise ConfigError(f"jump_atr: got {jump_atr!r}, allowed is a number above 0, default 10")
     data = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
     moment = None if as_of is None else int(span(as_of, None)[0].timestamp() * 1000)
-    rows = {(symbol, timeframe): _figures(frame, timeframe, ends, jump_atr)
-            | {"synthetic": one.synthetic, "rounding": str(one.instrument)}
-            for symbol, one in data.items() for timeframe, frame, ends in _frames(one, moment)}
+    rows = {
+        (symbol, timeframe): _figures(frame, timeframe, ends, jump_atr)
+        | {"synthetic": one.synthetic, "rounding": str(one.instrument)}
+        for symbol, one in data.items()
+        for timeframe, frame, ends in _frames(one, moment)
+    }
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index = pd.MultiIndex.from_tuples(list(rows), names=["symbol", "timeframe"])
     return table
@@ -205,11 +260,17 @@ def _figures(frame: pd.DataFrame, timeframe: str, known_until: int, jump_atr: fl
     seen = np.isfinite(ratio)
     worst = int(np.nanargmax(ratio)) if seen.any() else None
     return {
-        "start": real.index[0], "end": real.index[-1] + pd.Timedelta(duration, "ms"), "candles": len(real),
-        "missing": n_missing, "gaps": len(lengths), "longest_gap": int(lengths.max(initial=0)),
-        "gap_share": n_missing / (n_missing + len(real)), "filled": len(frame) - len(real),
+        "start": real.index[0],
+        "end": real.index[-1] + pd.Timedelta(duration, "ms"),
+        "candles": len(real),
+        "missing": n_missing,
+        "gaps": len(lengths),
+        "longest_gap": int(lengths.max(initial=0)),
+        "gap_share": n_missing / (n_missing + len(real)),
+        "filled": len(frame) - len(real),
         "zero_volume_share": float((real["volume"] == 0).mean()),
-        "flat_runs": len(runs), "longest_flat_run": int(runs.max(initial=0)),
+        "flat_runs": len(runs),
+        "longest_flat_run": int(runs.max(initial=0)),
         "jumps": int((ratio[seen] > jump_atr).sum()),
         "largest_jump_atr": float(ratio[worst]) if worst is not None else np.nan,
         "largest_jump_at": real.index[worst] if worst is not None else pd.NaT,

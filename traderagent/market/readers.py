@@ -15,8 +15,20 @@ from traderagent.base.errors import DataError
 
 SUFFIXES = (".parquet", ".feather", ".csv", ".csv.gz", ".json", ".json.gz", ".zip")
 
-_BINANCE = ("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count",
-            "taker_buy_volume", "taker_buy_quote_volume", "ignore")
+_BINANCE = (
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+)
 _BYBIT = ("start", "open", "high", "low", "close", "volume", "turnover")
 _PLAIN = ("timestamp", "open", "high", "low", "close", "volume")
 _BY_WIDTH = {12: (_BINANCE, "Binance klines"), 7: (_BYBIT, "Bybit REST"), 6: (_PLAIN, "candle list")}
@@ -54,11 +66,23 @@ def read_raw(path: Path) -> Raw:
         if path.stat().st_size == 0:
             raise DataError(f"{path.name}: the file is empty (0 bytes); remove it or fetch it again")
         raw = _READERS[suffix](path)
-    except (pyarrow.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, EOFError,
-            OSError, zlib.error, zipfile.BadZipFile, json.JSONDecodeError, csv.Error) as error:
+    except (
+        pyarrow.ArrowException,
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        EOFError,
+        OSError,
+        zlib.error,
+        zipfile.BadZipFile,
+        json.JSONDecodeError,
+        csv.Error,
+    ) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path.name}: not readable as {suffix.lstrip('.')} ({text}); the file is damaged or cut "
-                        f"short: fetch it again") from error
+        raise DataError(
+            f"{path.name}: not readable as {suffix.lstrip('.')} ({text}); the file is damaged or cut "
+            f"short: fetch it again"
+        ) from error
     return raw if raw.symbol else Raw(raw.table, raw.layout, _symbol_column(raw.table, path.name))
 
 
@@ -68,7 +92,7 @@ def holds_bybit(path: Path) -> bool:
     if suffix not in (".json", ".json.gz"):
         return False
     try:
-        with (gzip.open(path) if suffix == ".json.gz" else path.open("rb")) as file:
+        with gzip.open(path) if suffix == ".json.gz" else path.open("rb") as file:
             return b'"retCode"' in file.read(200)
     except (OSError, EOFError, zlib.error):  # damaged, and its name tells no symbol: it is skipped with that reason
         return False
@@ -79,8 +103,9 @@ def _symbol_column(table: pd.DataFrame, name: str) -> str | None:
         if str(column).lower() in ("symbol", "pair") and len(table):
             names = table[column].dropna().unique()
             if len(names) != 1:
-                raise DataError(f"{name}: column {column!r} holds {len(names)} symbols, allowed is one a file; "
-                                f"split it")
+                raise DataError(
+                    f"{name}: column {column!r} holds {len(names)} symbols, allowed is one a file; split it"
+                )
             return str(names[0])
     return None
 
@@ -118,8 +143,10 @@ def _csv_bytes(data: bytes, name: str, kind: str) -> Raw:
 
 def _names_for(width: int, name: str) -> tuple[tuple[str, ...], str]:
     if width not in _BY_WIDTH:
-        raise DataError(f"{name}: got {width} columns without a header, allowed are 12 (Binance klines), 7 (Bybit) or "
-                        f"6 (time, open, high, low, close, volume); add a header line")
+        raise DataError(
+            f"{name}: got {width} columns without a header, allowed are 12 (Binance klines), 7 (Bybit) or "
+            f"6 (time, open, high, low, close, volume); add a header line"
+        )
     return _BY_WIDTH[width]
 
 
@@ -153,8 +180,10 @@ def _bybit(pages: list, name: str) -> Raw:
     for page in pages:
         result = page.get("result") if isinstance(page, dict) else None
         if not isinstance(result, dict) or not isinstance(result.get("list"), list) or page.get("retCode", 0) != 0:
-            raise DataError(f"{name}: a Bybit answer without candles (retCode {page.get('retCode')!r}, "
-                            f"{page.get('retMsg')!r}); fetch it again")
+            raise DataError(
+                f"{name}: a Bybit answer without candles (retCode {page.get('retCode')!r}, "
+                f"{page.get('retMsg')!r}); fetch it again"
+            )
         rows += result["list"]
         symbols.add(result.get("symbol"))
     if len(symbols) > 1:
@@ -167,12 +196,21 @@ def _rows(rows: list, name: str, symbol: str | None, layout: str) -> Raw:
         raise DataError(f"{name}: holds no candles, at least one is needed; remove the file or fetch it again")
     for i, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != len(rows[0]):
-            raise DataError(f"{name} row {i + 1}: got {str(row)[:60]}, allowed are lists like [ms, open, high, low, "
-                            f"close, volume], all of one length; fix the file")
+            raise DataError(
+                f"{name} row {i + 1}: got {str(row)[:60]}, allowed are lists like [ms, open, high, low, "
+                f"close, volume], all of one length; fix the file"
+            )
     names, found = _names_for(len(rows[0]), name)
     kind = "JSON list" if len(rows[0]) == 6 else f"{found} JSON"
     return Raw(pd.DataFrame(rows, columns=list(names)), layout or kind, symbol)
 
 
-_READERS = {".parquet": _parquet, ".feather": _feather, ".csv": _csv, ".csv.gz": _csv, ".json": _json,
-            ".json.gz": _json, ".zip": _zip}
+_READERS = {
+    ".parquet": _parquet,
+    ".feather": _feather,
+    ".csv": _csv,
+    ".csv.gz": _csv,
+    ".json": _json,
+    ".json.gz": _json,
+    ".zip": _zip,
+}

@@ -37,5 +37,6 @@ def symbol_name(text: str) -> str:
 def has_quote(name: str) -> bool:
     """Whether a name without separator ends in the currency it is priced in."""
     name = name.upper()
-    return any(len(name) > len(q) and name.endswith(q) for q in _QUOTES) or \
-        any(len(name) >= len(q) + 3 and name.endswith(q) for q in _SHORT_QUOTES)
+    return any(len(name) > len(q) and name.endswith(q) for q in _QUOTES) or any(
+        len(name) >= len(q) + 3 and name.endswith(q) for q in _SHORT_QUOTES
+    )

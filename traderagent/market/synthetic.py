@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError, unknown
-from traderagent.market.candles import MultiTimeframeData, Planted, span
-from traderagent.market.frames import candle_frame
+from traderagent.market.candles import MultiTimeframeData, Planted
+from traderagent.market.frames import candle_frame, resample
 from traderagent.market.instruments import Instrument
-from traderagent.market.synthetic_path import MINUTES, REGIMES, log_volatility, regimes, volumes, walk
+from traderagent.market.synthetic_path import MINUTES, REGIMES, log_volatility, regimes, stream, volumes, walk
+from traderagent.market.times import span
 
 MODES = ("market", "martingale")
 START = "2024-01-01"
@@ -92,12 +93,30 @@ def synthetic_symbol(name: str | int, mode: str = "market") -> SyntheticSymbol:
     edge, cluster, extra, price, sigma, share, gaps, notional, tick, step = _CATALOGUE[(number - 1) % len(_CATALOGUE)]
     edge = "none" if mode == "martingale" else edge
     caption = "driftless martingale" if mode == "martingale" else _CAPTIONS[edge]
-    return SyntheticSymbol(number, edge, cluster, f"{caption}, {extra}" if extra else caption, price, sigma, share,
-                           gaps, notional, Instrument(tick=tick, step=step, min_notional=5.0, origin="synthetic"))
+    return SyntheticSymbol(
+        number,
+        edge,
+        cluster,
+        f"{caption}, {extra}" if extra else caption,
+        price,
+        sigma,
+        share,
+        gaps,
+        notional,
+        Instrument(tick=tick, step=step, min_notional=5.0, origin="synthetic"),
+    )
 
 
-def generate(symbol: str | int, *, days: float = 365, seed: int = 7, start: str | pd.Timestamp = START,
-             mode: str = "market", detail: bool = False, edge_strength: float = 1.0) -> MultiTimeframeData:
+def generate(
+    symbol: str | int,
+    *,
+    days: float = 365,
+    seed: int = 7,
+    start: str | pd.Timestamp = START,
+    mode: str = "market",
+    detail: bool = False,
+    edge_strength: float = 1.0,
+) -> MultiTimeframeData:
     """One synthetic symbol of 5m candles; a longer span begins with the same candles.
 
     Parameters
@@ -126,15 +145,82 @@ def generate(symbol: str | int, *, days: float = 365, seed: int = 7, start: str 
     minutes = walk(seed, kind.number, kind.price, sigma, pull, drift, kind.share, kind.gap_share, kind.instrument.tick)
     amounts = volumes(seed, kind.number, minutes, sigma, log_vol, kind.notional)
     fine, base = _rounded(minutes, amounts, kind.instrument)
-    label = pd.Series(pd.Categorical.from_codes(regime, pd.Index(REGIMES)), name="regime",
-                      index=pd.DatetimeIndex(time.astype("datetime64[ms]"), tz="UTC", name="open_time"))
+    label = pd.Series(
+        pd.Categorical.from_codes(regime, pd.Index(REGIMES)),
+        name="regime",
+        index=pd.DatetimeIndex(time.astype("datetime64[ms]"), tz="UTC", name="open_time"),
+    )
     parameters = {k: v for k, v in asdict(kind).items() if k != "instrument"} | {
-        "seed": seed, "mode": mode, "edge_strength": edge_strength}
+        "seed": seed,
+        "mode": mode,
+        "edge_strength": edge_strength,
+    }
     minute_time = (time[:, None] + np.arange(MINUTES) * _ONE_MINUTE).ravel()
     return MultiTimeframeData.from_base(
-        kind.name, candle_frame(time, base), "5m", instrument=kind.instrument, synthetic=True, caption=kind.caption,
-        source=f"synthetic {mode}, seed {seed}", planted=Planted(kind.edge, kind.cluster, label, parameters),
-        detail=candle_frame(minute_time, fine) if detail else None, detail_timeframe="1m" if detail else None)
+        kind.name,
+        candle_frame(time, base),
+        "5m",
+        instrument=kind.instrument,
+        synthetic=True,
+        caption=kind.caption,
+        source=f"synthetic {mode}, seed {seed}",
+        planted=Planted(kind.edge, kind.cluster, label, parameters),
+        detail=candle_frame(minute_time, fine) if detail else None,
+        detail_timeframe="1m" if detail else None,
+    )
+
+
+def tick_walk(
+    n: int,
+    *,
+    seed: int = 7,
+    price: float = 100.0,
+    tick: float = 0.01,
+    steps: int = 300,
+    start: str | pd.Timestamp = START,
+) -> MultiTimeframeData:
+    """A driftless walk of one tick up or down a step: the exact martingale for tests of fills.
+
+    Parameters
+    ----------
+    n : number of 5m candles
+    seed : one seed gives the same walk; a longer one begins with the shorter one
+    price, tick : first price and size of a step; the walk is refused where it would reach 0
+    steps : steps in a candle, 300 (one a second), 60 or 30
+    start : first open time, UTC
+
+    Returns
+    -------
+    MultiTimeframeData whose `detail` is the walk itself, one candle a step that opens where the last one closed.
+    """
+    check_arguments(max(n, 1) / 288, seed, 1.0)
+    names = {300: "1s", 60: "5s", 30: "10s"}
+    if steps not in names:
+        raise ConfigError(f"steps: got {steps!r}, allowed are {', '.join(map(str, names))}")
+    signs = stream(seed, 0, 12).integers(0, 2, n * steps) * 2 - 1
+    level = round(price / tick) + np.concatenate(([0], np.cumsum(signs)))
+    if level.min() <= 0:
+        raise ConfigError(
+            f"price: got {price!r}, the walk of {n} candles with seed {seed} falls to 0; "
+            f"start higher or take a smaller tick"
+        )
+    path = np.round(level * tick, _decimals(tick))
+    before, after = path[:-1], path[1:]
+    fine = np.column_stack((before, np.maximum(before, after), np.minimum(before, after), after, np.ones(n * steps)))
+    first = int(span(start, None)[0].timestamp() * 1000)
+    time = first + np.arange(n * steps, dtype=np.int64) * (_FIVE_MINUTES // steps)
+    detail = candle_frame(time, fine)
+    return MultiTimeframeData.from_base(
+        "SYN-WALK",
+        resample(detail, "5m"),
+        "5m",
+        synthetic=True,
+        caption="tick walk",
+        detail=detail,
+        detail_timeframe=names[steps],
+        source=f"synthetic tick walk, seed {seed}",
+        instrument=Instrument(tick=tick, origin="synthetic"),
+    )
 
 
 def check_arguments(days: float, seed: int, edge_strength: float) -> None:
@@ -159,8 +245,8 @@ def _edge(kind: SyntheticSymbol, regime: np.ndarray, strength: float) -> tuple[n
     return pull, drift
 
 
-PULL_HALF_LIFE = 96.0           # 5m candles: a gap to the slow average halves in eight hours
-TREND_PER_DAY = 0.8             # drift of a day in a bull or bear regime, in daily standard deviations
+PULL_HALF_LIFE = 96.0  # 5m candles: a gap to the slow average halves in eight hours
+TREND_PER_DAY = 0.8  # drift of a day in a bull or bear regime, in daily standard deviations
 
 
 def _rounded(minutes: np.ndarray, amounts: np.ndarray, instrument: Instrument) -> tuple[np.ndarray, np.ndarray]:
@@ -169,8 +255,15 @@ def _rounded(minutes: np.ndarray, amounts: np.ndarray, instrument: Instrument) -
     prices = np.round(np.maximum(np.rint(minutes / tick), 1.0) * tick, _decimals(tick))
     volume = np.round(np.rint(amounts / step) * step, _decimals(step))
     fine = np.concatenate((prices, volume[:, :, None]), axis=2).reshape(-1, 5)
-    base = np.column_stack((prices[:, 0, 0], prices[:, :, 1].max(axis=1), prices[:, :, 2].min(axis=1),
-                            prices[:, -1, 3], np.round(volume.sum(axis=1), _decimals(step))))
+    base = np.column_stack(
+        (
+            prices[:, 0, 0],
+            prices[:, :, 1].max(axis=1),
+            prices[:, :, 2].min(axis=1),
+            prices[:, -1, 3],
+            np.round(volume.sum(axis=1), _decimals(step)),
+        )
+    )
     return fine, base
 
 

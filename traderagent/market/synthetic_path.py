@@ -9,24 +9,26 @@ import numpy as np
 from traderagent.base.kernel import kernel
 
 REGIMES = ("range", "bull", "bear", "volatile")
-MINUTES = 5                     # 1m candles in a base candle
-STEPS = 24                      # steps of the path in a minute: one every two and a half seconds
-CHUNK = 2016                    # candles drawn at once; the candles do not depend on it
-BOUNCE = 0.16                   # step of the first trade of a minute, in sd of a 5m candle
+MINUTES = 5  # 1m candles in a base candle
+STEPS = 24  # steps of the path in a minute: one every two and a half seconds
+CHUNK = 2016  # candles drawn at once; the candles do not depend on it
+BOUNCE = 0.16  # step of the first trade of a minute, in sd of a 5m candle
 
 # Half-lives (5m candles) and standard deviations of the components of log volatility, fitted to the
 # autocorrelation of |return| of real 5m candles: 0.31 at 5 minutes, 0.19 at an hour, 0.11 at a day.
 HALF_LIVES = (6.0, 230.0, 2880.0)
 VOLATILITY_SD = (0.36, 0.30, 0.20)
 VOLATILITY_NOISE = 0.20
-MARKET_SHARE = 0.6              # share of the variance of log volatility that all symbols have in common
+MARKET_SHARE = 0.6  # share of the variance of log volatility that all symbols have in common
 REGIME_VOLATILITY = (-0.08, 0.0, 0.0, 0.45)
 
 _RANGE, _BULL, _BEAR, _VOLATILE = range(4)
 # Mean days of a regime and where it goes next; bull and bear mirror each other, so no drift is left over.
 DAYS = {"trend": (3.0, 4.0, 4.0, 1.5), "other": (6.0, 1.0, 1.0, 1.5)}
-NEXT = {"trend": ((0, .45, .45, .10), (.55, 0, .30, .15), (.55, .30, 0, .15), (.50, .25, .25, 0)),
-        "other": ((0, 0, 0, 1.0), (1.0, 0, 0, 0), (1.0, 0, 0, 0), (1.0, 0, 0, 0))}
+NEXT = {
+    "trend": ((0, 0.45, 0.45, 0.10), (0.55, 0, 0.30, 0.15), (0.55, 0.30, 0, 0.15), (0.50, 0.25, 0.25, 0)),
+    "other": ((0, 0, 0, 1.0), (1.0, 0, 0, 0), (1.0, 0, 0, 0), (1.0, 0, 0, 0)),
+}
 
 
 def stream(seed: int, who: int, what: int) -> np.random.Generator:
@@ -147,8 +149,17 @@ def jumps(seed: int, number: int, sigma: np.ndarray, beta: float) -> tuple[np.nd
     return np.clip(total * sigma, -0.3, 0.3), step
 
 
-def walk(seed: int, number: int, price: float, sigma: np.ndarray, pull: np.ndarray, drift: np.ndarray,
-         share: float, gap_share: float, tick: float) -> np.ndarray:
+def walk(
+    seed: int,
+    number: int,
+    price: float,
+    sigma: np.ndarray,
+    pull: np.ndarray,
+    drift: np.ndarray,
+    share: float,
+    gap_share: float,
+    tick: float,
+) -> np.ndarray:
     """Unrounded 1m candles.
 
     Returns
@@ -165,15 +176,27 @@ def walk(seed: int, number: int, price: float, sigma: np.ndarray, pull: np.ndarr
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
         shape = (part.stop - part.start, MINUTES * STEPS)
-        _walk(state, diffusion[part], pull[part], drift[part], jump[part], jump_step[part],
-              market.standard_normal(shape, np.float32), own.standard_normal(shape, np.float32),
-              gaps.random((shape[0], MINUTES)) < gap_share, sizes.standard_normal((shape[0], MINUTES)),
-              share, tick, out[part])
+        _walk(
+            state,
+            diffusion[part],
+            pull[part],
+            drift[part],
+            jump[part],
+            jump_step[part],
+            market.standard_normal(shape, np.float32),
+            own.standard_normal(shape, np.float32),
+            gaps.random((shape[0], MINUTES)) < gap_share,
+            sizes.standard_normal((shape[0], MINUTES)),
+            share,
+            tick,
+            out[part],
+        )
     return out
 
 
-def volumes(seed: int, number: int, candles: np.ndarray, sigma: np.ndarray, log_vol: np.ndarray,
-            notional: float) -> np.ndarray:
+def volumes(
+    seed: int, number: int, candles: np.ndarray, sigma: np.ndarray, log_vol: np.ndarray, notional: float
+) -> np.ndarray:
     """Unrounded base volume of each 1m candle: rises with volatility and with the candle's own range.
 
     Parameters

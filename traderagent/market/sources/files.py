@@ -44,8 +44,14 @@ class Read:
 
 
 @SOURCES.register("files")
-def files_source(request: Request, *, path: str | Path, detail: bool = True, repair: str = "none",
-                 instruments: str | Path | None = None) -> Offer:
+def files_source(
+    request: Request,
+    *,
+    path: str | Path,
+    detail: bool = True,
+    repair: str = "none",
+    instruments: str | Path | None = None,
+) -> Offer:
     """Parquet, Feather, CSV, JSON and zipped klines in a folder and its subfolders.
 
     Parameters
@@ -62,15 +68,18 @@ def files_source(request: Request, *, path: str | Path, detail: bool = True, rep
     found, skipped = _scan(place, request)
     if not found:
         why = "; ".join(f"{k}: {v}" for k, v in list(skipped.items())[:5])
-        raise DataError(f"{place}: no candle files; allowed are names like BTCUSDT_5m.parquet, BTC_USDT-5m.feather or "
-                        f"BTCUSDT-5m-2024-01.zip{f' (skipped {why})' if why else ''}; give another path")
+        raise DataError(
+            f"{place}: no candle files; allowed are names like BTCUSDT_5m.parquet, BTC_USDT-5m.feather or "
+            f"BTCUSDT-5m-2024-01.zip{f' (skipped {why})' if why else ''}; give another path"
+        )
     wanted = list(found) if request.symbols is None else list(request.symbols)
     for symbol in wanted:
         if symbol not in found:
             raise unknown("symbol", symbol, found, str(place))
     rules = _instruments(place, instruments)
-    loaders = {s: partial(_load, s, found[s], request.timeframe, detail, repair, rules.get(s, Instrument()))
-               for s in wanted}
+    loaders = {
+        s: partial(_load, s, found[s], request.timeframe, detail, repair, rules.get(s, Instrument())) for s in wanted
+    }
     return Offer(f"files in {place}", loaders, skipped, partial(_describe, rules=rules))
 
 
@@ -92,9 +101,15 @@ def _instruments(place: Path, given: str | Path | None) -> Instruments:
 
 def _scan(place: Path, request: Request) -> tuple[dict[str, dict[str, list[CandleFile]]], dict[str, str]]:
     """Files by symbol and timeframe, and what was left out with the reason."""
-    paths = [place] if place.is_file() else sorted(
-        p for p in place.rglob("*") if p.is_file() and suffix_of(p)
-        and not any(part.startswith(".") for part in p.relative_to(place).parts))
+    paths = (
+        [place]
+        if place.is_file()
+        else sorted(
+            p
+            for p in place.rglob("*")
+            if p.is_file() and suffix_of(p) and not any(part.startswith(".") for part in p.relative_to(place).parts)
+        )
+    )
     found: dict[str, dict[str, list[CandleFile]]] = defaultdict(lambda: defaultdict(list))
     skipped = {}
     for path in paths:
@@ -132,13 +147,21 @@ def _timeframe_inside(table: Table, name: str) -> str:
     names = {v: k for k, v in TIMEFRAMES.items()}
     if len(steps) == 0 or int(steps.min()) not in names:
         got = f"candles {steps.min() / 1000:g} s apart" if len(steps) else "a single candle"
-        raise DataError(f"{name}: no timeframe in its name, and {got} tell none; allowed are {', '.join(TIMEFRAMES)}: "
-                        f"name it like BTCUSDT_5m")
+        raise DataError(
+            f"{name}: no timeframe in its name, and {got} tell none; allowed are {', '.join(TIMEFRAMES)}: "
+            f"name it like BTCUSDT_5m"
+        )
     return names[int(steps.min())]
 
 
-def _load(symbol: str, files: dict[str, list[CandleFile]], wanted: str | None, keep_detail: bool, repair: str,
-          instrument: Instrument) -> Loaded:
+def _load(
+    symbol: str,
+    files: dict[str, list[CandleFile]],
+    wanted: str | None,
+    keep_detail: bool,
+    repair: str,
+    instrument: Instrument,
+) -> Loaded:
     """Choose base and detail among the timeframes there are, read and check them."""
     base, origin, fine = _choose(symbol, files, wanted)
     read = _read(files[origin], repair)
@@ -156,8 +179,18 @@ def _load(symbol: str, files: dict[str, list[CandleFile]], wanted: str | None, k
     unused = [t for t in sorted(files, key=TIMEFRAMES.__getitem__) if t not in (base, origin, fine)]
     if unused:
         notes.append(f"{', '.join(unused)} not used: frames are built from {base}")
-    return Loaded(frame, base, read.file, detail, fine if detail is not None else None, instrument, source="files",
-                  notes=tuple(notes), layouts=read.layouts, checked=True)
+    return Loaded(
+        frame,
+        base,
+        read.file,
+        detail,
+        fine if detail is not None else None,
+        instrument,
+        source="files",
+        notes=tuple(notes),
+        layouts=read.layouts,
+        checked=True,
+    )
 
 
 def _choose(symbol: str, files: dict[str, list[CandleFile]], wanted: str | None) -> tuple[str, str, str | None]:
@@ -170,8 +203,10 @@ def _choose(symbol: str, files: dict[str, list[CandleFile]], wanted: str | None)
     if finer:
         return base, finer[0], finer[0]
     if wanted is not None:
-        raise DataError(f"{symbol}: got timeframe={wanted!r}, but there are only candles of {', '.join(there)}; "
-                        f"allowed is one of them or a multiple; leave timeframe out or add finer files")
+        raise DataError(
+            f"{symbol}: got timeframe={wanted!r}, but there are only candles of {', '.join(there)}; "
+            f"allowed is one of them or a multiple; leave timeframe out or add finer files"
+        )
     return there[0], there[0], None
 
 
@@ -206,8 +241,10 @@ def _read(files: Sequence[CandleFile], repair: str) -> Read:
     for row in again:
         if not np.array_equal(values[row], values[row + 1]):
             moment = pd.Timestamp(whole.index.to_numpy()[row])
-            raise DataError(f"{parts[origin[row]].file} and {parts[origin[row + 1]].file}: different candles for "
-                            f"{moment:%Y-%m-%d %H:%M} UTC; allowed are overlaps that agree: remove one file")
+            raise DataError(
+                f"{parts[origin[row]].file} and {parts[origin[row + 1]].file}: different candles for "
+                f"{moment:%Y-%m-%d %H:%M} UTC; allowed are overlaps that agree: remove one file"
+            )
     notes = tuple(n for p in parts for n in p.notes)
     if len(again):
         whole = whole.iloc[np.setdiff1d(np.arange(len(whole)), again + 1)]
@@ -226,8 +263,10 @@ def _read_one(file: CandleFile, repair: str) -> Read:
     notes: tuple[str, ...] = ()
     if repair == "drop" and (broken := broken_rows(frame)):
         bad = np.logical_or.reduce(list(broken.values()))
-        notes = (f"{name}: {int(bad.sum())} rows dropped that break {', '.join(broken)}, the first is row "
-                 f"{table.row(int(np.argmax(bad)))}",)
+        notes = (
+            f"{name}: {int(bad.sum())} rows dropped that break {', '.join(broken)}, the first is row "
+            f"{table.row(int(np.argmax(bad)))}",
+        )
         frame = frame[~bad]
         if len(frame) == 0:
             raise DataError(f"{name}: no row is left after repair='drop'; fetch the file again")
@@ -251,5 +290,7 @@ def _describe(loaded: Sequence[Loaded], start: pd.Timestamp, end: pd.Timestamp, 
         rounding = f"instruments.yaml without {without} of {len(loaded)} symbols: no rounding for these"
     else:
         rounding = "ticks and steps from instruments.yaml"
-    return (f"{layouts}, {len(loaded)} symbol{'s' if len(loaded) != 1 else ''}, {', '.join(bases)}{extra}, "
-            f"{start:%Y-%m-%d} to {end:%Y-%m-%d}, {rounding}")
+    return (
+        f"{layouts}, {len(loaded)} symbol{'s' if len(loaded) != 1 else ''}, {', '.join(bases)}{extra}, "
+        f"{start:%Y-%m-%d} to {end:%Y-%m-%d}, {rounding}"
+    )

@@ -6,7 +6,6 @@ from functools import partial
 import pandas as pd
 
 from traderagent.base.errors import ConfigError
-from traderagent.market import synthetic
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.sources import SOURCES, Loaded, Offer, Request
 
@@ -14,8 +13,15 @@ _BASES = ("1m", "5m")
 
 
 @SOURCES.register("synthetic")
-def synthetic_source(request: Request, *, days: float | None = None, seed: int = 7, mode: str = "market",
-                     detail: bool = False, edge_strength: float = 1.0) -> Offer:
+def synthetic_source(
+    request: Request,
+    *,
+    days: float | None = None,
+    seed: int = 7,
+    mode: str = "market",
+    detail: bool = False,
+    edge_strength: float = 1.0,
+) -> Offer:
     """Seeded symbols SYN-01, SYN-02, …; see `traderagent.market.synthetic`.
 
     Parameters
@@ -27,9 +33,13 @@ def synthetic_source(request: Request, *, days: float | None = None, seed: int =
     detail : also hand out 1m candles
     edge_strength : factor on the planted edges
     """
+    from traderagent.market import synthetic  # brings numba, which no other source needs
+
     if request.timeframe not in (None, *_BASES):
-        raise ConfigError(f"timeframe: got {request.timeframe!r}, the synthetic market allows {', '.join(_BASES)}; "
-                          f"longer ones are frames of it")
+        raise ConfigError(
+            f"timeframe: got {request.timeframe!r}, the synthetic market allows {', '.join(_BASES)}; "
+            f"longer ones are frames of it"
+        )
     if days is not None and request.end is not None:
         raise ConfigError("got days and end; give one of them")
     start = request.start or pd.Timestamp(synthetic.START, tz="UTC")
@@ -40,8 +50,10 @@ def synthetic_source(request: Request, *, days: float | None = None, seed: int =
     make = partial(synthetic.generate, days=days, seed=seed, start=start, mode=mode, edge_strength=edge_strength)
     as_minutes = request.timeframe == "1m"
     loaders = {k.name: partial(_load, make, k.name, detail, as_minutes) for k in kinds}
-    label = (f"SYNTHETIC {mode}, {len(kinds)} symbols, {request.timeframe or '5m'}, {start:%Y-%m-%d} for {days:g} "
-             f"days, seed {seed}, tick and step given")
+    label = (
+        f"SYNTHETIC {mode}, {len(kinds)} symbols, {request.timeframe or '5m'}, {start:%Y-%m-%d} for {days:g} "
+        f"days, seed {seed}, tick and step given"
+    )
     return Offer(label, loaders)
 
 
@@ -49,5 +61,15 @@ def _load(make: Callable[..., MultiTimeframeData], name: str, detail: bool, as_m
     data = make(name, detail=detail or as_minutes)
     fine = None if as_minutes else data.detail
     frame, timeframe = (data.frame("5m"), "5m") if data.detail is None or not as_minutes else (data.detail, "1m")
-    return Loaded(frame, timeframe, name, fine, None if fine is None else "1m", data.instrument, data.planted,
-                  data.caption, True, data.source)
+    return Loaded(
+        frame,
+        timeframe,
+        name,
+        fine,
+        None if fine is None else "1m",
+        data.instrument,
+        data.planted,
+        data.caption,
+        True,
+        data.source,
+    )
