@@ -164,10 +164,9 @@ def test_ulcer_index():
 
 def test_max_adverse_excursion():
     worst = RUN_METRICS["max_adverse_excursion"]
-    assert worst({"trip_worst": [-0.5, -0.3, 0.0]}) == 0.5
-    assert worst({"trip_worst": [0.0]}) == 0.0
-    assert worst({"trip_worst": [0.02]}) == 0.0                # never below its cost
-    assert math.isnan(worst({"trip_worst": []}))
+    assert worst({"trip_worst": [-5.0, -30.0, 0.0], "trip_cost": [10.0, 100.0, 50.0]}) == 0.5
+    assert worst({"trip_worst": [0.0], "trip_cost": [10.0]}) == 0.0
+    assert math.isnan(worst({"trip_worst": [], "trip_cost": []}))
 
 
 def test_an_empty_run_has_no_curve():
@@ -198,6 +197,8 @@ def test_bad_input_is_refused():
         evaluate(totals(), ["sharp_ratio"])
     with pytest.raises(DataError, match="equity has 2 and close_ms 1"):
         RUN_METRICS["ulcer_index"]({"equity": [1.0, 2.0], "close_ms": [1], "initial": 1.0})
+    with pytest.raises(DataError, match="trip_worst has 1 and trip_cost 2"):
+        RUN_METRICS["max_adverse_excursion"]({"trip_worst": [1.0], "trip_cost": [1.0, 2.0]})
 
 
 def test_a_metric_without_text_or_direction_is_refused():

@@ -33,12 +33,16 @@ def ulcer_index(run: Mapping[str, Any]) -> Any:
     return np.sqrt(np.mean(((peak - equity) / peak * 100.0) ** 2))
 
 
-@metric("1", -1, "max over round trips and closes of (cost price − close) / cost price, at least 0; NaN without a trip",
+@metric("1", -1, "max over round trips of −(worst unrealised PnL) / cost; NaN without a round trip",
         registry=RUN_METRICS)
 def max_adverse_excursion(run: Mapping[str, Any]) -> Any:
-    """Deepest a round trip stood under the cost price it had then. Needs trip_worst (n_trips,), fractions ≤ 0."""
-    worst = np.atleast_1d(run["trip_worst"])
-    return np.max(np.maximum(-worst, 0.0)) if worst.size else np.nan
+    """Deepest a round trip stood below its cost. Needs trip_worst (≤ 0, quote) and the cost it had then, trip_cost."""
+    worst, cost = np.atleast_1d(run["trip_worst"]), np.atleast_1d(run["trip_cost"])
+    if worst.shape != cost.shape:
+        raise DataError(f"trip_worst has {worst.size} and trip_cost {cost.size} entries; give one of each a round trip")
+    if worst.size == 0:
+        return np.nan
+    return np.max(np.maximum(-worst, 0.0) / np.where(cost > 0.0, cost, np.nan))
 
 
 def _curve(run: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
