@@ -125,13 +125,15 @@ def _symbol(data: MultiTimeframeData, variants: dict[str, OrchestratorBacktestCo
             records[hold][sample] = {"metrics": _hold_metrics(result, hold)}
     frames = {
         "curves": pd.concat([_hourly(main[s], curves[s], s) for s in main]),
-        "trades": pd.concat([r.trades.drop(columns="row").assign(sample=s) for s, r in main.items()], ignore_index=True),
+        "trades": pd.concat([r.trades.drop(columns="row").assign(sample=s) for s, r in main.items()],
+                            ignore_index=True),
         "round_trips": pd.concat([r.round_trips.assign(sample=s) for s, r in main.items()], ignore_index=True),
     }
     return _about(data, main, holdout) | {"runs": records}, frames
 
 
-def _about(data: MultiTimeframeData, main: dict[str, OrchestratorBacktestResult], holdout: float | None) -> dict[str, Any]:
+def _about(data: MultiTimeframeData, main: dict[str, OrchestratorBacktestResult],
+           holdout: float | None) -> dict[str, Any]:
     summary = data.summary()
     cut = None if holdout is None else data.cut(holdout).isoformat()
     about = {"caption": data.caption, "source": data.source, "synthetic": data.synthetic, "base": data.base,
@@ -165,10 +167,10 @@ def _hold_metrics(result: OrchestratorBacktestResult, name: str) -> dict[str, fl
     curve = result.benchmarks[name].loc[pd.Timestamp(result.assumptions["trading_starts"]):]
     initial = result.initial_balance
     peak = np.maximum(np.maximum.accumulate(curve.to_numpy()), initial)
-    daily = curve.resample("1D").last().ffill().to_numpy()
+    daily = np.asarray(curve.resample("1D").last().ffill(), float)
     change = np.diff(daily, prepend=initial) / np.r_[initial, daily[:-1]]
     totals = {"initial": initial, "final": curve.iloc[-1], "max_drawdown": np.max(1 - curve.to_numpy() / peak),
-              "n_days": len(change), "sum_d": change.sum(), "sum_d2": np.sum(change**2)}
+              "n_days": len(change), "sum_d": float(np.sum(change)), "sum_d2": float(np.sum(change**2))}
     return {metric: float(value) for metric, value in evaluate(totals, HOLD_METRICS).items()}
 
 
@@ -179,7 +181,7 @@ def _hourly(result: OrchestratorBacktestResult, equity: dict[str, pd.Series], sa
         frame[name] = curve.reindex(result.index).to_numpy()
     frame["regime"] = result.regimes.astype(str).to_numpy()
     frame = frame.loc[pd.Timestamp(result.assumptions["trading_starts"]):]
-    hours = frame.groupby(frame.index.floor("1h")).last().rename_axis("time")
+    hours = frame.groupby(pd.DatetimeIndex(frame.index).floor("1h")).last().rename_axis("time")
     return hours.assign(regime=hours["regime"].astype("category"), sample=sample)
 
 
@@ -187,8 +189,8 @@ def _confusion(planted: pd.Series, main: dict[str, OrchestratorBacktestResult]) 
     """Candles by planted regime and detected one, over what was traded."""
     seen = pd.concat([r.regimes.loc[pd.Timestamp(r.assumptions["trading_starts"]):].astype(str) for r in main.values()])
     true = planted.astype(str).reindex(seen.index)
-    table = pd.crosstab(true.to_numpy(), seen.to_numpy())
-    return {str(row): {str(column): int(n) for column, n in counts.items()} for row, counts in table.T.to_dict().items()}
+    table = pd.crosstab(true.to_numpy(), seen.to_numpy()).T.to_dict()
+    return {str(row): {str(column): int(n) for column, n in counts.items()} for row, counts in table.items()}
 
 
 def _record(data: Mapping[str, MultiTimeframeData], config: OrchestratorBacktestConfig, variants: Sequence[str],
