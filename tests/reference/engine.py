@@ -180,10 +180,12 @@ class Engine:
     def verdicts(self) -> None:
         """Step 4."""
         desk = self.desk
+        if desk.halted:
+            return
         if not desk.entries_blocked and self.daily_loss_reached():
             desk.entries_blocked = True
             self.result.daily_blocks += 1
-        if not desk.halted and self.portfolio_stop_reached():
+        if self.portfolio_stop_reached():
             self.halt()
 
     def daily_loss_reached(self) -> bool:

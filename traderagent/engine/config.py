@@ -6,6 +6,7 @@ from pydantic import field_validator
 
 from traderagent.base.config import Config, parameter
 from traderagent.base.errors import ConfigError, unknown
+from traderagent.routing.words import regime_names
 from traderagent.strategies.base import STRATEGIES, Strategy
 
 ACCOUNTS = ("spot", "perpetual")
@@ -90,6 +91,8 @@ class OrchestratorBacktestConfig(Config):
     def model_post_init(self, context: object) -> None:
         if self.warmup_bars != "auto" and self.warmup_bars < 0:
             raise ConfigError(f"warmup_bars {self.warmup_bars} is below 0; give 'auto' or a number of base candles")
+        regime_names(self.trend_regimes, "trend_regimes")
+        self._check_parameters()
         if self.account == "spot" and self.leverage != 1.0:
             raise ConfigError(f"leverage {self.leverage} on a spot account: allowed is 1; use account: perpetual")
         costs = self.costs_in_force
@@ -99,6 +102,15 @@ class OrchestratorBacktestConfig(Config):
         for strategy in self.strategies():
             if hasattr(strategy, "check_costs"):
                 strategy.check_costs(costs.maker)
+
+    def _check_parameters(self) -> None:
+        """Parameters of every strategy are checked, also of one that is not enabled."""
+        for name, field in PARAMETER_FIELDS.items():
+            given = getattr(self, field)
+            if name in STRATEGIES:
+                STRATEGIES[name](**given)
+            elif given or getattr(self, f"enable_{name}"):
+                raise unknown("strategy", name, STRATEGIES, f"this version; leave enable_{name} false and {field} empty")
 
     @property
     def costs_in_force(self) -> Costs:

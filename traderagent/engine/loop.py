@@ -26,6 +26,7 @@ from traderagent.engine.orders import (
     count_start_refusal,
     drop_deal,
     find_cursors,
+    forget_refusals,
     move_stop,
     no_wakes,
     sell_all_next_open,
@@ -71,7 +72,7 @@ def judge(account, pair, equity):
             book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
             sell_all_next_open(account, book, PORTFOLIO_STOP)
             book.below, book.above = -np.inf, np.inf
-    elif (account.blocked == 0) and (equity <= account.daily_reference * (1 - account.max_daily_loss)):
+    if (account.blocked == 0) and (equity <= account.daily_reference * (1 - account.max_daily_loss)):
         account.blocked = 1
         account.daily_blocks += 1
         for b in range(pair.n_books):
@@ -94,7 +95,9 @@ def follow_route(account, pair, mask):
         elif (on_route == 0) and (book.entry != OFF_ROUTE):
             book.entry = OFF_ROUTE
             book.ask = 1
-            if account.keep_entries == 0:
+            if account.keep_entries == 1:
+                forget_refusals(book)
+            else:
                 cancel_entries(account, book)
                 if (account.flatten == 1) and (book.quantity > 0.0) and (book.exit_reason == 0):
                     sell_all_next_open(account, book, DEACTIVATED)
@@ -127,7 +130,7 @@ def ask(account, pair, book, step, equity, columns, next_signal):
         else:
             authorise_deal(account, pair, book, equity)
     arm_idle(account, pair, book, equity)
-    set_price_wakes(book)
+    set_price_wakes(account, pair, book)
     set_triggers(pair, book)
 
 
@@ -155,7 +158,7 @@ def decide(account, pair, steps, equity, every, columns, next_signal, route, nex
     now.equity = equity * pair.size_factor
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        due = (book.ask == 1) | (now.row >= book.wake_row) | (every == 1)
+        due = (book.ask == 1) | (now.row >= book.wake_row) | (book.n_refused > 0) | (every == 1)
         if due or (now.high >= book.wake_above) or (now.low <= book.wake_below):
             ask(account, pair, book, steps[b], equity, columns, next_signal)
             if book.signal >= 0:

@@ -76,9 +76,10 @@ def find_cursors(book):
             book.bottom_exit = k
         elif cell.state == IDLE:
             book.n_idle += 1
-            book.idle_lowest = cell.price
             if cell.refusal > 0:
                 book.n_refused += 1
+            else:
+                book.idle_lowest = cell.price
 
 
 @kernel
@@ -179,7 +180,8 @@ def arm_idle(account, pair, book, equity):
     """Idle cells below the close ask for their place, highest first."""
     now = now_of(pair)
     leaving = (book.is_ladder == 0) & (book.exit_reason != 0)
-    if leaving | (book.entry != OPEN) | (book.n_idle == 0) | (now.close <= book.idle_lowest):
+    nobody = (book.n_refused == 0) & (now.close <= book.idle_lowest)
+    if leaving | nobody | (book.entry != OPEN) | (book.n_idle == 0):
         return
     limit = position_limit(account, equity)
     used = book.quantity * now.close + resting_notional(book, now.close)
@@ -295,6 +297,14 @@ def cancel_entries(account, book):
 
 
 @kernel
+def forget_refusals(book):
+    """Entries close but resting ones stay: episodes of refusal end."""
+    for k in range(book.n_cells):
+        cell_of(book, k).refusal = 0
+    find_cursors(book)
+
+
+@kernel
 def clear_protection(book):
     book.stop = 0.0
     book.stop_moved = 0
@@ -337,15 +347,47 @@ def move_stop(account, pair, book):
 
 
 @kernel
-def set_price_wakes(book):
+def set_price_wakes(account, pair, book):
     """Prices at whose touch a book must be asked at the close though no order stands there."""
     if (book.n_idle > 0) & (book.entry == OPEN):
         book.wake_above = min(book.wake_above, book.idle_lowest)
+        if book.n_refused > 0:
+            set_refusal_wakes(account, pair, book)
     if book.quantity > 0.0:
         trail = book.trail_start
         if trail < np.inf:
             trail = max(trail, book.extreme)
         book.wake_above = min(book.wake_above, min(book.breakeven_start, trail))
+
+
+@kernel
+def set_refusal_wakes(account, pair, book):
+    """Closes at which the answer to a refused cell changes: it comes to ask again, or the gate turns, a hair early.
+
+    Both sides of the gate are linear in the close: quantity × c + notional ≤ share × (cash + inventory × c).
+    Cash does not change between fills, and after a fill refused cells are asked anyway. What is below minimum
+    notional stays so.
+    """
+    now = now_of(pair)
+    share = account.max_position * SLACK
+    slope = book.quantity - share * account.inventory
+    room = share * account.cash - resting_notional(book, now.close)
+    gated = (book.is_ladder == 1) & (account.has_gate == 1)
+    for k in range(book.n_cells):
+        cell = cell_of(book, k)
+        if (cell.state != IDLE) | (cell.refusal == 0) | (cell.refusal == MIN_NOTIONAL + 1):
+            continue
+        if cell.price >= now.close:
+            book.wake_above = min(book.wake_above, cell.price)
+        elif gated:
+            turn = (room - cell.quantity * cell.price) / slope
+            margin = 1e-9 * (abs(turn) + now.close)
+            if turn - margin > now.close:
+                book.wake_above = min(book.wake_above, turn - margin)
+            elif turn + margin < now.close:
+                book.wake_below = max(book.wake_below, turn + margin)
+            else:
+                book.wake_row = now.row + 1
 
 
 @kernel

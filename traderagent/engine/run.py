@@ -10,7 +10,7 @@ from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.loop import run
 from traderagent.engine.path import PATHS
 from traderagent.engine.records import ACCOUNT, FILL, PAIR, ROUND_TRIP, now_dtype_of
-from traderagent.engine.tape import Tape, tape_of
+from traderagent.engine.tape import Tape, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
 from traderagent.strategies.base import Strategy
@@ -174,10 +174,11 @@ def simulate(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strat
     if len(strategies) > MAX_BOOKS:
         raise ConfigError(f"{len(strategies)} strategies in one run, allowed are {MAX_BOOKS}")
     features = features or features_of(data, strategies)
+    next_change = next_change_of(mask)
     tape = tape_of(data)
     fills, trips, exits = (4096, 4096, 64) if record else (0, 0, 64)
     while True:
-        raw = _pass(data, tape, config, strategies, features, mask, size_factor, first, every_candle,
+        raw = _pass(data, tape, config, strategies, features, mask, next_change, size_factor, first, every_candle,
                     (fills, trips, exits), record)
         overflow = bool(raw.books["overflow"].any())
         needs = (int(raw.account["n_fills"]), int(raw.account["n_round_trips"]))
@@ -188,7 +189,8 @@ def simulate(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strat
 
 
 def _pass(data: MultiTimeframeData, tape: Tape, config: OrchestratorBacktestConfig, strategies: Sequence[Strategy],
-          features: Features, mask: np.ndarray, size_factor: np.ndarray, first: int, every_candle: bool,
+          features: Features, mask: np.ndarray, next_change: np.ndarray, size_factor: np.ndarray, first: int,
+          every_candle: bool,
           capacity: tuple[int, int, int], record: bool) -> Raw:
     n = len(tape)
     account = new_account(config)
@@ -203,7 +205,7 @@ def _pass(data: MultiTimeframeData, tape: Tape, config: OrchestratorBacktestConf
     steps = tuple(type(s).step for s in strategies) + (_REST,) * (MAX_BOOKS - len(strategies))
     last = run(account[0], pair[0], steps, first, int(every_candle), tape.open, tape.high, tape.low, tape.close,
                tape.volume, tape.day_first, tape.next_day, tape.ends_day, tape.hour_weight, tape.block_of,
-               tape.block_end, tape.blocks, mask, size_factor, _next_change(mask), features.columns,
+               tape.block_end, tape.blocks, mask, size_factor, next_change, features.columns,
                features.next_signal, ledger, written)
     if record:
         _carry_forward(ledger, written, first, config.initial_balance)
@@ -211,11 +213,10 @@ def _pass(data: MultiTimeframeData, tape: Tape, config: OrchestratorBacktestConf
                first, int(last), features)
 
 
-def _next_change(mask: np.ndarray) -> np.ndarray:
+def next_change_of(mask: np.ndarray) -> np.ndarray:
     """(n,) int32: the first later row with another route, n where there is none."""
-    n = len(mask)
-    changes = np.append(np.flatnonzero(np.diff(mask)) + 1, n)
-    return changes[np.searchsorted(changes, np.arange(n), side="right")].astype(np.int32)
+    of, end = runs(mask)
+    return end[of].astype(np.int32)
 
 
 def _carry_forward(ledger: np.ndarray, written: np.ndarray, first: int, initial: float) -> None:

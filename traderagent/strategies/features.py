@@ -51,12 +51,7 @@ class Frame:
         """(n_base,) float64: the last closed candle's value at each base close, NaN where there is none."""
         if isinstance(values, str):
             values = self.indicator(values, *parameters)
-        return on_base(values, self.closed)
-
-    def from_frame(self, other: "Frame", values: np.ndarray) -> np.ndarray:
-        """(m,) bool: a condition of another frame as known at this frame's closes; False where unknown."""
-        position = last_closed(self.time, self.duration, other.time, other.duration)
-        return (position >= 0) & values[np.maximum(position, 0)]
+        return on_base(np.asarray(values, np.float64), self.closed)
 
     def as_events(self, values: np.ndarray) -> np.ndarray:
         """(n_base,) float64: the value at the base close with which a new candle of this frame closes, else 0."""

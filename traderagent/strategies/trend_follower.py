@@ -74,15 +74,16 @@ class TrendFollower(Strategy):
             raise ConfigError(f"trend_follower: ema_fast {self.ema_fast} must be below ema_slow {self.ema_slow}")
 
     def features(self, data):  # noqa: ANN001, ANN201
-        m15 = data["15m"]
-        return {"kind": m15.as_events(self._kinds(m15, data["1h"])), "atr": m15.on_base("atr", self.atr_period)}
+        m15, h1 = data["15m"], data["1h"]
+        kind = m15.as_events(self._kinds(m15))
+        agrees = h1.on_base(h1.indicator("ema", self.ema_fast) > h1.indicator("ema", self.ema_slow)) == 1.0
+        return {"kind": np.where((kind == RSI) | agrees, kind, 0.0), "atr": m15.on_base("atr", self.atr_period)}
 
-    def _kinds(self, m15, h1):  # noqa: ANN001, ANN202
-        """Reason of an entry at each M15 close, 0 where there is none."""
+    def _kinds(self, m15):  # noqa: ANN001, ANN202
+        """Reason of an entry at each M15 close before H1 is asked, 0 where there is none."""
         close = m15.close
         fast, slow = m15.indicator("ema", self.ema_fast), m15.indicator("ema", self.ema_slow)
         atr, rsi = m15.indicator("atr", self.atr_period), m15.indicator("rsi", self.rsi_period)
-        hourly = m15.from_frame(h1, h1.indicator("ema", self.ema_fast) > h1.indicator("ema", self.ema_slow))
         top = shifted(m15.indicator("rolling_max", self.breakout_lookback, of="high"))
         mean_volume = shifted(m15.indicator("sma", VOLUME_LOOKBACK, of="volume"))
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -91,7 +92,7 @@ class TrendFollower(Strategy):
                 allowed &= m15.volume / mean_volume >= self.volume_ratio
             divergence = np.abs(fast - slow) / slow
             is_trend = divergence >= self.divergence_pct
-            trend = is_trend & (fast > slow) & (close > fast) & hourly
+            trend = is_trend & (fast > slow) & (close > fast)
             pullback = trend & (np.abs(close - fast) / fast <= self.pullback_pct) & (close > shifted(close))
             turns_up = (divergence < self.divergence_pct) & (shifted(rsi) < OVERSOLD) & (rsi >= OVERSOLD)
             kinds = np.select([pullback, trend & (close > top), turns_up], [PULLBACK, BREAKOUT, RSI], 0)
