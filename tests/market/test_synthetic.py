@@ -179,7 +179,9 @@ def test_loading_files_needs_neither_numba_nor_pandera_to_be_imported():
 
 
 def test_martingale_mode_plants_nothing():
+    assert generate("SYN-02", days=1).synthetic
     data = generate("SYN-02", days=1, mode="martingale")
+    assert data.synthetic
     assert not data.planted.has_edge
     assert data.caption.startswith("driftless martingale")
 

@@ -245,7 +245,7 @@ def _edge(kind: SyntheticSymbol, regime: np.ndarray, strength: float) -> tuple[n
     return pull, drift
 
 
-PULL_HALF_LIFE = 96.0  # 5m candles: a gap to the slow average halves in eight hours
+PULL_HALF_LIFE = 24.0  # 5m candles: a gap to the slow average halves in two hours
 TREND_PER_DAY = 0.8  # drift of a day in a bull or bear regime, in daily standard deviations
 
 

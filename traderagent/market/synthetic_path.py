@@ -12,6 +12,7 @@ REGIMES = ("range", "bull", "bear", "volatile")
 MINUTES = 5  # 1m candles in a base candle
 STEPS = 24  # steps of the path in a minute: one every two and a half seconds
 CHUNK = 2016  # candles drawn at once; the candles do not depend on it
+ANCHOR = 17280.0  # 5m candles (60 days) over which the slow average follows a pulled price
 BOUNCE = 0.16  # step of the first trade of a minute, in sd of a 5m candle
 
 # Half-lives (5m candles) and standard deviations of the components of log volatility, fitted to the
@@ -81,7 +82,7 @@ def _walk(state, sigma, pull, drift, jump, jump_step, market, own, gap, gap_size
     price, anchor = state[0], state[1]
     for i in range(sigma.shape[0]):
         log_price = np.log(price)
-        anchor += (log_price - anchor) / 2016.0
+        anchor += (log_price - anchor) / ANCHOR
         push = (drift[i] - pull[i] * (log_price - anchor)) / steps
         sd = sigma[i] / np.sqrt(steps)
         step = 0
