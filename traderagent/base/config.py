@@ -1,13 +1,15 @@
 """Configs that refuse what they do not know, and their YAML form."""
 
 from pathlib import Path
-from typing import Any, Self
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
 import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
-from traderagent.base.errors import ConfigError, unknown
+from traderagent.base.errors import ConfigError, nearest, unknown
 
 
 def parameter(default: Any, *, unit: str = "", low: float | None = None, high: float | None = None,
@@ -62,6 +64,9 @@ class Config(BaseModel):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Config from a plain mapping, validated."""
+        if not isinstance(values, dict):
+            raise ConfigError(f"{cls.__name__}: got {values!r:.80}, allowed is a mapping of names to values; "
+                              f"names are {', '.join(cls.model_fields)}")
         return cls(**values)
 
     @classmethod
@@ -84,27 +89,61 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return values
 
 
+def type_words(annotation: Any) -> str:
+    """What may stand in a field, in words: "number", "whole number", "'arithmetic' or 'geometric'"."""
+    words = {float: "number", int: "whole number", bool: "true or false", str: "text", NoneType: "none",
+             Any: "anything"}
+    if get_origin(annotation) is Literal:
+        return " or ".join(repr(choice) for choice in get_args(annotation))
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = sorted(get_args(annotation), key=lambda kind: kind is NoneType)
+        return " or ".join(type_words(kind) for kind in kinds)
+    if get_origin(annotation) is list:
+        return f"list of {type_words(get_args(annotation)[0])}"
+    if annotation is dict or get_origin(annotation) is dict:
+        return "mapping"
+    return words.get(annotation) or annotation.__name__
+
+
+def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
+    """Lowest and highest value of a parameter, both allowed; None where there is no bound."""
+    limits = {type(m).__name__: m for m in field.metadata}
+    return getattr(limits.get("Ge"), "ge", None), getattr(limits.get("Le"), "le", None)
+
+
+def _allowed(field: FieldInfo) -> str:
+    low, high = bounds_of(field)
+    text = type_words(field.annotation).removesuffix(" or none")
+    if low is not None or high is not None:
+        text += f" from {low} to {high}" if None not in (low, high) else \
+            f" of at least {low}" if high is None else f" of at most {high}"
+    return text + (", or none" if NoneType in get_args(field.annotation) else "")
+
+
 def _readable(cls: type[BaseModel], error: ValidationError) -> ConfigError:
-    lines = []
+    lines: dict[str, str] = {}
     for problem in error.errors():
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, ConfigError):
             return cause
-        where = ".".join(str(p) for p in problem["loc"])
+        name = str(problem["loc"][0]) if problem["loc"] else ""
         if problem["type"] == "extra_forbidden":
-            return unknown("parameter", where, cls.model_fields, cls.__name__)
-        lines.append(f"{cls.__name__}.{where}: {problem['msg'].lower()}, got {problem.get('input')!r}"
-                     f"{_bounds(cls, problem)}")
-    return ConfigError("; ".join(lines))
+            return unknown("parameter", name, cls.model_fields, cls.__name__)
+        if name not in lines:
+            lines[name] = _sentence(cls, name, problem)
+    return ConfigError("; ".join(lines.values()))
 
 
-def _bounds(cls: type[BaseModel], problem: dict) -> str:
-    field = cls.model_fields.get(str(problem["loc"][0])) if problem["loc"] else None
+def _sentence(cls: type[BaseModel], name: str, problem: Any) -> str:
+    field = cls.model_fields.get(name)
     if field is None:
-        return ""
-    limits = {type(m).__name__: m for m in field.metadata}
-    low = getattr(limits.get("Ge"), "ge", None)
-    high = getattr(limits.get("Le"), "le", None)
-    default = "" if field.is_required() else f"; default {field.default!r}"
-    return f" (allowed {'' if low is None else low} to {'' if high is None else high}{default})" \
-        if low is not None or high is not None else default
+        return f"{cls.__name__}: got {problem.get('input')!r:.80}, {problem['msg'].lower()}"
+    finite = "finite " if problem["type"] == "finite_number" else ""
+    choices = [c for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal
+               for c in get_args(kind)]
+    hint = f"; {nearest(problem['input'], choices).split('allowed:')[0]}" if choices else "; "
+    leave = "it is needed" if field.is_required() else f"give such a value, or leave it out for {field.default!r}"
+    about = f" ({field.description})" if field.description else ""
+    where = ".".join(str(part) for part in (name, *problem["loc"][1:]) if part == name or isinstance(part, int))
+    return f"{cls.__name__}.{where}: got {problem.get('input')!r:.80}, allowed is {finite}{_allowed(field)}{about}" \
+           f"{hint}{leave}"

@@ -68,9 +68,14 @@ def backtest(data: MultiTimeframeData | Market, config: OrchestratorBacktestConf
     ConfigError, DataError
         With what was got, what is allowed and the next step.
     """
-    config = config or OrchestratorBacktestConfig()
+    config = OrchestratorBacktestConfig() if config is None else config
     if not isinstance(config, OrchestratorBacktestConfig):
-        raise ConfigError(f"config: got {type(config).__name__}, allowed is OrchestratorBacktestConfig")
+        raise ConfigError(f"config: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig; "
+                          "make one of a mapping with OrchestratorBacktestConfig.from_dict")
+    if holdout is not None and (isinstance(holdout, bool) or not isinstance(holdout, (int, float))):
+        raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3, or None")
+    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+        raise ConfigError(f"workers: got {workers!r}, allowed is a whole number of at least 1, or None for the cores")
 
     def one(symbol_data: MultiTimeframeData) -> Any:
         return _backtest_symbol(symbol_data, config, strategies, route, holdout)
@@ -78,7 +83,8 @@ def backtest(data: MultiTimeframeData | Market, config: OrchestratorBacktestConf
     if isinstance(data, MultiTimeframeData):
         return one(data)
     if not isinstance(data, dict) or not data:
-        raise ConfigError(f"data: got {data!r:.80}, allowed are one symbol's candles or a market that holds some")
+        raise ConfigError(f"data: got {type(data).__name__}{' without symbols' if isinstance(data, dict) else ''}, "
+                          "allowed are one symbol's candles or a market that holds some; load them with ta.load_market")
     return over_symbols(data, one, workers, progress)
 
 
@@ -130,6 +136,9 @@ def compare(results: dict[str, OrchestratorBacktestResult]) -> pd.DataFrame:
     ConfigError
         Where a value is not a result of a run.
     """
+    if not isinstance(results, dict) or not results:
+        raise ConfigError(f"compare: got {type(results).__name__} of {len(results) if results else 0}, allowed is a "
+                          "mapping of names to results, e.g. {'mine': result}")
     for name, result in results.items():
         if not isinstance(result, OrchestratorBacktestResult):
             raise ConfigError(f"compare: {name!r} is {type(result).__name__}, allowed are results of ta.backtest; "

@@ -10,10 +10,12 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.path import PATHS
 from traderagent.engine.run import MAX_BOOKS
 from traderagent.engine.tape import Tape, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds, on_base, traded
+from traderagent.market.quality import broken_rows, check
 from traderagent.routing import DETECTORS, RECOMMENDATIONS, REGIMES, Route
 from traderagent.routing import route as routed
 from traderagent.routing.regime import MIN_CANDLES
@@ -70,21 +72,23 @@ def plan(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategie
     ConfigError, DataError
         Where symbol, account, strategies, timeframe or length do not fit.
     """
+    check_candles(data)
     _check(data, config)
-    members = tuple(config.strategies()) + tuple(_own(s) for s in strategies)
+    members = tuple(config.strategies()) + tuple(_own(s) for s in _listed(strategies))
     names = [s.name for s in members]
     if len(set(names)) < len(names):
         twice = next(n for n in names if names.count(n) > 1)
         raise ConfigError(f"two strategies are named {twice!r}; rename one, or disable the built-in one")
     if not members:
-        raise ConfigError("no strategy is enabled: enable one in the config or pass strategies=[…]")
+        raise ConfigError(f"got no enabled strategy, allowed are {', '.join(STRATEGIES)} and own ones; enable one in "
+                          "the config or pass strategies=[…]")
     if len(members) > MAX_BOOKS:
         raise ConfigError(f"{len(members)} strategies in one run, allowed are {MAX_BOOKS}")
     tape = tape_of(data)
     start = warmup_rows(data, config, members)
     if len(tape) <= start + 1:
-        raise DataError(f"{data.symbol}: {len(tape)} candles of {data.base}, the warm-up alone takes {start}; "
-                        "load a longer span or shorten the look-backs")
+        raise DataError(f"{data.symbol}: got {len(tape)} candles of {data.base}, allowed are {start + 2} or more, "
+                        f"since the warm-up takes {start}; load a longer span or shorten the look-backs")
     start = start if first is None else max(start, first)
     regimes = regimes_on_base(data, config)
     if route is not None:
@@ -101,15 +105,51 @@ def plan(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategie
                 start, found)
 
 
+def check_candles(data: MultiTimeframeData) -> None:
+    """Refuse candles that break a rule; those of `load_market` were checked, own frames perhaps not.
+
+    Raises
+    ------
+    DataError
+        With symbol, row, what was got and what is allowed.
+    """
+    if not isinstance(data, MultiTimeframeData):
+        raise ConfigError(f"candles: got {type(data).__name__}, allowed is one symbol's data as ta.load_market gives "
+                          "it; make it with ta.MultiTimeframeData.from_base(symbol, frame)")
+    if "_sound" not in data.__dict__:
+        frame = traded(data.candles)
+        if broken_rows(frame) or (np.diff(milliseconds(frame.index)) <= 0).any():
+            check(frame, data.symbol, data.base)
+        data.__dict__["_sound"] = True
+
+
+def _listed(strategies: Any) -> list[Any]:
+    if isinstance(strategies, (list, tuple)):
+        return list(strategies)
+    raise ConfigError(f"strategies: got {strategies!r:.80}, allowed is a list of objects of ta.Strategy classes; "
+                      "built-in ones are enabled in the config")
+
+
 def _check(data: MultiTimeframeData, config: OrchestratorBacktestConfig) -> None:
     if config.symbol is not None:
         from traderagent.market.symbols import symbol_name
 
         if symbol_name(config.symbol) != data.symbol:
-            raise ConfigError(f"config.symbol is {config.symbol!r}, the candles are {data.symbol}; "
-                              "leave symbol None or give the right candles")
+            raise ConfigError(f"config.symbol: got {config.symbol!r}, allowed is {data.symbol!r}, whose candles these "
+                              "are; leave symbol out or give the right candles")
+    if config.detector not in DETECTORS:
+        raise unknown("detector", config.detector, DETECTORS)
+    if config.path not in PATHS:
+        raise ConfigError(f"path {config.path!r} needs finer candles, which this version does not walk yet; "
+                          f"allowed: {', '.join(PATHS)}")
     if config.account != "spot":
-        raise ConfigError("account 'perpetual' is not part of this version; allowed: spot")
+        raise ConfigError("account: got 'perpetual', which is not part of this version; allowed is 'spot'; "
+                          "leave it out")
+    for name in ("tick", "step"):
+        unit = getattr(data.instrument, name)
+        if unit > 0 and abs(round(unit, 12) - unit) > 1e-9 * unit:
+            raise ConfigError(f"{data.symbol}: got {name} {unit!r}, allowed are 0 (no rounding) and steps of at "
+                              "most 12 decimals, e.g. 0.01; correct the instrument")
     if config.enable_strategy_router and data.duration > FINEST_FOR_ORCHESTRATOR:
         raise ConfigError(f"{data.symbol}: the orchestrator needs candles of 5m or finer, got {data.base}; load finer "
                           "candles, or set enable_strategy_router: false for single strategies")
@@ -119,7 +159,8 @@ def _own(strategy: Any) -> Strategy:
     if isinstance(strategy, type) and issubclass(strategy, Strategy):
         strategy = strategy()
     if not isinstance(strategy, Strategy):
-        raise ConfigError(f"strategies: got {strategy!r}, allowed are objects of ta.Strategy classes")
+        raise ConfigError(f"strategies: got {strategy!r:.80}, allowed are objects of ta.Strategy classes; built-in "
+                          "ones are enabled in the config")
     return strategy
 
 
@@ -163,18 +204,23 @@ def given_route(route: Any, names: Sequence[str], data: MultiTimeframeData) -> n
     """(n,) uint8 from sets of names: one per existing candle, or a Series by time that is carried forward."""
     index = traded(data.candles).index
     if isinstance(route, pd.Series):
-        if not isinstance(route.index, pd.DatetimeIndex) or route.index.tz is None:
-            raise ConfigError("route: a Series needs an index of times in UTC")
-        position = np.searchsorted(milliseconds(route.index), milliseconds(index), side="right") - 1
-        sets: list[Collection[str]] = [route.iloc[p] if p >= 0 else () for p in position]
-    else:
+        position = np.searchsorted(_route_times(route), milliseconds(index), side="right") - 1
+        sets: list[Any] = [route.iloc[p] if p >= 0 else () for p in position]
+    elif isinstance(route, Sequence) and not isinstance(route, str):
         sets = list(route)
+    else:
+        raise ConfigError(f"route: got {route!r:.80}, allowed is a set of strategy names per candle: a list, or a "
+                          "Series by time, e.g. pd.Series([{'grid'}], [data.start])")
     if len(sets) != len(index):
-        raise ConfigError(f"route: {len(sets)} sets for {len(index)} candles; give one set of names per candle")
+        raise ConfigError(f"route: got {len(sets)} sets, allowed is one for each of the {len(index)} candles; give as "
+                          "many, or a Series by time, which is carried forward")
     bits = {name: 1 << b for b, name in enumerate(names)}
     codes: dict[frozenset[str], int] = {}
     mask = np.zeros(len(sets), np.uint8)
     for row, members in enumerate(sets):
+        if not isinstance(members, Collection) or isinstance(members, str):
+            raise ConfigError(f"route at row {row}: got {members!r}, allowed is a set of strategy names, "
+                              f"e.g. {{{names[0]!r}}}, or an empty one")
         key = frozenset(members)
         if key not in codes:
             for name in key:
@@ -183,6 +229,17 @@ def given_route(route: Any, names: Sequence[str], data: MultiTimeframeData) -> n
             codes[key] = sum(bits[name] for name in key)
         mask[row] = codes[key]
     return mask
+
+
+def _route_times(route: pd.Series) -> np.ndarray:
+    if not isinstance(route.index, pd.DatetimeIndex) or route.index.tz is None:
+        raise ConfigError(f"route: got a Series indexed by {route.index.dtype}, allowed is an index of times in UTC; "
+                          "use the index of the candles")
+    times = milliseconds(route.index)
+    if (np.diff(times) <= 0).any():
+        raise ConfigError("route: got times that do not rise, allowed is each time once in rising order; "
+                          "use route.sort_index()")
+    return times
 
 
 def regime_names(codes: np.ndarray) -> np.ndarray:

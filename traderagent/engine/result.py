@@ -305,7 +305,8 @@ class OrchestratorBacktestResult:
         elif sigma < 1.5:
             notes.append(f"grid spacing is {sigma:.2f} σ of a candle: the count of fills depends on the path model")
         if self.plan.data.instrument.tick == 0:
-            notes.append("no tick size is known: prices and quantities are not rounded")
+            without = ", and penetration_ticks has no effect" if self.config.penetration_ticks else ""
+            notes.append(f"no tick size is known: prices and quantities are not rounded{without}")
         if self.raw.account["n_fills"] == 0:
             notes.append(f"nothing traded: {self.why_no_trades()}")
         return notes

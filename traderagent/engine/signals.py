@@ -7,12 +7,11 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.engine.config import Costs, OrchestratorBacktestConfig
-from traderagent.engine.plan import Plan
+from traderagent.engine.plan import Plan, check_candles
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.engine.run import Features, next_true, simulate
-from traderagent.engine.tape import tape_of
 from traderagent.market.candles import MultiTimeframeData
-from traderagent.market.frames import TIMEFRAMES, milliseconds, traded
+from traderagent.market.frames import COLUMNS, TIMEFRAMES, milliseconds, traded
 from traderagent.strategies.signals import Signals
 
 ENTRY, EXIT = 1.0, 2.0
@@ -42,13 +41,14 @@ def backtest_signals(candles: pd.DataFrame | MultiTimeframeData, entries: Any, e
         Where the series are not boolean or have another length or index than the candles.
     """
     data = candles if isinstance(candles, MultiTimeframeData) else _data(candles)
-    index = traded(data.candles).index
+    check_candles(data)
+    index = pd.DatetimeIndex(traded(data.candles).index)
     enter, leave = _boolean("entries", entries, index), _boolean("exits", exits, index)
     event = np.select([enter & ~leave, leave & ~enter], [ENTRY, EXIT], 0.0)
     if costs is not None and not isinstance(costs, Costs):
         raise ConfigError(f"costs: got {type(costs).__name__}, allowed is ta.Costs(maker=…, taker=…, slippage=…)")
     config = OrchestratorBacktestConfig(
-        initial_balance=float(initial_balance), warmup_bars=0, enable_grid=False, enable_dca=False,
+        initial_balance=initial_balance, warmup_bars=0, enable_grid=False, enable_dca=False,
         enable_trend_follower=False, enable_strategy_router=False, enable_risk_manager=False,
         costs=costs or OrchestratorBacktestConfig().costs_in_force)
     n = len(index)
@@ -64,22 +64,44 @@ def _data(candles: pd.DataFrame) -> MultiTimeframeData:
         raise DataError(f"candles: got {type(candles).__name__}, allowed is a DataFrame indexed by open time")
     if candles.index.tz is None:
         raise DataError("candles: the index has no time zone; use frame.tz_localize('UTC')")
-    frame = candles.copy(deep=False)
-    frame.index = frame.index.tz_convert("UTC").as_unit("ms").rename("open_time")
-    step = int(np.diff(milliseconds(frame.index)).min()) if len(frame) > 1 else 0
+    for column in COLUMNS:
+        if column not in candles:
+            raise DataError(f"candles: got the columns {', '.join(map(str, candles))}, allowed are "
+                            f"{', '.join(COLUMNS)}; {column!r} is missing")
+        if not pd.api.types.is_numeric_dtype(candles[column]):
+            raise DataError(f"candles: column {column!r} holds {candles[column].dtype}, allowed are numbers; "
+                            "convert it with astype(float)")
+    frame = candles[list(COLUMNS)].astype(np.float64)
+    frame.index = candles.index.tz_convert("UTC").as_unit("ms").rename("open_time")
+    return MultiTimeframeData.from_base("SIGNALSUSDT", frame, base=_timeframe(frame), source="given candles")
+
+
+def _timeframe(frame: pd.DataFrame) -> str:
+    """Timeframe of a frame whose times rise: the smallest step between two of them."""
+    if len(frame) < 2:
+        raise DataError(f"candles: got {len(frame)} rows, allowed are 2 or more")
+    steps = np.diff(milliseconds(frame.index))
+    if (steps <= 0).any():
+        row = int(np.argmax(steps <= 0)) + 2
+        raise DataError(f"candles: row {row} ({frame.index[row - 1]}) is not after the row before; allowed is each "
+                        "open time once, rising; use frame.sort_index() and drop duplicates")
     names = {duration: name for name, duration in TIMEFRAMES.items()}
-    if step not in names:
-        raise DataError(f"candles: {step} ms between candles is no timeframe; allowed: {', '.join(TIMEFRAMES)}")
-    return MultiTimeframeData.from_base("SIGNALSUSDT", frame, base=names[step], source="given candles")
+    if int(steps.min()) not in names:
+        raise DataError(f"candles: {steps.min() / 1000:g} s between candles is no timeframe; allowed: "
+                        f"{', '.join(TIMEFRAMES)}; resample the candles")
+    return names[int(steps.min())]
 
 
 def _boolean(name: str, values: Any, index: pd.DatetimeIndex) -> np.ndarray:
     if isinstance(values, pd.Series) and not values.index.equals(index) and len(values) == len(index) \
             and not isinstance(values.index, pd.RangeIndex) and (values.index != index).any():
-        raise DataError(f"{name}: its index differs from that of the candles; align it with reindex")
+        raise DataError(f"{name}: its index differs from that of the candles, allowed is the same; "
+                        "align it with reindex")
     array = np.asarray(values)
     if array.shape != (len(index),):
-        raise DataError(f"{name}: shape {array.shape}, allowed is ({len(index)},), one value per candle")
+        raise DataError(f"{name}: got shape {array.shape}, allowed is ({len(index)},), one value per candle; "
+                        "align it with reindex")
     if array.dtype != bool:
-        raise DataError(f"{name}: got {array.dtype}, allowed is bool; NaN and numbers are not signals")
+        raise DataError(f"{name}: got {array.dtype}, allowed is bool; NaN and numbers are not signals, "
+                        "compare them (e.g. fast > slow) or use fillna(False).astype(bool)")
     return array

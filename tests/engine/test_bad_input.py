@@ -1,0 +1,278 @@
+"""Bad candles, routes and signals are refused in words; a run without trades says why, a short symbol is skipped."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import traderagent as ta
+from tests.engine.refusal import ALONE, DATA, FRAME, ROWS, SHORT, assert_refused
+from traderagent.base.errors import ConfigError, DataError, UnknownName
+from traderagent.engine.config import Costs
+from traderagent.engine.config import OrchestratorBacktestConfig as Config
+from traderagent.market.instruments import Instrument
+
+NO = np.zeros(ROWS, bool)
+
+
+def hourly():
+    index = pd.date_range("2024-01-01", periods=ROWS, freq="1h", tz="UTC", unit="ms", name="open_time")
+    return ta.MultiTimeframeData.from_base("HOURUSDT", FRAME.set_axis(index), base="1h")
+
+
+def changed(column, row, value):
+    frame = FRAME.copy()
+    frame.iloc[row, frame.columns.get_loc(column)] = value
+    return frame
+
+
+def routed(route, config=None):
+    return lambda: ta.backtest(DATA, config or Config(warmup_bars=0), route=route)
+
+
+def signals(entries=NO, exits=NO, candles=FRAME, **options):
+    return lambda: ta.backtest_signals(candles, entries, exits, **options)
+
+
+# Each line: what is done, the error, and what its message must say: what, got, allowed, next step.
+RUNS = {
+    "fewer candles than the warm-up": (
+        lambda: ta.backtest(SHORT),
+        DataError,
+        ["TWINUSDT: got 100 candles of 5m", "allowed are", "the warm-up takes", "load a longer span"],
+    ),
+    "as many candles as the warm-up": (
+        lambda: ta.backtest(SHORT, Config(enable_strategy_router=False, warmup_bars=99)),
+        DataError,
+        ["got 100 candles", "allowed are 101 or more"],
+    ),
+    "market of short symbols only": (
+        lambda: ta.backtest({"TWINUSDT": SHORT}, progress=False),
+        DataError,
+        ["no symbol could be run", "got 100 candles"],
+    ),
+    "empty market": (
+        lambda: ta.backtest(ta.Market({})),
+        ConfigError,
+        ["data: got Market without symbols", "allowed are", "load them with ta.load_market"],
+    ),
+    "frame for data": (
+        lambda: ta.backtest(FRAME),
+        ConfigError,
+        ["data: got DataFrame", "allowed are", "ta.load_market"],
+    ),
+    "junk in a market": (
+        lambda: ta.backtest({"A": 1}, progress=False),
+        ConfigError,
+        ["candles: got int", "allowed is one symbol's data"],
+    ),
+    "NaN in own candles": (
+        lambda: ta.backtest(ta.MultiTimeframeData.from_base("OWNUSDT", changed("close", 7, np.nan))),
+        DataError,
+        ["OWNUSDT row 8", "close is nan", "allowed is finite numbers"],
+    ),
+    "wrong symbol": (
+        lambda: ta.backtest(DATA, Config(symbol="ETHUSDT")),
+        ConfigError,
+        ["config.symbol: got 'ETHUSDT'", "allowed is 'TWINUSDT'", "leave symbol out"],
+    ),
+    "hours for the orchestrator": (
+        lambda: ta.backtest(hourly()),
+        ConfigError,
+        ["HOURUSDT", "needs candles of 5m or finer, got 1h", "load finer candles"],
+    ),
+    "mapping for a config": (
+        lambda: ta.backtest(DATA, {}),
+        ConfigError,
+        ["config: got dict", "OrchestratorBacktestConfig", "from_dict"],
+    ),
+    "nothing enabled": (
+        lambda: ta.backtest(DATA, Config(**ALONE).only()),
+        ConfigError,
+        ["no enabled strategy", "allowed are dca, grid", "enable one"],
+    ),
+    "unknown strategy alone": (
+        lambda: Config().only("grd"),
+        UnknownName,
+        ["unknown strategy 'grd'", "did you mean 'grid'?"],
+    ),
+    "name for an own strategy": (
+        lambda: ta.backtest(DATA, Config(**ALONE), strategies=["grid"]),
+        ConfigError,
+        ["strategies: got 'grid'", "allowed are objects of ta.Strategy classes", "enabled in the config"],
+    ),
+    "number for own strategies": (
+        lambda: ta.backtest(DATA, Config(**ALONE), strategies=3),
+        ConfigError,
+        ["strategies: got 3", "allowed is a list"],
+    ),
+    "unknown name in the route": (
+        routed([{"grid"}] * 10 + [{"grd"}] * (ROWS - 10)),
+        UnknownName,
+        ["unknown strategy 'grd' in route at row 10", "did you mean 'grid'?", "allowed: dca, grid, trend_follower"],
+    ),
+    "disabled strategy in the route": (
+        routed([{"dca"}] * ROWS, Config(warmup_bars=0).only("grid")),
+        UnknownName,
+        ["unknown strategy 'dca' in route at row 0", "allowed: grid"],
+    ),
+    "route of the wrong length": (
+        routed([{"grid"}] * 7),
+        ConfigError,
+        ["route: got 7 sets", f"one for each of the {ROWS} candles", "give as many, or a Series"],
+    ),
+    "route of names": (
+        routed(["grid"] * ROWS),
+        ConfigError,
+        ["route at row 0: got 'grid'", "allowed is a set of", "e.g. {'grid'}"],
+    ),
+    "route of numbers": (routed([1] * ROWS), ConfigError, ["route at row 0: got 1", "allowed is a set"]),
+    "route of one name": (routed("grid"), ConfigError, ["route: got 'grid'", "allowed is a set of strategy names per"]),
+    "route without times": (
+        routed(pd.Series([{"grid"}] * ROWS)),
+        ConfigError,
+        ["indexed by int64", "times in UTC", "use the index"],
+    ),
+    "route backwards": (
+        routed(pd.Series([{"grid"}] * ROWS, FRAME.index[::-1])),
+        ConfigError,
+        ["do not rise", "route.sort_index()"],
+    ),
+    "hold-out beyond 1": (
+        lambda: ta.backtest(DATA, holdout=1.5),
+        ConfigError,
+        ["holdout: got 1.5", "above 0 and below 1", "e.g. 0.3"],
+    ),
+    "hold-out as text": (lambda: ta.backtest(DATA, holdout="0.3"), ConfigError, ["holdout: got '0.3'", "a fraction"]),
+    "no workers": (lambda: ta.backtest(DATA, workers=0), ConfigError, ["workers: got 0", "at least 1", "None"]),
+    "comparing numbers": (
+        lambda: ta.compare({"a": 1}),
+        ConfigError,
+        ["'a' is int", "allowed are results of ta.backtest"],
+    ),
+    "comparing a list": (lambda: ta.compare([1]), ConfigError, ["compare: got list", "allowed is a mapping"]),
+}
+SIGNALS = {
+    "too short": (
+        signals(NO[:-1]),
+        DataError,
+        [f"entries: got shape ({ROWS - 1},)", f"allowed is ({ROWS},), one value per candle", "align it"],
+    ),
+    "two columns": (signals(np.zeros((ROWS, 2), bool)), DataError, [f"got shape ({ROWS}, 2)", "one value per candle"]),
+    "none": (signals(None), DataError, ["entries: got shape ()", "one value per candle"]),
+    "whole numbers": (signals(NO.astype(int)), DataError, ["entries: got int64", "allowed is bool", "compare them"]),
+    "fractions": (signals(NO, NO.astype(float)), DataError, ["exits: got float64", "allowed is bool"]),
+    "bools with holes": (
+        signals(np.array([True, None] * (ROWS // 2), object)),
+        DataError,
+        ["got object", "fillna(False)"],
+    ),
+    "another index": (
+        signals(pd.Series(NO, FRAME.index + pd.Timedelta("5min"))),
+        DataError,
+        ["entries: its index differs", "allowed is the same", "reindex"],
+    ),
+    "size above 1": (signals(size=1.5), ConfigError, ["size: got 1.5", "from 1e-09 to 1.0"]),
+    "balance as text": (signals(initial_balance="100"), ConfigError, ["initial_balance: got '100'", "number"]),
+    "no balance": (signals(initial_balance=0), ConfigError, ["initial_balance: got 0", "at least 1e-06"]),
+    "number for costs": (signals(costs=0.001), ConfigError, ["costs: got float", "ta.Costs(maker"]),
+    "perpetual costs": (signals(costs=Costs.named("bybit_perpetual")), ConfigError, ["this one is spot"]),
+    "array for candles": (signals(candles=FRAME.to_numpy()), DataError, ["got ndarray", "allowed is a DataFrame"]),
+    "no time zone": (signals(candles=FRAME.tz_localize(None)), DataError, ["no time zone", "tz_localize('UTC')"]),
+    "one candle": (signals(NO[:1], NO[:1], FRAME.iloc[:1]), DataError, ["got 1 rows", "allowed are 2 or more"]),
+    "no open": (
+        signals(candles=FRAME.drop(columns="open")),
+        DataError,
+        ["got the columns high", "allowed are open, high, low, close, volume", "'open' is missing"],
+    ),
+    "text in a column": (
+        signals(candles=FRAME.assign(open="x")),
+        DataError,
+        ["column 'open'", "allowed are numbers", "astype(float)"],
+    ),
+    "NaN": (
+        signals(candles=changed("low", 3, np.nan)),
+        DataError,
+        ["row 4", "low is nan", "allowed is finite numbers"],
+    ),
+    "zero price": (signals(candles=changed("low", 3, 0.0)), DataError, ["row 4", "low is 0", "prices above 0"]),
+    "high below low": (
+        signals(candles=changed("high", 3, 1.0)),
+        DataError,
+        ["row 4", "high 1 is below", "high >= max"],
+    ),
+    "unsorted": (signals(candles=FRAME.iloc[::-1]), DataError, ["row 2", "not after the row before", "sort_index()"]),
+    "doubled": (
+        signals(np.append(NO, False), np.append(NO, False), pd.concat([FRAME.iloc[:1], FRAME])),
+        DataError,
+        ["row 2", "each open time once", "drop duplicates"],
+    ),
+    "no timeframe": (
+        signals(candles=FRAME.set_axis(pd.date_range("2024", periods=ROWS, freq="7min", tz="UTC"))),
+        DataError,
+        ["420 s between candles", "allowed: 1s", "resample"],
+    ),
+}
+CASES = {f"run: {name}": case for name, case in RUNS.items()} | {f"signals: {n}": case for n, case in SIGNALS.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_refused_in_words(name):
+    assert_refused(*CASES[name])
+
+
+# runs without trades
+def test_a_run_without_signals_says_so_with_counts():
+    result = ta.backtest(
+        DATA, Config(warmup_bars=0, enable_strategy_router=False, dca_params={"trigger_pct": 0.9}).only("dca")
+    )
+    assert len(result.trades) == 0
+    note = next(n for n in result.notes if n.startswith("nothing traded"))
+    assert note == f"nothing traded: {result.why_no_trades()}"
+    assert (
+        result.why_no_trades() == f"{ROWS} candles traded; time on the route: dca 100%; signals: dca 0; refused: none"
+    )
+    assert np.isnan(result.win_rate)
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["metrics"]["win_rate"] is None
+
+
+def test_a_run_whose_orders_are_refused_says_why_with_counts():
+    config = Config(warmup_bars=0, initial_balance=10.0, grid_params={"lower_price": 50.0, "upper_price": 150.0})
+    data = DATA.replace(instrument=Instrument(tick=0.01, step=0.001, min_notional=5.0, origin="file"))
+    result = ta.backtest(data, config.only("grid"))
+    assert len(result.trades) == 0
+    refused = result.rejections["min_notional"]
+    assert refused >= 1
+    assert f"refused: min_notional {refused}" in result.why_no_trades()
+    assert "time on the route: grid 100%" in result.why_no_trades()
+
+
+def test_a_run_off_the_route_says_so():
+    result = ta.backtest(DATA, Config(warmup_bars=0).only("grid"), route=[set()] * ROWS)
+    assert "time on the route: grid 0%" in result.why_no_trades()
+
+
+def test_a_symbol_that_is_too_short_is_skipped_with_its_reason():
+    market = {"LONGUSDT": DATA.replace(symbol="LONGUSDT"), "SHORTUSDT": SHORT.replace(symbol="SHORTUSDT")}
+    results = ta.backtest(market, progress=False)
+    assert list(results) == ["LONGUSDT"]
+    assert list(results.skipped) == ["SHORTUSDT"]
+    assert "SHORTUSDT: got 100 candles of 5m, allowed are" in results.skipped["SHORTUSDT"]
+    assert "skipped SHORTUSDT" in repr(results)
+    assert "skipped SHORTUSDT" in results._repr_html_()
+
+
+def test_a_config_error_stops_a_whole_market():
+    with pytest.raises(ConfigError, match=r"config.symbol: got 'ETHUSDT'"):
+        ta.backtest({"LONGUSDT": DATA}, Config(symbol="ETHUSDT"), progress=False)
+
+
+def test_without_a_tick_the_result_says_what_is_not_applied():
+    bare = DATA.replace(instrument=Instrument())
+    result = ta.backtest(bare, Config(penetration_ticks=2, **ALONE))
+    assert (
+        "no tick size is known: prices and quantities are not rounded, and penetration_ticks has no effect"
+        in result.notes
+    )
+    assert not any("tick" in note for note in ta.backtest(DATA, Config(penetration_ticks=2, **ALONE)).notes)
