@@ -14,7 +14,8 @@ import ast
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,9 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
-    # After the import above: the bars inside the kernel go off, papermill's own stays.
-    os.environ.update(_environment(root))
     try:
-        with warnings.catch_warnings():
+        # After the import above: bars inside the kernel go off, papermill's own stays.
+        with _environment(root), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=_QUIET_KERNEL)
             papermill.execute_notebook(
                 source,
@@ -185,14 +185,18 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
         raise StageError(f"{source.stem}: {type(error).__name__}: {error}") from None
 
 
-def _environment(root: Path) -> dict[str, str]:
-    """What a kernel needs to give the same answer everywhere."""
-    return {
-        "PYTHONHASHSEED": "0",
-        "TRADERAGENT_ROOT": str(root),
-        "TQDM_DISABLE": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
+@contextmanager
+def _environment(root: Path) -> Iterator[None]:
+    """What a kernel needs to give the same answer everywhere; this process gets its own values back."""
+    before = dict(os.environ)
+    os.environ.update(
+        PYTHONHASHSEED="0", TRADERAGENT_ROOT=str(root), TQDM_DISABLE="1", PYDEVD_DISABLE_FILE_VALIDATION="1"
+    )
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _check_complete(name: str, clean: Any, executed: Any) -> None:
