@@ -1,0 +1,148 @@
+"""Kernels against the plain-Python twin, fill by fill, and skipping candles against asking at every one.
+
+Each test generates its markets, compares whole runs, prints what they reached and asserts that everything of
+which a strategy is capable was reached: a comparison of runs without stops says nothing about stops.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import traderagent as ta
+from tests.engine.generated import Case, cases, orchestrated_cases
+from tests.engine.twin import (
+    COUNTS,
+    compared,
+    config_of,
+    data_of,
+    differences,
+    metric_differences,
+    run_kernel,
+    skipping_differences,
+)
+from tests.reference import run, run_orchestrator
+from traderagent.engine.backtest import execute
+
+FEW, MANY = 60, 500
+EXITS = {"stop", "trailing", "target", "end", "portfolio_stop", "deactivated"}
+REFUSALS = {"no cash", "no min_notional", "no risk_position", "no risk_daily"}
+LATE = {"cut_orders", "ambiguous_fills", "skipped_partials", "daily_blocks", "risk_halted"}
+GRID = {"initial", "buy", "sell", "shift", "end", "portfolio_stop", "deactivated", "shifts", "kept cells", "at open",
+        "no invalid_ladder", "daily_blocks", "risk_halted"}
+DCA = {"base", "safety", "at open", "ambiguous_fills", "daily_blocks", "risk_halted", "cut_orders"} | EXITS
+TREND = {"pullback", "breakout", "rsi", "partial", "at open"} | EXITS | LATE
+REGIMES = {"unknown", "tight_range", "wide_range", "bull_trend", "bear_trend", "quiet_transition",
+           "volatile_transition"}
+ORCHESTRATED = {"switches", "cooldown_events", "reduced", *REGIMES}
+MUST = {"grid": GRID | REFUSALS, "dca": DCA | REFUSALS, "trend_follower": TREND | REFUSALS,
+        "together": GRID | DCA | TREND | REFUSALS, "orchestrator": GRID | DCA | TREND | REFUSALS | ORCHESTRATED}
+# What 60 markets need not show; 500 must.
+RARE = {"portfolio_stop", "deactivated", "end", "cut_orders", "risk_halted", "shift", "no invalid_ladder",
+        "no min_notional", "no risk_position", "no risk_daily", "no cash", "ambiguous_fills", "skipped_partials",
+        "kept cells", "breakout", "tight_range"}
+
+
+def reached_by(twin: object, candles: dict) -> Counter:
+    """How often each thing happened that a run can show."""
+    reached = Counter(fill["reason"] for fill in twin.fills)
+    reached.update({f"no {reason}": n for reason, n in twin.rejections.items()})
+    reached.update({name: int(getattr(twin, name)) for name in COUNTS})
+    reached["fills"], reached["shifts"] = len(twin.fills), len(twin.shifts)
+    reached["at open"] = sum(f["price"] == candles["open"][f["row"]] for f in twin.fills if f["row"] > 0)
+    laid_anew = twin.shifts[0] if twin.shifts else len(candles["open"])
+    reached["kept cells"] = sum(t["entry_row"] <= laid_anew < t["exit_row"] and t["kind"] in ("cell", "initial")
+                                for t in twin.round_trips)
+    return reached
+
+
+def over_generated(strategy: object, n: int, check: object) -> None:
+    """Call `check` with n generated cases, the same in every run; a failing one is shrunk."""
+    phases = (Phase.explicit, Phase.generate, Phase.shrink)
+    run = settings(max_examples=n, derandomize=True, database=None, deadline=None, phases=phases,
+                   suppress_health_check=list(HealthCheck))(given(strategy)(lambda case: check(case)))
+    run()
+
+
+def assert_reached(reached: Counter, kind: str, n: int) -> None:
+    print(f"\n{kind}, {n} markets:", dict(sorted(reached.items())))
+    assert reached["markets"] >= n
+    expected = MUST[kind] - (RARE if n < MANY else set())
+    assert sorted(name for name in expected if not reached[name]) == []
+
+
+def hold_to_twin(kind: str, n: int) -> None:
+    reached: Counter = Counter()
+
+    def check(case: Case) -> None:
+        found, twin = compared(case.candles, case.route, case.warmup, case.run_settings)
+        assert found == []
+        reached.update(reached_by(twin, case.candles), markets=1)
+
+    over_generated(cases(kind), n, check)
+    assert_reached(reached, kind, n)
+
+
+def hold_orchestrator_to_twin(n: int) -> None:
+    reached: Counter = Counter()
+
+    def check(case: Case) -> None:
+        candles = case.candles
+        ours = ta.backtest(data_of(candles, case.settings), config_of(case.settings, case.warmup, router=True))
+        twin = run_orchestrator(candles, warmup=case.warmup, **case.settings)
+        assert differences(ours, twin.result) + skipping_differences(ours, execute(ours.plan, every_candle=True)) == []
+        assert list(ours.regimes[case.warmup:]) == twin.regime[case.warmup:]
+        assert [s | {"from_strategies": set(s["from_strategies"]), "to_strategies": set(s["to_strategies"])}
+                for s in ours.strategy_switches] == [
+            {"bar": s["bar"], "from_strategies": set(s["from"]), "to_strategies": set(s["to"]),
+             "regime": s["regime"]} for s in twin.switches]
+        assert ours.cooldown_events == twin.cooldown_events
+        reached.update(reached_by(twin.result, candles), markets=1, switches=len(twin.switches),
+                       cooldown_events=twin.cooldown_events, reduced=sum(factor != 1.0 for factor in twin.reduce))
+        reached.update(set(twin.regime))
+
+    over_generated(orchestrated_cases(), n, check)
+    assert_reached(reached, "orchestrator", n)
+
+
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+def test_kernels_are_the_twin(kind: str) -> None:
+    hold_to_twin(kind, FEW)
+
+
+def test_orchestrator_is_the_twin() -> None:
+    hold_orchestrator_to_twin(FEW)
+
+
+def hold_metrics_to_twin(kind: str, n: int) -> None:
+    def check(case: Case) -> None:
+        ours = run_kernel(case.candles, case.route, case.warmup, case.run_settings)
+        twin = run(case.candles, route=case.route, warmup=case.warmup, **case.run_settings)
+        assert metric_differences(ours, twin, case.candles) == []
+
+    over_generated(cases(kind), n, check)
+
+
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+def test_metrics_are_those_of_the_twin(kind: str) -> None:
+    """Sums kept while the run goes against the twin's record of every close, fill and round trip."""
+    hold_metrics_to_twin(kind, FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+def test_kernels_are_the_twin_on_many_markets(kind: str) -> None:
+    hold_to_twin(kind, MANY)
+
+
+@pytest.mark.slow
+def test_orchestrator_is_the_twin_on_many_markets() -> None:
+    hold_orchestrator_to_twin(MANY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+def test_metrics_are_those_of_the_twin_on_many_markets(kind: str) -> None:
+    hold_metrics_to_twin(kind, MANY)
