@@ -129,3 +129,52 @@ def record_at(part: numba.types.Record) -> Callable:
         return part(numba.types.int64, numba.types.int64), generate
 
     return get
+
+
+def _loader(number: numba.types.Number) -> Callable:
+    @intrinsic
+    def load(typing_context, address, index):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            size = ir.Constant(_I64, number.bitwidth // 8)
+            place = builder.add(arguments[0], builder.mul(arguments[1], size))
+            return builder.load(builder.inttoptr(place, context.get_value_type(number).as_pointer()))
+
+        return number(numba.types.int64, numba.types.int64), generate
+
+    return load
+
+
+# Read the k-th number of a C-contiguous array from its address. Kernels that call kernels pass addresses:
+# an array argument costs a counted reference at every call.
+float64_at, int32_at, int8_at, uint8_at = (
+    _loader(n) for n in (numba.types.float64, numba.types.int32, numba.types.int8, numba.types.uint8)
+)
+
+
+@intrinsic
+def write_float64(typing_context, address, index, value):  # noqa: ANN001, ANN201
+    """Write the k-th number of a float64 array at `address`."""
+
+    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+        place = builder.add(arguments[0], builder.mul(arguments[1], ir.Constant(_I64, 8)))
+        builder.store(arguments[2], builder.inttoptr(place, ir.DoubleType().as_pointer()))
+        return context.get_dummy_value()
+
+    return numba.types.void(numba.types.int64, numba.types.int64, numba.types.float64), generate
+
+
+def caller_of(signature: numba.core.typing.templates.Signature) -> Callable:
+    """`call(address, …)`: call the compiled function of this signature that stands at `address`."""
+    arguments_of = signature.args
+
+    @intrinsic
+    def call(typing_context, address, what, first, second):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature_, arguments):  # noqa: ANN001, ANN202
+            kinds = [context.get_value_type(a) for a in arguments_of]
+            pointer = ir.FunctionType(ir.VoidType(), kinds).as_pointer()
+            builder.call(builder.inttoptr(arguments[0], pointer), arguments[1:])
+            return context.get_dummy_value()
+
+        return signature.return_type(numba.types.int64, *arguments_of), generate
+
+    return call

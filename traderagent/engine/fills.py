@@ -50,6 +50,7 @@ from traderagent.strategies.contract import (
     cell_of,
     exit_of,
     quantity_down,
+    tell,
 )
 
 
@@ -114,7 +115,7 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
 
 
 @kernel
-def fill_cell(account, pair, book, step, price, quantity, rate):
+def fill_cell(account, pair, book, price, quantity, rate):
     """The highest resting buy fills at `price`."""
     now = now_of(pair)
     k = book.top_entry
@@ -131,7 +132,7 @@ def fill_cell(account, pair, book, step, price, quantity, rate):
         book.top_entry = next_entry_below(book, k)
         book.extreme = -np.inf
         book.extreme_from = now.row + 1 - pair.at_open
-        step(ADDED, now, book)
+        tell(ADDED, now, book)
         number_exits(account, book)
     set_triggers(pair, book)
 
@@ -160,7 +161,7 @@ def affordable(now, book, quantity, price, payable):
 
 
 @kernel
-def enter_at_market(account, pair, book, step):
+def enter_at_market(account, pair, book):
     """A pending market buy executes at the open, cut to what can be paid."""
     now = now_of(pair)
     price = now.open * (1 + now.slippage)
@@ -186,7 +187,7 @@ def enter_at_market(account, pair, book, step):
     book.market_fraction = 0.0
     clear_protection(book)
     book.extreme_from = now.row
-    step(ENTERED, now, book)
+    tell(ENTERED, now, book)
     number_exits(account, book)
     set_triggers(pair, book)
 
@@ -224,7 +225,7 @@ def buy_waiting_cell(account, pair, book, cell, k):
 
 
 @kernel
-def activate_waiting(account, pair, book, step):
+def activate_waiting(account, pair, book):
     """At the first open: a ladder buys its upper cells and rests the others; safety orders rest."""
     now = now_of(pair)
     book.waiting = 0
@@ -260,7 +261,7 @@ def sell_cell(account, pair, book, price, rate):
     cell = cell_of(book, k)
     quantity, bought, initial = cell.held, cell.bought, cell.initial
     fee = sell(account, pair, book, price, quantity, bought, rate, SELL, cell.order, cell.cycle)
-    close_lot(account, pair, book, quantity, bought, cell.fee, cell.bought_row, cell.cycle, initial, price, fee)
+    close_lot(account, pair, book, SELL, quantity, bought, cell.fee, cell.bought_row, cell.cycle, initial, price, fee)
     cell.held = 0.0
     cell.initial = 0
     book.bottom_exit = next_exit_above(book, k)
@@ -276,7 +277,7 @@ def sell_cell(account, pair, book, price, rate):
 
 
 @kernel
-def sell_exit(account, pair, book, step, price, rate):
+def sell_exit(account, pair, book, price, rate):
     """The nearest exit limit fills: a kept cell, a partial or a target."""
     order = exit_of(book, book.n_exits - 1)
     quantity = order.quantity
@@ -284,34 +285,34 @@ def sell_exit(account, pair, book, step, price, rate):
     book.ask = 1
     if order.lot == 1:
         fee = sell(account, pair, book, price, quantity, order.bought, rate, SELL, order.order, order.cycle)
-        close_lot(account, pair, book, quantity, order.bought, order.fee, order.bought_row, order.cycle,
+        close_lot(account, pair, book, SELL, quantity, order.bought, order.fee, order.bought_row, order.cycle,
                   order.initial, price, fee)
         return
     quantity = min(quantity, book.quantity)
     average = book.cost / book.quantity
     fee = sell(account, pair, book, price, quantity, average, rate, order.reason, order.order, book.deal_cycle)
-    finish_exit(account, pair, book, step, price, quantity, fee)
+    finish_exit(account, pair, book, order.reason, price, quantity, fee)
 
 
 @kernel
-def finish_exit(account, pair, book, step, price, quantity, fee):
+def finish_exit(account, pair, book, reason, price, quantity, fee):
     """When a deal has sold its last coin: its orders are cancelled and the strategy is told."""
-    if take_from_deal(account, pair, book, price, quantity, fee):
+    if take_from_deal(account, pair, book, reason, price, quantity, fee):
         book.n_exits = 0
         book.exit_reason = 0
         clear_protection(book)
         clear_cells(account, book)
-        step(FLAT, now_of(pair), book)
+        tell(FLAT, now_of(pair), book)
 
 
 @kernel
-def sell_deal(account, pair, book, step, price, reason):
+def sell_deal(account, pair, book, price, reason):
     now = now_of(pair)
     quantity = book.quantity
     order = account.next_order
     account.next_order += 1
     fee = sell(account, pair, book, price, quantity, book.cost / quantity, now.taker, reason, order, book.deal_cycle)
-    finish_exit(account, pair, book, step, price, quantity, fee)
+    finish_exit(account, pair, book, reason, price, quantity, fee)
 
 
 @kernel
@@ -343,21 +344,21 @@ def sell_ladder(account, pair, book, price, reason):
     for k in range(book.n_cells * cells_too):
         cell = cell_of(book, k)
         if cell.held > 0.0:
-            close_lot(account, pair, book, cell.held, cell.bought, cell.fee, cell.bought_row, cell.cycle,
+            close_lot(account, pair, book, reason, cell.held, cell.bought, cell.fee, cell.bought_row, cell.cycle,
                       cell.initial, price, fee * (cell.held / total))
             cell.held = 0.0
             cell.initial = 0
             cell.state = IDLE
     for k in range(book.n_exits - 1, -1, -1):
         kept = exit_of(book, k)
-        close_lot(account, pair, book, kept.quantity, kept.bought, kept.fee, kept.bought_row, kept.cycle,
+        close_lot(account, pair, book, reason, kept.quantity, kept.bought, kept.fee, kept.bought_row, kept.cycle,
                   kept.initial, price, fee * (kept.quantity / total))
     book.n_exits = 0
     find_cursors(book)
 
 
 @kernel
-def sell_everything(account, pair, book, step, market_price, reason):
+def sell_everything(account, pair, book, market_price, reason):
     """A market exit of the whole book, as far as it still holds anything."""
     now = now_of(pair)
     book.exit_reason = 0
@@ -367,12 +368,12 @@ def sell_everything(account, pair, book, step, market_price, reason):
         if book.is_ladder == 1:
             sell_ladder(account, pair, book, price, reason)
         else:
-            sell_deal(account, pair, book, step, price, reason)
+            sell_deal(account, pair, book, price, reason)
     set_triggers(pair, book)
 
 
 @kernel
-def hit_stop(account, pair, book, step):
+def hit_stop(account, pair, book):
     """A stop fills at the stop, or where the path already stands beyond it; others are cancelled first."""
     now = now_of(pair)
     count_ambiguous(pair, book, True)
@@ -380,34 +381,34 @@ def hit_stop(account, pair, book, step):
     reason = TRAILING if book.stop_moved == 1 else STOP
     cancel_entries(account, book)
     clear_protection(book)
-    sell_everything(account, pair, book, step, price, reason)
+    sell_everything(account, pair, book, price, reason)
 
 
 # --- meeting an order -------------------------------------------------------------------------------
 
 
 @kernel
-def fill_below(account, pair, book, step):
+def fill_below(account, pair, book):
     """The book's next order below is met."""
     if book.below_kind == STOP_KIND:
-        hit_stop(account, pair, book, step)
+        hit_stop(account, pair, book)
         return
     cell = cell_of(book, book.top_entry)
     price = limit_buy_price(pair, cell.price, cell.placed_row)
-    fill_cell(account, pair, book, step, price, cell.quantity, now_of(pair).maker)
+    fill_cell(account, pair, book, price, cell.quantity, now_of(pair).maker)
     while (pair.at_open == 0) and has_marketable_exit(pair, book):
-        take_exit(account, pair, book, step)
+        take_exit(account, pair, book)
 
 
 @kernel
-def fill_above(account, pair, book, step):
+def fill_above(account, pair, book):
     """The book's next order above is met."""
     now = now_of(pair)
     count_ambiguous(pair, book, False)
     if book.above_kind == EXIT_KIND:
         order = exit_of(book, book.n_exits - 1)
         price = limit_sell_price(pair, order.price, order.placed_row)
-        sell_exit(account, pair, book, step, price, now.maker)
+        sell_exit(account, pair, book, price, now.maker)
     else:
         cell = cell_of(book, book.bottom_exit)
         price = limit_sell_price(pair, cell.exit_price, cell.placed_row)
@@ -434,23 +435,23 @@ def has_marketable_entry(pair, book):
 
 
 @kernel
-def take_exit(account, pair, book, step):
+def take_exit(account, pair, book):
     """An exit placed beyond the path's price fills there at once, as a taker."""
     now = now_of(pair)
     count_ambiguous(pair, book, False)
-    sell_exit(account, pair, book, step, pair.price * (1 - now.slippage), now.taker)
+    sell_exit(account, pair, book, pair.price * (1 - now.slippage), now.taker)
     set_triggers(pair, book)
 
 
 @kernel
-def take_entry(account, pair, book, step):
+def take_entry(account, pair, book):
     """A limit entry placed beyond the path's price fills there at once, cut to what can be paid."""
     now = now_of(pair)
     cell = cell_of(book, book.top_entry)
     price = pair.price * (1 + now.slippage)
     quantity = affordable(now, book, cell.quantity, price, usable(account, book) + cell.reserved)
     if quantity > 0.0:
-        fill_cell(account, pair, book, step, price, quantity, now.taker)
+        fill_cell(account, pair, book, price, quantity, now.taker)
         return
     refuse_for_cash(account, pair, book, cell)
     find_cursors(book)

@@ -12,7 +12,7 @@ from traderagent.engine.records import book_of
 
 @kernel
 def settle(account, pair):
-    """Recompute what the account holds, after anything may have changed; capital use by run lengths."""
+    """Recompute what the account holds, after anything may have changed."""
     inventory, cost = 0.0, 0.0
     for b in range(pair.n_books):
         book = book_of(pair, b)
@@ -20,23 +20,31 @@ def settle(account, pair):
         cost += book.cost
     account.inventory = inventory
     account.cost = cost
-    deployed = cost + account.reserved
+
+
+@kernel
+def use_capital(account):
+    """Count capital in use (inventory at cost + reserved cash) at the close just marked, by run lengths."""
+    deployed = account.cost + account.reserved
     if deployed != account.deployed:
-        account.deployed_sum += account.deployed * (account.n_candles - account.deployed_from)
+        rows_before = account.n_candles - 1
+        account.deployed_sum += account.deployed * (rows_before - account.deployed_from)
         account.deployed = deployed
-        account.deployed_from = account.n_candles
+        account.deployed_from = rows_before
         account.max_deployed = max(account.max_deployed, deployed)
 
 
 @kernel
 def mark_hour(account, equity, close, weight):
     """A full hour ends: its return and its exposure. `weight` counts the hours of a hole that follows, too."""
-    r = equity / account.last_hour - 1
-    account.last_hour = equity
-    account.sum_r += r
-    account.sum_r2 += r * r
-    account.sum_down2 += min(r, 0.0) ** 2
-    account.exposure_sum += weight * (abs(account.inventory) * close / equity)
+    if equity != account.last_hour:
+        r = equity / account.last_hour - 1
+        account.last_hour = equity
+        account.sum_r += r
+        account.sum_r2 += r * r
+        account.sum_down2 += min(r, 0.0) ** 2
+    if account.inventory != 0.0:
+        account.exposure_sum += weight * (abs(account.inventory) * close / equity)
 
 
 @kernel
@@ -62,7 +70,8 @@ def mark(account, close, weight, ends_day):
     equity = account.cash + account.inventory * close
     account.n_candles += 1
     account.peak = max(account.peak, equity)
-    account.max_drawdown = max(account.max_drawdown, (account.peak - equity) / account.peak)
+    if account.peak - equity >= account.max_drawdown * account.peak * (1 - 1e-9):
+        account.max_drawdown = max(account.max_drawdown, (account.peak - equity) / account.peak)
     account.worst_floating = min(account.worst_floating, account.inventory * close - account.cost)
     mark_ends(account, close, weight, ends_day)
     return equity
@@ -77,7 +86,7 @@ def would_stop(account, close):
 
 
 @kernel
-def block_is_calm(account, low_close, high_close, fall):
+def block_is_calm(account, low_close, fall):
     """Whether no close of the block can set a new largest drawdown or meet the portfolio stop."""
     if account.inventory == 0.0:
         return True

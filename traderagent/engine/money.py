@@ -1,7 +1,15 @@
 """The only place where money moves: cash, reservations, inventory, fees and what a round trip earned."""
 
 from traderagent.base.kernel import kernel
-from traderagent.engine.records import KIND_CELL, KIND_DEAL, KIND_INITIAL, book_of, fill_at, now_of, round_trip_at
+from traderagent.engine.records import (
+    KIND_CELL,
+    KIND_DEAL,
+    KIND_INITIAL,
+    book_of,
+    fill_at,
+    now_of,
+    round_trip_at,
+)
 from traderagent.strategies.contract import cell_of
 
 
@@ -69,7 +77,7 @@ def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cyc
 
 
 @kernel
-def log_round_trip(account, pair, book, kind, entry_row, cycle, quantity, entry_price, exit_price, fees, net):
+def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity, entry_price, exit_price, fees, net):
     book.round_trips += 1
     if net > 0.0:
         book.winning += 1
@@ -87,6 +95,7 @@ def log_round_trip(account, pair, book, kind, entry_row, cycle, quantity, entry_
     trip = round_trip_at(account, k)
     trip.book = book.index
     trip.kind = kind
+    trip.reason = reason
     trip.entry_row = entry_row
     trip.exit_row = now_of(pair).row
     trip.cycle = cycle
@@ -129,12 +138,12 @@ def empty(book):
 
 
 @kernel
-def close_lot(account, pair, book, quantity, bought, entry_fee, entry_row, cycle, initial, price, exit_fee):
+def close_lot(account, pair, book, reason, quantity, bought, entry_fee, entry_row, cycle, initial, price, exit_fee):
     """A cell's cycle ends: from flat to flat of that cell."""
     fees = entry_fee + exit_fee
     net = (price - bought) * quantity - fees
     kind = KIND_INITIAL if initial == 1 else KIND_CELL
-    log_round_trip(account, pair, book, kind, entry_row, cycle, quantity, bought, price, fees, net)
+    log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity, bought, price, fees, net)
     book.n_lots -= 1
     if book.n_lots == 0:
         empty(book)
@@ -156,7 +165,7 @@ def add_to_deal(account, pair, book, price, quantity, fee):
 
 
 @kernel
-def take_from_deal(account, pair, book, price, quantity, fee):
+def take_from_deal(account, pair, book, reason, price, quantity, fee):
     """An exit of a deal or position; the last one ends its round trip."""
     book.deal_sold += price * quantity
     book.deal_fees += fee
@@ -165,7 +174,7 @@ def take_from_deal(account, pair, book, price, quantity, fee):
     empty(book)
     book.deal_net = book.deal_sold - book.deal_bought - book.deal_fees
     log_round_trip(
-        account, pair, book, KIND_DEAL, book.entry_row, book.deal_cycle, book.deal_quantity,
+        account, pair, book, KIND_DEAL, reason, book.entry_row, book.deal_cycle, book.deal_quantity,
         book.deal_bought / book.deal_quantity, book.deal_sold / book.deal_quantity, book.deal_fees,
         book.deal_net,
     )

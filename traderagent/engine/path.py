@@ -33,7 +33,7 @@ def low_comes_first(path, open_, high, low, close):
 
 
 @kernel
-def walk_down(account, pair, steps, target):
+def walk_down(account, pair, target):
     """Meet orders from the present price down to `target`, nearest first; ties by kind, then book."""
     while True:
         best, price, kind = -1, -np.inf, 9
@@ -45,12 +45,12 @@ def walk_down(account, pair, steps, target):
             break
         if pair.at_open == 0:
             pair.price = min(pair.price, price)
-        fill_below(account, pair, book_of(pair, best), steps[best])
+        fill_below(account, pair, book_of(pair, best))
     pair.price = target
 
 
 @kernel
-def walk_up(account, pair, steps, target):
+def walk_up(account, pair, target):
     while True:
         best, price = -1, np.inf
         for b in range(pair.n_books):
@@ -61,42 +61,42 @@ def walk_up(account, pair, steps, target):
             break
         if pair.at_open == 0:
             pair.price = max(pair.price, price)
-        fill_above(account, pair, book_of(pair, best), steps[best])
+        fill_above(account, pair, book_of(pair, best))
     pair.price = target
 
 
 @kernel
-def walk_jump(account, pair, steps, target):
+def walk_jump(account, pair, target):
     """From the last close to the open: met in price order, filled at the open."""
     pair.at_open = 1
     if target < pair.last_close:
         pair.price = target
-        walk_down(account, pair, steps, target)
+        walk_down(account, pair, target)
     elif target > pair.last_close:
         pair.price = target
-        walk_up(account, pair, steps, target)
+        walk_up(account, pair, target)
     pair.price = target
 
 
 @kernel
-def trade_at_open(account, pair, steps):
+def trade_at_open(account, pair):
     """Pending market orders: all exits, then all entries, then what they placed beyond the open."""
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.exit_reason != 0:
-            sell_everything(account, pair, book, steps[b], now_of(pair).open, book.exit_reason)
+            sell_everything(account, pair, book, now_of(pair).open, book.exit_reason)
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.market_quantity != 0.0:
-            enter_at_market(account, pair, book, steps[b])
+            enter_at_market(account, pair, book)
         if book.waiting == 1:
-            activate_waiting(account, pair, book, steps[b])
-    while take_marketable(account, pair, steps):
+            activate_waiting(account, pair, book)
+    while take_marketable(account, pair):
         pass
 
 
 @kernel
-def take_marketable(account, pair, steps):
+def take_marketable(account, pair):
     """At the open, fill the first order that fills there have placed beyond it: stops, exits, entries, then books."""
     best, first = -1, 3
     for b in range(pair.n_books):
@@ -115,31 +115,31 @@ def take_marketable(account, pair, steps):
         return False
     book = book_of(pair, best)
     if first == 0:
-        hit_stop(account, pair, book, steps[best])
+        hit_stop(account, pair, book)
     elif first == 1:
-        take_exit(account, pair, book, steps[best])
+        take_exit(account, pair, book)
     else:
-        take_entry(account, pair, book, steps[best])
+        take_entry(account, pair, book)
     return True
 
 
 @kernel
-def walk_candle(account, pair, steps):
+def walk_candle(account, pair):
     """Step 1 for one symbol: everything that can fill inside its present candle."""
     now = now_of(pair)
     start_flows(account, pair)
     pair.price = pair.last_close
-    walk_jump(account, pair, steps, now.open)
-    trade_at_open(account, pair, steps)
+    walk_jump(account, pair, now.open)
+    trade_at_open(account, pair)
     pair.at_open = 0
     if low_comes_first(pair.path, now.open, now.high, now.low, now.close):
-        walk_down(account, pair, steps, now.low)
-        walk_up(account, pair, steps, now.high)
-        walk_down(account, pair, steps, now.close)
+        walk_down(account, pair, now.low)
+        walk_up(account, pair, now.high)
+        walk_down(account, pair, now.close)
     else:
-        walk_up(account, pair, steps, now.high)
-        walk_down(account, pair, steps, now.low)
-        walk_up(account, pair, steps, now.close)
+        walk_up(account, pair, now.high)
+        walk_down(account, pair, now.low)
+        walk_up(account, pair, now.close)
 
 
 @kernel

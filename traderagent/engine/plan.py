@@ -15,7 +15,7 @@ from traderagent.engine.run import MAX_BOOKS
 from traderagent.engine.tape import Tape, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds, on_base, traded
-from traderagent.market.quality import broken_rows, check
+from traderagent.market.quality import check
 from traderagent.routing import DETECTORS, RECOMMENDATIONS, REGIMES, Route
 from traderagent.routing import route as routed
 from traderagent.routing.regime import MIN_CANDLES
@@ -117,9 +117,11 @@ def check_candles(data: MultiTimeframeData) -> None:
         raise ConfigError(f"candles: got {type(data).__name__}, allowed is one symbol's data as ta.load_market gives "
                           "it; make it with ta.MultiTimeframeData.from_base(symbol, frame)")
     if "_sound" not in data.__dict__:
-        frame = traded(data.candles)
-        if broken_rows(frame) or (np.diff(milliseconds(frame.index)) <= 0).any():
-            check(frame, data.symbol, data.base)
+        tape = tape_of(data)
+        sound = (tape.low > 0) & (tape.low <= np.minimum(tape.open, tape.close)) & (tape.volume >= 0) \
+            & (tape.high >= np.maximum(tape.open, tape.close)) & np.isfinite(tape.high + tape.volume)
+        if not sound.all() or (np.diff(tape.time) <= 0).any():
+            check(traded(data.candles), data.symbol, data.base)
         data.__dict__["_sound"] = True
 
 

@@ -30,19 +30,28 @@ PAIR = _dtype(
     ("now", ("u1", (NOW.itemsize,))),
 )
 
+# Addresses of the arrays that a run reads and of the ledger that it writes; see `traderagent.engine.tape`.
+FEED = _dtype(
+    ("n first every width", "i8"),
+    ("open high low close volume", "i8"),
+    ("day_first next_day ends_day hour_weight block_of block_end", "i8"),
+    ("block_low block_high block_min_close block_max_close block_fall", "i8"),
+    ("route size_factor next_change columns next_signal ledger written", "i8"),
+)
+
 FILL = _dtype(
     ("row book side", "i8"), ("price quantity fee", "f8"), ("reason order cycle", "i8"),
 )
 
 ROUND_TRIP = _dtype(
-    ("book kind entry_row exit_row cycle", "i8"),
+    ("book kind reason entry_row exit_row cycle", "i8"),
     ("quantity entry_price exit_price fees net", "f8"),
 )
 
 KINDS = ("cell", "initial", "deal")
 KIND_CELL, KIND_INITIAL, KIND_DEAL = 0, 1, 2
 
-Account, Pair, Fill, RoundTrip = (from_dtype(d) for d in (ACCOUNT, PAIR, FILL, ROUND_TRIP))
+Account, Pair, Feed, Fill, RoundTrip = (from_dtype(d) for d in (ACCOUNT, PAIR, FEED, FILL, ROUND_TRIP))
 
 _book_at = record_at(Book)
 _fill_at = record_at(Fill)

@@ -12,6 +12,7 @@ from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.excursions import excursions
 from traderagent.engine.plan import Plan, regime_names
 from traderagent.engine.records import KINDS
 from traderagent.engine.run import LEDGER_BOOK, LEDGER_HEAD, Raw
@@ -127,7 +128,7 @@ class OrchestratorBacktestResult:
         """One row from flat to flat of a cell, deal or position: times, prices, fees, net pnl, regime at entry,
         worst and best unrealised PnL at closes, relative to cost."""
         trips = self.raw.round_trips
-        worst, best = _excursions(trips, self.plan.tape.close)
+        worst, best = excursions(self.raw, self.plan.tape.close)
         return pd.DataFrame({
             "strategy": self._named(trips["book"]), "kind": np.array(KINDS, dtype=object)[trips["kind"]],
             "entry_time": self.index[trips["entry_row"]], "exit_time": self.index[trips["exit_row"]],
@@ -158,7 +159,7 @@ class OrchestratorBacktestResult:
         """Every registered metric by name; NaN where undefined."""
         tape, first = self.plan.tape, self.raw.first
         trips = self.raw.round_trips
-        worst, _ = _excursions(trips, tape.close)
+        worst, _ = excursions(self.raw, tape.close)
         cost = trips["entry_price"] * trips["quantity"]
         run = {"equity": self.equity.to_numpy()[first:], "close_ms": tape.time[first:] + tape.duration,
                "initial": self.initial_balance, "start_ms": int(tape.time[first]),
@@ -371,13 +372,3 @@ class OrchestratorBacktestResult:
         from traderagent.report import plots
 
         return plots.run(self, **options)
-
-
-def _excursions(trips: np.ndarray, close: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Worst and best close of each round trip relative to its entry price, from the entry's close to before the exit."""
-    worst, best = np.zeros(len(trips)), np.zeros(len(trips))
-    for k, (entry, exit_, price) in enumerate(zip(trips["entry_row"], trips["exit_row"], trips["entry_price"],
-                                                  strict=True)):
-        held = close[entry:max(exit_, entry + 1)]
-        worst[k], best[k] = held.min() / price - 1, held.max() / price - 1
-    return worst, best

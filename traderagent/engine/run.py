@@ -9,24 +9,34 @@ from traderagent.base.errors import ConfigError
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.loop import run
 from traderagent.engine.path import PATHS
-from traderagent.engine.records import ACCOUNT, FILL, PAIR, ROUND_TRIP, now_dtype_of
+from traderagent.engine.records import (
+    ACCOUNT,
+    FEED,
+    FILL,
+    PAIR,
+    ROUND_TRIP,
+    now_dtype_of,
+)
 from traderagent.engine.tape import Tape, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
 from traderagent.strategies.base import Strategy
-from traderagent.strategies.contract import BOOK, CELL, EXIT, N_FEATURES, NEVER, OFF_ROUTE, step
+from traderagent.strategies.contract import (
+    BOOK,
+    CELL,
+    EXIT,
+    N_FEATURES,
+    NEVER,
+    OFF_ROUTE,
+)
 from traderagent.strategies.features import frames_of
 
 MAX_BOOKS = 8
+TAPE_COLUMNS = ("open", "high", "low", "close", "volume", "day_first", "next_day", "ends_day", "hour_weight",
+                "block_of", "block_end")
+BLOCK_COLUMNS = ("block_low", "block_high", "block_min_close", "block_max_close", "block_fall")
 LEDGER_HEAD = ("cash", "reserved", "inventory")
 LEDGER_BOOK = ("quantity", "cost", "realised", "fees")
-
-
-def _rests(what, now, book):  # noqa: ANN001, ANN202
-    """Fills up the table of steps: its length is part of the compiled engine's type."""
-
-
-_REST = step(_rests)
 
 
 @dataclass
@@ -54,7 +64,6 @@ class Raw:
     round_trips: np.ndarray
     ledger: np.ndarray
     first: int
-    last: int
     features: Features = field(repr=False)
 
 
@@ -142,6 +151,7 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
         book["cells"], book["exits"] = cells[b].ctypes.data, exit_lists[b].ctypes.data
         book["exits_capacity"] = len(exit_lists[b])
         book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
+        book["step"] = type(strategy).step.address
         book["top_entry"], book["refused_row"] = -1, -2
         for name, value in (("below", -np.inf), ("above", np.inf), ("wake_below", -np.inf), ("wake_above", np.inf),
                             ("idle_lowest", np.inf), ("breakeven_start", np.inf), ("trail_start", np.inf),
@@ -152,6 +162,20 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
         values = strategy.parameter_values()
         book["parameter"][:len(values)] = values
     return books, cells, exit_lists
+
+
+def new_feed(tape: Tape, features: Features, mask: np.ndarray, next_change: np.ndarray,
+             size_factor: np.ndarray) -> np.ndarray:
+    """Addresses of the arrays of a run; they must outlive it, and have the types that the loop reads."""
+    feed = np.zeros(1, FEED)
+    feed["n"] = len(tape)
+    arrays = {name: getattr(tape, name) for name in TAPE_COLUMNS}
+    arrays |= dict(zip(BLOCK_COLUMNS, tape.blocks, strict=True))
+    arrays |= {"route": mask, "size_factor": size_factor, "next_change": next_change,
+               "columns": features.columns, "next_signal": features.next_signal}
+    for name, array in arrays.items():
+        feed[name] = array.ctypes.data
+    return feed
 
 
 def simulate(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategies: Sequence[Strategy],
@@ -201,16 +225,15 @@ def _pass(data: MultiTimeframeData, tape: Tape, config: OrchestratorBacktestConf
     account["round_trips"], account["round_trips_capacity"] = trips.ctypes.data, len(trips)
     width = len(LEDGER_HEAD) + len(LEDGER_BOOK) * len(books)
     ledger = np.zeros((n if record else 0, width))
-    written = np.zeros(n if record else 0, np.uint8)
-    steps = tuple(type(s).step for s in strategies) + (_REST,) * (MAX_BOOKS - len(strategies))
-    last = run(account[0], pair[0], steps, first, int(every_candle), tape.open, tape.high, tape.low, tape.close,
-               tape.volume, tape.day_first, tape.next_day, tape.ends_day, tape.hour_weight, tape.block_of,
-               tape.block_end, tape.blocks, mask, size_factor, next_change, features.columns,
-               features.next_signal, ledger, written)
+    written = np.zeros(n if record else 0)
+    feed = new_feed(tape, features, mask, next_change, size_factor)
+    feed["first"], feed["every"], feed["width"] = first, every_candle, width if record else 0
+    feed["ledger"], feed["written"] = ledger.ctypes.data, written.ctypes.data
+    run(account[0], pair[0], feed[0])
     if record:
         _carry_forward(ledger, written, first, config.initial_balance)
     return Raw(account[0], books, cells, fills[:account["n_fills"][0]], trips[:account["n_round_trips"][0]], ledger,
-               first, int(last), features)
+               first, features)
 
 
 def next_change_of(mask: np.ndarray) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.run import Raw
 from traderagent.engine.tape import DAY, Tape
@@ -29,7 +27,8 @@ def totals_of(raw: Raw, tape: Tape, config: OrchestratorBacktestConfig, final: f
     deployed = account["deployed_sum"] + account["deployed"] * (account["n_candles"] - account["deployed_from"])
     initial = config.initial_balance
     hold = hold_final(tape, config, raw.first) - 1
-    exposure = account["exposure_sum"] / n_returns if n_returns else np.nan
+    n_exposure = n_returns + 1    # the first sample, at the start of trading, holds nothing
+    exposure = account["exposure_sum"] / n_exposure
     seen = sum(int(cells["seen"][:n].sum()) for cells, n in zip(raw.cells, books["n_cells"], strict=True))
     return {
         "initial": initial, "final": final, "max_drawdown": float(account["max_drawdown"]),
@@ -43,7 +42,7 @@ def totals_of(raw: Raw, tape: Tape, config: OrchestratorBacktestConfig, final: f
         "cells": float(books["cells_laid"].sum()), "cells_filled": float(books["cells_seen"].sum() + seen),
         "deployed_sum": float(deployed), "n_candles": float(len(tape) - raw.first),
         "max_deployed": float(account["max_deployed"]), "worst_floating": float(account["worst_floating"]),
-        "exposure_sum": float(account["exposure_sum"]), "n_exposure": float(n_returns),
+        "exposure_sum": float(account["exposure_sum"]), "n_exposure": float(n_exposure),
         "turnover_notional": float(account["turnover"]), "fees": float(account["fees"]),
         "hold_return": hold, "same_exposure_hold_return": exposure * hold,
     }

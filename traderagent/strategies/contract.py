@@ -11,7 +11,7 @@ and a list of *cells*: limit entries in rising order of price, each with or with
 import numpy as np
 from numba import from_dtype, types
 
-from traderagent.base.kernel import kernel, part_of, record_at, step_kernel
+from traderagent.base.kernel import caller_of, kernel, part_of, record_at, step_kernel
 
 # What a step is told.
 # ENTERED: its market entry filled; ADDED: a limit entry filled; FLAT: it holds nothing any more.
@@ -71,7 +71,7 @@ EXIT = _dtype(
 
 BOOK = _dtype(
     ("cells exits n_cells n_exits exits_capacity overflow", "i8"),
-    ("index entry", "i8"),
+    ("index entry step", "i8"),
     # inventory
     ("quantity cost realised fees reserved flow", "f8"),
     ("n_lots", "i8"),
@@ -84,7 +84,7 @@ BOOK = _dtype(
     ("extreme_from", "i8"),
     ("is_ladder relaid", "i8"),
     ("top_entry bottom_exit n_idle n_refused", "i8"),
-    ("idle_lowest", "f8"),
+    ("idle_lowest free_seen inventory_seen", "f8"),
     # the running deal or position
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_net", "f8"),
     ("entry_row entered_row deal_cycle", "i8"),
@@ -106,8 +106,15 @@ Now, Cell, Exit, Book = (from_dtype(d) for d in (NOW, CELL, EXIT, BOOK))
 SIGNATURE = types.void(types.int64, Now, Book)
 
 step = step_kernel(SIGNATURE)
+_call = caller_of(SIGNATURE)
 _cell_at = record_at(Cell)
 _exit_at = record_at(Exit)
+
+
+@kernel
+def tell(what, now, book):
+    """Call the book's own step, whose address it carries."""
+    _call(book.step, what, now, book)
 
 
 @kernel
