@@ -151,9 +151,11 @@ class BaselineEvidence:
         table, part = self.table(), {"out": "On candles set aside", "in": "In sample"}.get(self.shown, "Over the span")
         ahead = int((table["orchestrator"] > table["same_exposure_hold"]).sum())
         middle = table.median()
-        text = (f"{part}, the orchestrator with default parameters made a median of **{middle['orchestrator']:+.2f} %** "
-                f"after costs on {len(table)} symbols; holding with the same exposure made "
-                f"{middle['same_exposure_hold']:+.2f} %. It was ahead on **{ahead} of {len(table)}**. ")
+        text = (
+            f"{part}, the orchestrator with default parameters made a median of **{middle['orchestrator']:+.2f} %** "
+            f"after costs on {len(table)} symbols; holding with the same exposure made "
+            f"{middle['same_exposure_hold']:+.2f} %. It was ahead on **{ahead} of {len(table)}**. "
+        )
         if "no_router" in table:
             better = int((table["orchestrator"] > table["no_router"]).sum())
             text += f"The router earned more than running every strategy all the time on {better} of {len(table)}. "
@@ -176,10 +178,14 @@ class BaselineEvidence:
     def numbers(self) -> dict[str, Any]:
         """Headline numbers, scalars in nested dicts, as DVC compares them between versions."""
         wanted = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily", "alpha_over_same_exposure_hold")
-        every = {sample: {s: {m: self.number(s, m, sample=sample) for m in wanted} for s in self.symbols}
-                 for sample in self.samples}
-        middle = {sample: {m: float(pd.Series([row[m] for row in rows.values()], dtype=float).median()) for m in wanted}
-                  for sample, rows in every.items()}
+        every = {
+            sample: {s: {m: self.number(s, m, sample=sample) for m in wanted} for s in self.symbols}
+            for sample in self.samples
+        }
+        middle = {
+            sample: {m: float(pd.Series([row[m] for row in rows.values()], dtype=float).median()) for m in wanted}
+            for sample, rows in every.items()
+        }
         return {"symbols": len(self.symbols), "skipped": len(self.skipped), "median": middle, "by_symbol": every}
 
     def save(self, folder: str | Path) -> Path:

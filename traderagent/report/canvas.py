@@ -129,13 +129,14 @@ def shown(title: str, names: Sequence[Name], *plots: Any, synthetic: bool = Fals
     import bokeh.layouts as bl
     import bokeh.models as bm
     import panel as pn
+    from bokeh.models.widgets import Div
 
     text = (
         f'<div class="title">{escape(style.title(title, synthetic))}</div>'
         f'<div class="names">{"".join(name.html() for name in names)}</div>'
         + (f'<div class="note">{escape(note)}</div>' if note else "")
     )
-    head = bm.Div(text=text, sizing_mode="stretch_width", stylesheets=[bm.InlineStyleSheet(css=_SHEET + _HEAD)])
+    head = Div(text=text, sizing_mode="stretch_width", stylesheets=[bm.InlineStyleSheet(css=_SHEET + _HEAD)])
     frame = [bm.InlineStyleSheet(css=_SHEET + (_FRAME if synthetic else ""))]
     layout = bl.column(head, *plots, sizing_mode="stretch_width", max_width=style.WIDTH, spacing=0, stylesheets=frame)
     if not pn.extension._loaded:

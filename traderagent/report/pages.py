@@ -1,90 +1,142 @@
-"""`reports/index.html`: what a trader reads, as far as the stages have run."""
+"""`reports/index.html`: what a trader reads, on one page that opens from disk without a network."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from html import escape
 from pathlib import Path
 
-import pandas as pd
+from traderagent.base.errors import StageError
+from traderagent.base.files import write_text
+from traderagent.report import sections, style, svg, tables
+from traderagent.report.gather import STAGES, Evidence, gather
+from traderagent.report.offline import MAX_BYTES, outside_requests
 
-from traderagent.base.evidence import BaselineEvidence, load_baseline
+__all__ = ["Evidence", "gather", "index", "write_index"]
 
-STAGES = {
-    "data": "what market this is",
-    "baseline": "what the strategies earn as they come",
-    "optimization": "which parameters, and how sure",
-    "portfolio": "what one account earns",
-    "walk_forward": "whether it holds on unseen candles",
-    "stress": "what breaks it",
-    "monte_carlo": "how much was luck",
-    "grid": "which grid for which coin",
-}
-NOT_JUDGED = "NOT JUDGED"
+_LIGHT = {name.replace("_", "-"): colour for name, colour in style.REGIMES.items()}
+_DARK = {name.replace("_", "-"): style.blend(colour, style.DARK_PAPER, 0.25) for name, colour in style.REGIMES.items()}
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
+_CSS = """
+:root { color-scheme: light dark; --ink: %(INK)s; --soft: %(SOFT)s; --line: %(LINE)s; --paper: %(PAPER)s;
+  --tint: %(TINT)s; --grey: %(PRICE)s; %(light)s }
+@media (prefers-color-scheme: dark) { :root { --ink: %(DARK_INK)s; --soft: %(DARK_SOFT)s; --line: %(DARK_LINE)s;
+  --paper: %(DARK_PAPER)s; --tint: %(DARK_TINT)s; --grey: %(DARK_SOFT)s; %(dark)s } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 %(FONT)s;
+  font-variant-numeric: tabular-nums; }
+main { max-width: 1100px; margin: 0 auto; padding: 16px 16px 64px; }
+h1 { font-size: 1.05rem; margin: 0; color: var(--soft); font-weight: 600; }
+h2 { font-size: 1.3rem; margin: 2.2em 0 .4em; border-top: 2px solid var(--ink); padding-top: .5em; }
+h3 { font-size: 1rem; margin: 1.4em 0 .2em; }
+.verdict { font-size: 1.3rem; line-height: 1.4; margin: .5em 0 .8em; max-width: 62em; text-wrap: pretty; }
+p { max-width: 72em; } a { color: inherit; } code { font-size: .85em; }
+.marked { border: 8px solid transparent; padding: 8px 12px;
+  border-image: repeating-linear-gradient(45deg, #8a94a2 0 4px, transparent 4px 10px) 8; font-weight: 600; }
+.chip { display: inline-block; white-space: nowrap; border: 1px solid var(--soft); border-radius: 1em; padding: 0 .6em;
+  font-size: .8rem; font-weight: 600; } .chip.not-judged { border-style: dashed; color: var(--soft); }
+.missing { border-left: 3px solid var(--line); padding: 4px 12px; background: var(--tint); }
+.ta-table th:first-child { position: sticky; left: 0; background: var(--paper); }
+.ta-table thead th { color: var(--soft); }
+.verdicts th, .verdicts td { padding: 4px 6px; } .verdicts thead th { white-space: normal; }
+.verdicts .wide { min-width: 5.5em; } .verdicts .chip { padding: 0 .4em; font-size: .72rem; }
+nav { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: .88rem; margin: .8em 0; }
+details { border-bottom: 1px solid var(--line); padding: 6px 0; scroll-margin-top: 8px; }
+summary { cursor: pointer; padding: 2px 0; } .none { color: var(--soft); }
+@media (max-width: 600px) { .verdict { font-size: 1.1rem; } main { padding: 10px 12px 40px; }
+  .ta-table th, .ta-table td { padding: 4px 7px; } }
+@media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; } .chart, tr { break-inside: avoid; }
+  .ta-table { overflow: visible; font-size: 8pt; } .ta-table td, .ta-table th { white-space: normal; padding: 2px 4px; }
+  nav { display: none; } details::details-content { content-visibility: visible; display: block; } }
+"""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the stages found, read from what they wrote; `missing` names those that have not run."""
+def write_index(evidence: Evidence, path: str | Path, *, title: str) -> Path:
+    """Write the index page and return its path.
 
-    baseline: BaselineEvidence
-    missing: tuple[str, ...]
+    Parameters
+    ----------
+    evidence : of `gather`
+    path : of the page; executed notebooks' pages beside it are linked
+    title : of the page
 
-    @property
-    def synthetic(self) -> bool:
-        """Whether any of it comes from synthetic candles."""
-        return self.baseline.synthetic
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row a symbol: the verdict, and the return of every run in percent."""
-        frame = self.baseline.table()
-        frame.insert(0, "verdict", NOT_JUDGED)
-        return frame
-
-    def in_words(self) -> str:
-        """The answer in one paragraph."""
-        return (
-            f"**{NOT_JUDGED}.** {self.baseline.in_words()} A verdict needs the stages that have not run: "
-            f"{', '.join(self.missing)}."
+    Raises
+    ------
+    StageError
+        if the page would ask for something outside itself, or be larger than 10 MB.
+    """
+    path = Path(path)
+    text = index(evidence, title, [s for s in STAGES if (path.parent / f"{s}.html").is_file()])
+    asked = outside_requests(text)
+    if asked:
+        raise StageError(
+            f"{path.name}: the page asks for {asked[0]!r} outside itself; remove it from a caption or note"
         )
+    if len(text.encode()) > MAX_BYTES:
+        raise StageError(
+            f"{path.name}: the page has {len(text.encode()) / 1e6:.1f} MB, allowed are "
+            f"{MAX_BYTES / 1e6:.0f} MB; use fewer symbols"
+        )
+    return write_text(path, text)
 
 
-def gather(folder: str | Path) -> Evidence:
-    """Read what the stages wrote below `folder`; where even the baseline is missing, say which stage to run."""
-    folder = Path(folder)
-    missing = tuple(s for s in STAGES if s not in ("data", "baseline") and not (folder / s).is_dir())
-    return Evidence(load_baseline(folder / "baseline"), missing)
-
-
-def write_index(evidence: Evidence, path: str | Path, *, title: str, plots: tuple = ()) -> Path:
-    """Write the index page, self-contained; returns its path."""
-    import panel as pn
-
-    from traderagent.report.offline import save_page
-
-    done = "\n".join(
-        f"- [{name}]({name}.html): {asks}" for name, asks in STAGES.items() if name not in evidence.missing
+def index(evidence: Evidence, title: str, linked: list[str] | None = None) -> str:
+    """The page as HTML; `linked` are stages whose own pages stand beside it."""
+    parts = _parts(evidence)
+    menu = "".join(f'<a href="#part-{n}">{n} {escape(name)}</a>' for n, (name, _) in enumerate(parts, 3))
+    stages = " ".join(f'<a href="{s}.html">notebook {s}</a>' for s in linked or [])
+    sentence = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(evidence.sentence()))
+    grade = f"<p>{escape(evidence.grade())}</p>" if evidence.synthetic else ""
+    mark = '<p class="marked">SYNTHETIC candles: no real market is shown here.</p>' if evidence.synthetic else ""
+    body = "".join(
+        f'<h2 id="part-{n}">{n} · {escape(name)}</h2>{write(evidence)}' for n, (name, write) in enumerate(parts, 3)
     )
-    left = "\n".join(
-        f"- {name} ({asks}): {NOT_JUDGED}, the stage has not run"
-        for name, asks in STAGES.items()
-        if name in evidence.missing
+    head = style.title(title, evidence.synthetic)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(head)}</title>'
+        f"<style>{_css()}{tables.CSS}{svg.CSS}</style></head><body><main>{mark}<h1>{escape(title)}</h1>"
+        f'<p class="verdict">{sentence}</p>{grade}<div class="verdicts">'
+        f"{sections.verdicts(evidence)}</div><nav>{stages} {menu}</nav>"
+        f"{body}</main></body></html>\n"
     )
-    mark = (
-        [
-            pn.pane.HTML(
-                "<b>SYNTHETIC candles: no real market is shown here.</b>",
-                styles={"border": "4px dashed #888", "padding": "8px"},
-            )
-        ]
-        if evidence.synthetic
-        else []
-    )
-    return save_page(
-        path,
-        f"# {title}",
-        *mark,
-        evidence.in_words(),
-        evidence.table.round(2),
-        *plots,
-        f"## Stages\n{done}\n{left}",
-        title=title,
-    )
+
+
+def _css() -> str:
+    values = {name: value for name, value in vars(style).items() if name.isupper()}
+    light = " ".join(f"--{name}: {colour};" for name, colour in _LIGHT.items())
+    dark = " ".join(f"--{name}: {colour};" for name, colour in _DARK.items())
+    return _CSS % {**values, "light": light, "dark": dark}
+
+
+def _parts(evidence: Evidence) -> list[tuple[str, Callable[[Evidence], str]]]:
+    """Names of the sections from the third on, and what writes each."""
+
+    def waits(stage: str, what: str) -> Callable[[Evidence], str]:
+        return lambda _: sections.not_judged(stage, what)
+
+    found = [
+        ("The account", sections.account),
+        ("What earns", sections.earns),
+        (
+            "Is it luck",
+            lambda e: "".join(
+                [
+                    sections.not_judged("walk_forward", "Sharpe ratios in and out of sample by fold."),
+                    sections.not_judged(
+                        "optimization", "Sharpe ratios of all trials with the chosen one; PBO and its logits."
+                    ),
+                    sections.not_judged("monte_carlo", "The fan of paths luck would have taken."),
+                ]
+            ),
+        ),
+        ("What matters", waits("optimization", "Effects of the parameters, and the surface of the two strongest.")),
+        ("What breaks it", waits("stress", "Scenarios.")),
+        ("Correlation, exposure, blocked orders", waits("portfolio", "How pairs move and block one another.")),
+        ("Presets", waits("grid", "Approved parameter sets.")),
+        ("Assumptions and proofs", sections.proofs),
+        ("Symbols", sections.symbols),
+    ]
+    if evidence.synthetic:
+        found.insert(2, ("What was planted", sections.graded))
+    return found

@@ -1,68 +1,291 @@
-"""Results and candles to plots; every plot of synthetic candles says so in its title."""
+"""Results and candles to pictures: `ta.plots`. Every one of synthetic candles says so in its title.
 
+Plots are Bokeh panes, tables are HTML; both show in a notebook and in an offline page. Results are those of
+`ta.backtest` (one, or several by symbol) and of `ta.baseline` (fresh or read from disk).
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from traderagent.market.candles import Market
+from traderagent.base.errors import ConfigError
+from traderagent.base.evidence import HOLDS, BaselineEvidence
+from traderagent.market.candles import MultiTimeframeData
+from traderagent.market.frames import milliseconds, traded
+from traderagent.market.gaps import gap_lengths
+from traderagent.market.ranges import true_range_pct
+from traderagent.report import style
+from traderagent.report.canvas import Name, figure, shown
+from traderagent.report.run_chart import run
+from traderagent.report.tables import Column, Table, alike
 
-WIDTH = 900
-PRESENT, ABSENT = "#5b6675", "#d55e00"
-
-
-def title(text: str, synthetic: bool) -> str:
-    """A plot's title, marked where no real market is shown."""
-    return f"SYNTHETIC · {text}" if synthetic else text
-
-
-def coverage(market: Market) -> Any:
-    """Span of every symbol's candles as a bar; its end says what share is missing."""
-    import holoviews as hv
-    import hvplot.pandas  # noqa: F401  (loads the plotting backend)
-
-    table = market.table().reset_index()
-    share = table["missing"] / (table["missing"] + table["candles"])
-    spans = table.assign(missing_pct=share * 100)[["start", "symbol", "end", "candles", "missing", "missing_pct"]]
-    spans = spans.assign(start=spans["start"].dt.tz_localize(None), end=spans["end"].dt.tz_localize(None))
-    bars = hv.Segments(spans.assign(to=spans["symbol"]), ["start", "symbol", "end", "to"],
-                       ["candles", "missing", "missing_pct"])
-    return bars.opts(
-        width=WIDTH, height=90 + 22 * len(spans), line_width=9, color=PRESENT, tools=["hover"], xlabel="", ylabel="",
-        title=title(f"candles by symbol, {share.sum() / len(share):.2%} missing on average", market.synthetic))
-
-
-def range_by_timeframe(ranges: pd.DataFrame, synthetic: bool = False) -> Any:
-    """Heat map of `true_range_pct`: symbols by timeframe."""
-    import hvplot.pandas  # noqa: F401
-
-    long = ranges.stack().rename("percent").reset_index()
-    return long.hvplot.heatmap(
-        x="timeframe", y="symbol", C="percent", cmap="viridis", width=WIDTH, height=110 + 22 * len(ranges),
-        title=title("mean true range of a candle, % of price", synthetic), xlabel="", ylabel="")
+__all__ = [
+    "atr_by_timeframe",
+    "coverage",
+    "drawdown",
+    "equity",
+    "excursions",
+    "range_by_timeframe",
+    "regime_table",
+    "rejections",
+    "run",
+    "summary",
+]
+MOST_POINTS = 1_500
+_KNOWN = {*style.LINES, *style.STRATEGIES}
 
 
-def returns_by_variant(table: pd.DataFrame, synthetic: bool = False) -> Any:
-    """Heat map of total returns of one sample: symbols by variant, centred at 0.
-
-    Parameters
-    ----------
-    table : one row a symbol, one column a variant, percent
-    synthetic : marks the plot
-    """
-    import hvplot.pandas  # noqa: F401
-
-    limit = float(max(table.abs().max(axis=None), 1e-9))
-    long = table.rename_axis(index="symbol", columns="variant").stack().rename("percent").reset_index()
-    return long.hvplot.heatmap(
-        x="variant", y="symbol", C="percent", cmap="PuOr", clim=(-limit, limit), width=WIDTH,
-        height=130 + 22 * len(table), rot=20, xlabel="", ylabel="", title=title("total return, %", synthetic))
+def equity(results: Any) -> Any:
+    """Equity in % of its start: a run against two ways of holding, several runs, or the sum of a baseline's runs."""
+    curves, synthetic, where = _curves(results)
+    return _lines(curves, "equity, % of start", synthetic, where)
 
 
-def equity_curves(curves: pd.DataFrame, synthetic: bool = False) -> Any:
-    """Equity of every column by day, in percent of its start."""
-    import hvplot.pandas  # noqa: F401
+def drawdown(results: Any) -> Any:
+    """How far the equity is below its highest value so far, in %."""
+    curves, synthetic, where = _curves(results)
+    held = [c for c in curves if c not in ("hold", "same_exposure_hold")]
+    # A curve's peak is at least its start, which is 100.
+    falls = {name: (curves[name] / curves[name].cummax().clip(lower=100.0) - 1) * 100 for name in held}
+    return _lines(falls, "drawdown, %", synthetic, where)
 
-    first = curves.bfill().iloc[0]
-    percent = (curves / first * 100).tz_localize(None)
-    return percent.hvplot.line(width=WIDTH, height=360, ylabel="% of start", xlabel="", legend="right",
-                               title=title("equity by day", synthetic))
+
+def regime_table(res: Any, sample: str | None = None) -> Table:
+    """Net PnL by regime and strategy in % of the initial balance, marked at closes."""
+    if isinstance(res, BaselineEvidence):
+        frame, where = res.by_regime(sample), f"all symbols, sample {sample or res.shown}"
+    else:
+        frame, where = res.pnl_by_regime / res.initial_balance * 100, res.symbol
+    frame = frame.T.rename_axis("strategy")
+    frame = frame.assign(total=frame.sum(axis=1))
+    frame.loc["total"] = frame.sum()
+    return Table(
+        frame,
+        alike(frame.columns, unit="%", heat="diverging", signed=True),
+        f"PnL by strategy and regime, % of the initial balance, {where}",
+        res.synthetic,
+        last_is_total=True,
+    )
+
+
+def summary(results: Any, metric: str = "total_return_pct", sample: str | None = None) -> Table:
+    """One metric (default: return after costs, %), symbol × run, with the median in the last row."""
+    if isinstance(results, BaselineEvidence):
+        frame, where = results.table(metric, sample), f", sample {sample or results.shown}"
+        synthetic = results.synthetic
+    else:
+        found = _by_name(results)
+        frame = pd.DataFrame.from_dict({n: _against_holds(r, metric) for n, r in found.items()}, orient="index")
+        frame, where = frame.rename_axis("symbol"), ""
+        synthetic = any(r.synthetic for r in found.values())
+    frame.loc["median"] = frame.median()
+    unit = "%" if metric.endswith("_pct") else ""
+    heat = "diverging" if metric in ("total_return_pct", "annual_return_pct") else "sequential"
+    label = {"total_return_pct": "return after costs"}.get(metric, style.words(metric.removesuffix("_pct")))
+    columns = alike(frame.columns, unit=unit, heat=heat, signed=heat == "diverging")
+    return Table(frame, columns, f"{label}{', %' if unit else ''}{where}", synthetic, last_is_total=True)
+
+
+def excursions(res: Any) -> Any:
+    """How far each round trip went against its position and for it, in % of its cost; the colour is the strategy's."""
+    import bokeh.models as bm
+
+    trips = res.stack("round_trips") if isinstance(res, BaselineEvidence) else res.round_trips.assign(symbol=res.symbol)
+    trips = trips.assign(against=np.maximum(-trips["worst_pct"], 0.0), gain=np.maximum(trips["best_pct"], 0.0))
+    where = "all symbols" if isinstance(res, BaselineEvidence) else res.symbol
+    plot = figure(
+        "round trips",
+        synthetic=res.synthetic,
+        height=420,
+        time=False,
+        x_label="worst unrealised loss, % of cost",
+        y_label="best unrealised gain, % of cost",
+    )
+    names = []
+    for strategy in sorted(set(trips["strategy"])):
+        group = trips[trips["strategy"] == strategy]
+        chosen = _thinned(group)
+        colour = style.strategy_colour(strategy)
+        for won, fill in ((True, {"fill_alpha": 0.6}), (False, {"fill_color": None, "line_width": 1.5})):
+            part = chosen.loc[(chosen["pnl"] > 0) == won, ["against", "gain", "pnl", "kind", "regime", "symbol"]]
+            plot.scatter("against", "gain", source=bm.ColumnDataSource(part), **{"color": colour, "size": 6, **fill})
+        left = f" ({len(chosen):,} of {len(group):,} shown)" if len(chosen) < len(group) else f" ({len(group):,})"
+        names.append(Name(f"{style.words(strategy)}{left}", colour, "●"))
+    plot.add_tools(
+        bm.HoverTool(
+            tooltips=[
+                ("round trip", "@symbol, @kind, @regime"),
+                ("worst, best", "−@against{0.00} %, @gain{0.00} %"),
+                ("net PnL", "@pnl{0,0.00}"),
+            ]
+        )
+    )
+    return shown(
+        f"Round trips of {where}: how far each went against its position and for it",
+        names,
+        plot,
+        synthetic=res.synthetic,
+        note="filled: closed with a profit; hollow: with a loss",
+    )
+
+
+def rejections(results: Any) -> Table:
+    """Refused orders by reason, one row a symbol; each refusal episode is counted once."""
+    if isinstance(results, BaselineEvidence):
+        frame, synthetic = results.rejections.copy(), results.synthetic
+    else:
+        found = _by_name(results)
+        frame = pd.DataFrame.from_dict({n: r.rejections for n, r in found.items()}, orient="index").fillna(0)
+        frame, synthetic = frame.rename_axis("symbol"), any(r.synthetic for r in found.values())
+    frame = frame.assign(total=frame.sum(axis=1))
+    frame.loc["all"] = frame.sum()
+    return Table(
+        frame, alike(frame.columns, unit="orders", digits=0), "refused orders by reason", synthetic, last_is_total=True
+    )
+
+
+def coverage(market: Mapping[str, MultiTimeframeData]) -> Any:
+    """Span of every symbol's candles as a bar, with every hole."""
+    import bokeh.models as bm
+
+    names = list(market)[::-1]
+    synthetic = any(d.synthetic for d in market.values())
+    plot = figure("candles", synthetic=synthetic, height=110 + 22 * len(names), y_range=names, x_label="time, UTC")
+    spans, holes = _spans(market)
+    look = {"y": "symbol", "left": "left", "right": "right"}
+    present = plot.hbar(source=bm.ColumnDataSource(spans), height=0.5, fill_color=style.PRICE, line_color=None, **look)
+    absent = plot.hbar(
+        source=bm.ColumnDataSource(holes),
+        height=0.8,
+        fill_color=style.ABSENT,
+        line_color=style.ABSENT,
+        line_width=2,
+        **look,
+    )
+    plot.add_tools(
+        bm.HoverTool(
+            renderers=[present],
+            tooltips=[
+                ("symbol", "@symbol"),
+                ("candles", "@candles{0,0}"),
+                ("missing", "@missing{0,0} (@share{0.00} %)"),
+            ],
+        ),
+        bm.HoverTool(
+            renderers=[absent],
+            formatters={"@left": "datetime"},
+            tooltips=[("hole", "@symbol from @left{%F %H:%M} UTC"), ("candles missing", "@candles{0,0}")],
+        ),
+    )
+    plot.ygrid.grid_line_color = None
+    lost = Name(f"missing ({holes['candles'].sum():,} in {len(holes):,} holes)", style.ABSENT, "box")
+    return shown(
+        "Candles by symbol",
+        [Name("candles", style.PRICE, "box"), *([lost] if len(holes) else [])],
+        plot,
+        synthetic=synthetic,
+        note="" if len(holes) else "no candle is missing",
+    )
+
+
+def _spans(market: Mapping[str, MultiTimeframeData]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Span of every symbol, and its holes, in milliseconds since the epoch."""
+    spans, holes = [], []
+    for name, data in market.items():
+        time = milliseconds(traded(data.candles).index)
+        rows, lengths = gap_lengths(time, data.duration)
+        missing = int(lengths.sum())
+        share = missing / (missing + len(time)) * 100
+        spans.append((name, time[0], time[-1] + data.duration, len(time), missing, share))
+        holes += [(name, time[r - 1] + data.duration, time[r], int(n)) for r, n in zip(rows, lengths, strict=True)]
+    return (
+        pd.DataFrame(spans, columns=["symbol", "left", "right", "candles", "missing", "share"]),
+        pd.DataFrame(holes, columns=["symbol", "left", "right", "candles"]),
+    )
+
+
+def atr_by_timeframe(market: Mapping[str, MultiTimeframeData]) -> Table:
+    """Mean true range of a candle in % of the price, symbol × timeframe: what spacing and stops are measured by."""
+    return range_by_timeframe(true_range_pct(market), any(d.synthetic for d in market.values()))
+
+
+def range_by_timeframe(ranges: pd.DataFrame, synthetic: bool = False) -> Table:
+    """The same from the table of `ta.true_range_pct`."""
+    columns = {name: Column(str(name), unit="%", heat="sequential", digits=3) for name in ranges.columns}
+    return Table(ranges, columns, "mean true range of a candle (ATR), % of price", synthetic, shared_heat=False)
+
+
+def _curves(results: Any) -> tuple[dict[str, pd.Series], bool, str]:
+    """Curves in % of their start by name, whether they are synthetic, and what they are of."""
+    if isinstance(results, BaselineEvidence):
+        account = results.account()
+        account = account[account["sample"] == results.shown]
+        start = results.record["config"]["initial_balance"] * len(results.symbols)
+        where = f"sum of {len(results.symbols)} independent accounts, sample {results.shown}"
+        return {name: account[name] / start * 100 for name in ("orchestrator", *HOLDS)}, results.synthetic, where
+    found = _by_name(results)
+    curves = {
+        n: r.equity.loc[pd.Timestamp(r.assumptions["trading_starts"]) :] / r.initial_balance * 100
+        for n, r in found.items()
+    }
+    where = "runs"
+    if len(found) == 1:
+        res = next(iter(found.values()))
+        held = res.benchmarks.loc[pd.Timestamp(res.assumptions["trading_starts"]) :] / res.initial_balance * 100
+        curves = {res.strategy_name: next(iter(curves.values())), **{name: held[name] for name in held}}
+        where = res.symbol
+    return curves, any(r.synthetic for r in found.values()), where
+
+
+def _by_name(results: Any) -> dict[str, Any]:
+    """Runs by name; of a run with a hold-out the part set aside."""
+    if hasattr(results, "equity"):
+        return {results.symbol: results}
+    if not isinstance(results, Mapping) or not results:
+        raise ConfigError(
+            f"got {type(results).__name__}, allowed are a result of ta.backtest, several by name, "
+            "or a result of ta.baseline"
+        )
+    if set(results) == {"in", "out"}:
+        return {results["out"].symbol: results["out"]}
+    return {name: r["out"] if isinstance(r, Mapping) else r for name, r in results.items()}
+
+
+def _against_holds(res: Any, metric: str) -> dict[str, float]:
+    row = {res.strategy_name: res.metrics[metric]}
+    if metric == "total_return_pct":
+        row["hold"] = row[res.strategy_name] - res.metrics["alpha_over_hold"]
+        row["same_exposure_hold"] = row[res.strategy_name] - res.metrics["alpha_over_same_exposure_hold"]
+    return row
+
+
+def _lines(curves: Mapping[str, pd.Series], label: str, synthetic: bool, where: str) -> Any:
+    import bokeh.models as bm
+
+    plot = figure(label, synthetic=synthetic, height=320, x_label="time, UTC")
+    names = []
+    for place, (name, curve) in enumerate(curves.items()):
+        reduced = curve.iloc[:: max(len(curve) // MOST_POINTS, 1)]
+        colour, dash = style.line_style(name) if name in _KNOWN else style.series_style(place)
+        source = bm.ColumnDataSource(
+            {"time": pd.DatetimeIndex(reduced.index).tz_localize(None), "value": reduced.to_numpy()}
+        )
+        line = plot.line("time", "value", source=source, line_color=colour, line_dash=dash, line_width=1.8)
+        names.append(Name(style.words(name), colour, dash))
+        plot.add_tools(
+            bm.HoverTool(
+                renderers=[line],
+                tooltips=[(style.words(name), "@value{0.00} %"), ("time", "@time{%F %H:%M} UTC")],
+                formatters={"@time": "datetime"},
+            )
+        )
+    return shown(f"{where}: {label}", names, plot, synthetic=synthetic)
+
+
+def _thinned(trips: pd.DataFrame, most: int = 2_000) -> pd.DataFrame:
+    """At most so many round trips: those furthest from where they began, since the crowd near 0 looks alike."""
+    if len(trips) <= most:
+        return trips
+    return trips.iloc[np.sort(np.argsort(-(trips["against"] + trips["gain"]).to_numpy(), kind="stable")[:most])]

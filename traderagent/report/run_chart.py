@@ -32,6 +32,7 @@ def run(res: Any) -> Any:
     A pane; panels share the time axis, and the y axes follow what is in view.
     """
     import bokeh.models as bm
+    from bokeh.models.annotations import Span
 
     level = level_of(res)
     bars = _bars(res, level)
@@ -39,7 +40,7 @@ def run(res: Any) -> Any:
     price, names = _price(res, bars)
     shared = {"x_range": price.x_range, "toolbar_location": None}
     panels = [price, _route(res, shared), _equity(res, bars, shared), _drawdown(res, bars, shared)]
-    line = bm.Span(dimension="height", line_color=style.SOFT, line_width=1, line_alpha=0.5)
+    line = Span(dimension="height", line_color=style.SOFT, line_width=1, line_alpha=0.5)
     for panel in panels:
         panel.add_tools(bm.CrosshairTool(overlay=line))
     for panel in panels[:-1]:
@@ -159,7 +160,7 @@ def _candles(plot: Any, source: Any, bars: pd.DataFrame) -> None:
     look = {"source": source, "line_color": style.PRICE}
     plot.segment("time", "low", "time", "high", **look)
     for chosen, fill in ((up, style.PAPER), (~up, style.PRICE)):
-        view = bm.CDSView(filter=bm.BooleanFilter(chosen.tolist()))
+        view = bm.CDSView(filter=bm.BooleanFilter(booleans=chosen.tolist()))
         plot.vbar("time", width, "open", "close", view=view, fill_color=fill, **look)
 
 
@@ -177,7 +178,9 @@ def _regimes(plot: Any, res: Any) -> list[Name]:
     for name in style.REGIMES:
         chosen = spells[spells["regime"] == name]
         if len(chosen):
-            hatch = {"hatch_pattern": "right_diagonal_line", "hatch_color": style.LINE} if name == "unknown" else {}
+            hatch: dict[str, Any] = (
+                {"hatch_pattern": "right_diagonal_line", "hatch_color": style.LINE} if name == "unknown" else {}
+            )
             band = bm.VStrip(x0="left", x1="right", fill_color=style.REGIMES[name], line_color=None, **hatch)
             plot.add_glyph(bm.ColumnDataSource(chosen), band, level="underlay")
             names.append(Name(style.words(name), style.REGIMES[name], "hatch" if hatch else "box"))

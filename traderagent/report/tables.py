@@ -1,6 +1,6 @@
 """Tables as HTML: tabular numbers, the unit in the head, heat where it helps, an en dash for what is undefined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -73,9 +73,10 @@ class Table:
             self._row(key, row, scales, self.last_is_total and at == len(self.frame) - 1)
             for at, (key, row) in enumerate(self.frame.iterrows())
         ]
+        above = f"<caption>{escape(caption)}</caption>" if caption else ""
         mark = " ta-synthetic" if self.synthetic and framed else ""
         return (
-            f'<div class="ta-table{mark}"><table>{f"<caption>{escape(caption)}</caption>" if caption else ""}<thead><tr>'
+            f'<div class="ta-table{mark}"><table>{above}<thead><tr>'
             f'<th class="text">{escape(style.words(str(self.frame.index.name or "")))}</th>{head}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>"
         )
@@ -124,6 +125,6 @@ class Table:
         return f"{style.title(self.caption, self.synthetic)}\n{self.frame.round(3).to_string()}"
 
 
-def alike(names: Sequence[str], **look: Any) -> dict[str, Column]:
+def alike(names: Iterable[Any], **look: Any) -> dict[str, Column]:
     """One look for several columns."""
-    return {name: Column(style.words(name), **look) for name in names}
+    return {name: Column(style.words(str(name)), **look) for name in names}

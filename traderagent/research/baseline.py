@@ -35,8 +35,13 @@ HOLD_METRICS = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily")
 class Baseline(BaselineEvidence):
     """`BaselineEvidence` with the candles it was made from, so that single runs can be looked at closely."""
 
-    def __init__(self, record: dict[str, Any], frames: Mapping[str, Mapping[str, pd.DataFrame]],
-                 market: Mapping[str, MultiTimeframeData] | None, config: OrchestratorBacktestConfig) -> None:
+    def __init__(
+        self,
+        record: dict[str, Any],
+        frames: Mapping[str, Mapping[str, pd.DataFrame]],
+        market: Mapping[str, MultiTimeframeData] | None,
+        config: OrchestratorBacktestConfig,
+    ) -> None:
         super().__init__(record, frames)
         self._market, self._config = market, config
 
@@ -55,9 +60,14 @@ class Baseline(BaselineEvidence):
         return self.run()
 
 
-def baseline(market: Mapping[str, MultiTimeframeData] | MultiTimeframeData,
-             config: OrchestratorBacktestConfig | None = None, *, holdout: float | None = 0.3,
-             workers: int | None = None, progress: bool = True) -> Baseline:
+def baseline(
+    market: Mapping[str, MultiTimeframeData] | MultiTimeframeData,
+    config: OrchestratorBacktestConfig | None = None,
+    *,
+    holdout: float | None = 0.3,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Baseline:
     """Run every symbol with the strategies as they come.
 
     Parameters
@@ -107,8 +117,9 @@ def _variants(config: OrchestratorBacktestConfig) -> dict[str, OrchestratorBackt
     return runs
 
 
-def _symbol(data: MultiTimeframeData, variants: dict[str, OrchestratorBacktestConfig],
-            holdout: float | None) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
+def _symbol(
+    data: MultiTimeframeData, variants: dict[str, OrchestratorBacktestConfig], holdout: float | None
+) -> tuple[dict[str, Any], dict[str, pd.DataFrame]]:
     """Record and frames of one symbol."""
     records: dict[str, dict[str, Any]] = {name: {} for name in (*variants, *HOLDS)}
     curves: dict[str, dict[str, pd.Series]] = {}
@@ -125,24 +136,40 @@ def _symbol(data: MultiTimeframeData, variants: dict[str, OrchestratorBacktestCo
             records[hold][sample] = {"metrics": _hold_metrics(result, hold)}
     frames = {
         "curves": pd.concat([_hourly(main[s], curves[s], s) for s in main]),
-        "trades": pd.concat([r.trades.drop(columns="row").assign(sample=s) for s, r in main.items()],
-                            ignore_index=True),
+        "trades": pd.concat(
+            [r.trades.drop(columns="row").assign(sample=s) for s, r in main.items()], ignore_index=True
+        ),
         "round_trips": pd.concat([r.round_trips.assign(sample=s) for s, r in main.items()], ignore_index=True),
     }
     return _about(data, main, holdout) | {"runs": records}, frames
 
 
-def _about(data: MultiTimeframeData, main: dict[str, OrchestratorBacktestResult],
-           holdout: float | None) -> dict[str, Any]:
+def _about(
+    data: MultiTimeframeData, main: dict[str, OrchestratorBacktestResult], holdout: float | None
+) -> dict[str, Any]:
     summary = data.summary()
     cut = None if holdout is None else data.cut(holdout).isoformat()
-    about = {"caption": data.caption, "source": data.source, "synthetic": data.synthetic, "base": data.base,
-             "candles": summary["candles"], "missing": summary["missing"], "start": data.start.isoformat(),
-             "cut": cut, "end": data.end.isoformat(), "instrument": data.instrument.to_dict(),
-             "notes": list(data.notes), "data_hash": data.hash, "planted": None}
+    about = {
+        "caption": data.caption,
+        "source": data.source,
+        "synthetic": data.synthetic,
+        "base": data.base,
+        "candles": summary["candles"],
+        "missing": summary["missing"],
+        "start": data.start.isoformat(),
+        "cut": cut,
+        "end": data.end.isoformat(),
+        "instrument": data.instrument.to_dict(),
+        "notes": list(data.notes),
+        "data_hash": data.hash,
+        "planted": None,
+    }
     if data.planted is not None:
-        about["planted"] = {"edge": data.planted.edge, "cluster": data.planted.cluster,
-                            "confusion": _confusion(data.planted.regime, main)}
+        about["planted"] = {
+            "edge": data.planted.edge,
+            "cluster": data.planted.cluster,
+            "confusion": _confusion(data.planted.regime, main),
+        }
     return about
 
 
@@ -158,19 +185,25 @@ def _run_record(result: OrchestratorBacktestResult) -> dict[str, Any]:
 
 def _book_error(result: OrchestratorBacktestResult) -> float:
     """Largest difference over candles between equity and balance plus books, relative to equity."""
-    books = result.books.xs("pnl", axis=1, level="field").sum(axis=1).to_numpy()
+    books = np.asarray(result.books.xs("pnl", axis=1, level="field"), float).sum(axis=1)
     equity = result.equity.to_numpy()
     return float(np.max(np.abs(equity - result.initial_balance - books) / equity))
 
 
 def _hold_metrics(result: OrchestratorBacktestResult, name: str) -> dict[str, float]:
-    curve = result.benchmarks[name].loc[pd.Timestamp(result.assumptions["trading_starts"]):]
+    curve = result.benchmarks[name].loc[pd.Timestamp(result.assumptions["trading_starts"]) :]
     initial = result.initial_balance
     peak = np.maximum(np.maximum.accumulate(curve.to_numpy()), initial)
     daily = np.asarray(curve.resample("1D").last().ffill(), float)
     change = np.diff(daily, prepend=initial) / np.r_[initial, daily[:-1]]
-    totals = {"initial": initial, "final": curve.iloc[-1], "max_drawdown": np.max(1 - curve.to_numpy() / peak),
-              "n_days": len(change), "sum_d": float(np.sum(change)), "sum_d2": float(np.sum(change**2))}
+    totals = {
+        "initial": initial,
+        "final": curve.iloc[-1],
+        "max_drawdown": np.max(1 - curve.to_numpy() / peak),
+        "n_days": len(change),
+        "sum_d": float(np.sum(change)),
+        "sum_d2": float(np.sum(change**2)),
+    }
     return {metric: float(value) for metric, value in evaluate(totals, HOLD_METRICS).items()}
 
 
@@ -180,30 +213,47 @@ def _hourly(result: OrchestratorBacktestResult, equity: dict[str, pd.Series], sa
     for name, curve in {**equity, **{h: result.benchmarks[h] for h in HOLDS}}.items():
         frame[name] = curve.reindex(result.index).to_numpy()
     frame["regime"] = result.regimes.astype(str).to_numpy()
-    frame = frame.loc[pd.Timestamp(result.assumptions["trading_starts"]):]
+    frame = frame.loc[pd.Timestamp(result.assumptions["trading_starts"]) :]
     hours = frame.groupby(pd.DatetimeIndex(frame.index).floor("1h")).last().rename_axis("time")
     return hours.assign(regime=hours["regime"].astype("category"), sample=sample)
 
 
 def _confusion(planted: pd.Series, main: dict[str, OrchestratorBacktestResult]) -> dict[str, dict[str, int]]:
     """Candles by planted regime and detected one, over what was traded."""
-    seen = pd.concat([r.regimes.loc[pd.Timestamp(r.assumptions["trading_starts"]):].astype(str) for r in main.values()])
+    seen = pd.concat(
+        [r.regimes.loc[pd.Timestamp(r.assumptions["trading_starts"]) :].astype(str) for r in main.values()]
+    )
     true = planted.astype(str).reindex(seen.index)
     table = pd.crosstab(true.to_numpy(), seen.to_numpy()).T.to_dict()
     return {str(row): {str(column): int(n) for column, n in counts.items()} for row, counts in table.items()}
 
 
-def _record(data: Mapping[str, MultiTimeframeData], config: OrchestratorBacktestConfig, variants: Sequence[str],
-            holdout: float | None, symbols: dict[str, Any], skipped: dict[str, str]) -> dict[str, Any]:
+def _record(
+    data: Mapping[str, MultiTimeframeData],
+    config: OrchestratorBacktestConfig,
+    variants: Sequence[str],
+    holdout: float | None,
+    symbols: dict[str, Any],
+    skipped: dict[str, str],
+) -> dict[str, Any]:
     first = next(iter(symbols.values()))
-    return without_nan({
-        "stage": "baseline", "synthetic": any(s["synthetic"] for s in symbols.values()),
-        "source": next(data[s].source for s in symbols), "holdout": holdout,
-        "samples": list(first["runs"]["orchestrator"]), "runs": [*variants, *HOLDS],
-        "strategies": [n for n, switch in SWITCHES.items() if getattr(config, switch)],
-        "config": config.to_dict(),
-        "hashes": {"data": hash_bytes(*(symbols[s]["data_hash"].encode() for s in sorted(symbols))),
-                   "config": hash_values(config.to_dict()), "code": code_hash(*CODE)},
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
-        "skipped": skipped, "symbols": symbols,
-    })
+    return without_nan(
+        {
+            "stage": "baseline",
+            "synthetic": any(s["synthetic"] for s in symbols.values()),
+            "source": next(data[s].source for s in symbols),
+            "holdout": holdout,
+            "samples": list(first["runs"]["orchestrator"]),
+            "runs": [*variants, *HOLDS],
+            "strategies": [n for n, switch in SWITCHES.items() if getattr(config, switch)],
+            "config": config.to_dict(),
+            "hashes": {
+                "data": hash_bytes(*(symbols[s]["data_hash"].encode() for s in sorted(symbols))),
+                "config": hash_values(config.to_dict()),
+                "code": code_hash(*CODE),
+            },
+            "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+            "skipped": skipped,
+            "symbols": symbols,
+        }
+    )

@@ -1,0 +1,178 @@
+"""What the stages found, read from what they wrote, and what is missing for a verdict."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from traderagent.base.evidence import BaselineEvidence, load_baseline
+from traderagent.report import style
+
+# Stages in the order of the pipeline, and what each answers.
+STAGES = {
+    "data": "what market this is, and whether it can be trusted",
+    "baseline": "what the strategies earn as they come",
+    "optimization": "which parameters, and how sure that is",
+    "portfolio": "what one account earns with all pairs",
+    "walk_forward": "whether it holds on candles it has not seen",
+    "stress": "what breaks it",
+    "monte_carlo": "how much was luck",
+    "grid": "which grid for which coin",
+}
+NEEDED = ("optimization", "walk_forward", "stress", "monte_carlo")
+EDGES = {"mean_reversion": "grid", "trend": "trend_follower"}
+# What a detected regime would be called if it were right about a planted one.
+RIGHT = {
+    "range": ("tight_range", "wide_range"),
+    "bull": ("bull_trend",),
+    "bear": ("bear_trend",),
+    "volatile": ("volatile_transition",),
+}
+NOT_JUDGED = "NOT JUDGED"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Results of the stages that have run.
+
+    Attributes
+    ----------
+    baseline : runs of every symbol
+    quality : table of the stage data, or None where it was not written
+    done : stages that have written something
+    """
+
+    baseline: BaselineEvidence
+    quality: pd.DataFrame | None
+    done: tuple[str, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of it comes from synthetic candles."""
+        return self.baseline.synthetic
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Stages without which nothing is judged."""
+        return tuple(stage for stage in NEEDED if stage not in self.done)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a symbol: verdict and headline numbers of the orchestrator."""
+        base = self.baseline
+        first = base.samples[0]
+        rows = {}
+        for symbol in base.symbols:
+            trips = base.number(symbol, "completed_cycles")
+            rows[symbol] = {
+                "verdict": NOT_JUDGED,
+                "return": base.number(symbol, "total_return_pct"),
+                "against_hold": base.number(symbol, "alpha_over_same_exposure_hold"),
+                "drawdown": base.number(symbol, "max_drawdown_pct"),
+                "sharpe_in": base.number(symbol, "sharpe_ratio_daily", sample=first),
+                "sharpe_out": base.number(symbol, "sharpe_ratio_daily"),
+                "deflated_sharpe": np.nan,
+                "overfitting": np.nan,
+                "cycles": trips,
+                "worst_stress": np.nan,
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("symbol")
+
+    def span(self) -> tuple[str, str]:
+        """First and last day of the sample that is shown, over all symbols."""
+        every = self.baseline.record["symbols"].values()
+        begins = min(s["cut"] if self.baseline.shown == "out" else s["start"] for s in every)
+        return begins[:10], max(s["end"] for s in every)[:10]
+
+    def in_words(self) -> str:
+        """The verdict, and on a synthetic market the lab's own grade."""
+        return f"{self.sentence()} {self.grade()}".strip()
+
+    def sentence(self) -> str:
+        """The verdict in words, and what is missing for a better one."""
+        base, (begin, end) = self.baseline, self.span()
+        earned = base.table()["orchestrator"]
+        held = base.table()["same_exposure_hold"]
+        where = {"out": "candles set aside", "whole": "the whole span"}[base.shown]
+        number = style.number
+        text = (
+            f"**{NOT_JUDGED}.** On {len(earned)} symbol{'s' * (len(earned) != 1)}, {begin} to {end}, the orchestrator "
+            f"with the parameters as given would have earned {number(earned.median(), 1, True)} % "
+            f"({number(earned.min(), 1, True)} to {number(earned.max(), 1, True)} % by symbol) after costs on {where}; "
+            f"holding with the same exposure {number(held.median(), 1, True)} %. "
+            f"No search was made, and how often luck alone does as well has not been measured"
+        )
+        return text + (f": run {', '.join(self.missing)}." if self.missing else ".")
+
+    def grade(self) -> str:
+        """On a synthetic market: whether what was planted shows, and how often nothing looked like something."""
+        planted = self.planted()
+        if planted.empty:
+            return ""
+        edges, none = planted[planted["edge"] != "none"], planted[planted["edge"] == "none"]
+        found, fooled = int(edges["ahead"].sum()), int(none["ahead"].sum())
+        return (
+            f"Of {len(edges)} planted edges the strategy made for each came out ahead of holding with the same "
+            f"exposure on {found}; on {fooled} of {len(none)} symbols without any edge the orchestrator did as well, "
+            "by luck alone."
+        )
+
+    def planted(self) -> pd.DataFrame:
+        """What synthetic symbols hide, and what was earned there; empty for real candles.
+
+        `ahead`: the strategy made for the edge (orchestrator where there is none) earned more than the orchestrator's
+        same-exposure hold, on the sample that is shown.
+        """
+        base, rows = self.baseline, {}
+        for symbol, record in base.record["symbols"].items():
+            if record["planted"] is None:
+                continue
+            edge = record["planted"]["edge"]
+            run = EDGES.get(edge, "orchestrator")
+            run = run if run in base.runs else "orchestrator"
+            earned = base.number(symbol, "total_return_pct", run)
+            held = base.number(symbol, "total_return_pct", "same_exposure_hold")
+            rows[symbol] = {
+                "edge": edge,
+                "caption": record["caption"],
+                "run": run,
+                "earned": earned,
+                "held": held,
+                "ahead": earned > held,
+            }
+        columns = ["edge", "caption", "run", "earned", "held", "ahead"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("symbol")
+
+    def confusion(self) -> pd.DataFrame:
+        """Share of candles (%) of each planted regime (rows) that the detector gave each name, over all symbols."""
+        counts: dict[str, dict[str, int]] = {}
+        for record in self.baseline.record["symbols"].values():
+            for planted, row in (record["planted"] or {"confusion": {}})["confusion"].items():
+                into = counts.setdefault(planted, {})
+                for detected, n in row.items():
+                    into[detected] = into.get(detected, 0) + n
+        frame = pd.DataFrame.from_dict(counts, orient="index").fillna(0.0)
+        order = [name for name in style.REGIMES if name in frame]
+        frame = frame.reindex(index=[r for r in RIGHT if r in frame.index], columns=order)
+        shares = frame.div(frame.sum(axis=1), axis=0) * 100
+        right = {
+            row: shares.loc[row, [c for c in RIGHT[row] if c in order]].sum() for row in RIGHT if row in shares.index
+        }
+        shares["right"] = pd.Series(right)
+        return shares.assign(candles=frame.sum(axis=1)).rename_axis("planted")
+
+
+def gather(folder: str | Path) -> Evidence:
+    """Read what the stages wrote below `folder`.
+
+    Raises
+    ------
+    DataError
+        Where even the baseline is missing, with the stage to run.
+    """
+    folder = Path(folder)
+    baseline = load_baseline(folder / "baseline")
+    quality = folder.parent / "quality.parquet"
+    done = tuple(s for s in STAGES if (folder / s).is_dir() or (s == "data" and quality.is_file()))
+    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done)

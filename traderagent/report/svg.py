@@ -1,0 +1,160 @@
+"""Small charts for pages: lines as SVG that stretch with the page, labels as text that does not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from traderagent.report import style
+
+MOST_POINTS = 360
+CSS = """
+.chart { position: relative; margin: 4px 0 30px 54px; }
+.chart svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
+.chart path, .chart line { vector-effect: non-scaling-stroke; fill: none; }
+.chart .axis { stroke: var(--line); stroke-width: 1; }
+.chart span { position: absolute; font-size: 12px; line-height: 1; color: var(--soft); white-space: nowrap; }
+.chart .y { right: 100%; padding-right: 6px; transform: translateY(-50%); }
+.chart .x { top: 100%; padding-top: 6px; transform: translateX(-50%); }
+.chart .x.first { transform: none; } .chart .x.last { transform: translateX(-100%); }
+.chart .said { top: 2px; transform: translateX(6px); }
+.names { display: flex; flex-wrap: wrap; gap: 0 16px; font-size: 13px; color: var(--soft); margin: 4px 0; }
+.names svg { width: 22px; height: 10px; vertical-align: middle; margin-right: 5px; }
+.ink { stroke: var(--ink); stroke-width: 2; } .grey { stroke: var(--grey); stroke-width: 1.5; }
+.price { stroke: var(--grey); stroke-width: 1.2; }
+.dashed { stroke-dasharray: 6 4; } .dotted { stroke-dasharray: 1.5 3.5; }
+.shade { fill: var(--tint); } .chart path.area { fill: var(--grey); opacity: .35; }
+@media (max-width: 600px) { .chart .x.spare { display: none; } }
+"""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve: values by time, its name, and its look (class names of `CSS`)."""
+
+    name: str
+    values: pd.Series
+    look: str = "ink"
+    filled: bool = False
+
+
+def chart(
+    lines: Sequence[Line],
+    *,
+    height: int = 220,
+    digits: int = 0,
+    named: bool = True,
+    shade: tuple[pd.Timestamp, pd.Timestamp, str] | None = None,
+    bands: Sequence[tuple[pd.Timestamp, pd.Timestamp, str, str]] = (),
+    label: str = "",
+) -> str:
+    """Curves over time as HTML.
+
+    Parameters
+    ----------
+    lines : drawn in this order, so the last lies on top
+    height : px
+    digits : of the y labels
+    named : with a legend
+    shade : start, end and word of a part that is set apart
+    bands : start, end, colour and word of pale bands behind the curves
+    label : what a screen reader says
+    """
+    known = [line for line in lines if line.values.notna().any()]
+    if not known:
+        return '<p class="none">Nothing to draw.</p>'
+    start = min(line.values.index[0] for line in known)
+    end = max(line.values.index[-1] for line in known)
+    low = min(float(line.values.min()) for line in known)
+    high = max(float(line.values.max()) for line in known)
+    ticks = _ticks(low, high)
+    low, high = min(low, ticks[0]), max(high, ticks[-1])
+    across = _scale(start.value, end.value)
+    up = _scale(high, low)
+    parts = [_strip(across(a.value), across(b.value), f'fill="{colour}"', word) for a, b, colour, word in bands]
+    if shade:
+        parts.append(_strip(across(shade[0].value), across(shade[1].value), 'class="shade"', shade[2]))
+    parts += [f'<line class="axis" x1="0" x2="1000" y1="{up(t):.1f}" y2="{up(t):.1f}"/>' for t in ticks]
+    parts += [_path(line, across, up) for line in known]
+    words = [
+        f'<span class="y" style="top: {up(t) / 10:.2f}%">{style.number(t, _decimals(ticks, digits))}</span>'
+        for t in ticks
+    ]
+    words += _dates(start, end)
+    if shade and shade[2]:
+        words.append(f'<span class="said" style="left: {across(shade[0].value) / 10:.2f}%">{escape(shade[2])}</span>')
+    legend = f'<div class="names">{"".join(_name(line) for line in known if line.name)}</div>' if named else ""
+    return (
+        f'{legend}<div class="chart" style="height: {height}px" role="img" aria-label="{escape(label)}">'
+        f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none">{"".join(parts)}</svg>{"".join(words)}</div>'
+    )
+
+
+def reduced(values: pd.Series, most: int = MOST_POINTS) -> pd.Series:
+    """At most about so many points that keep each stretch's lowest and highest value."""
+    values = values.dropna()
+    step = -(-len(values) * 2 // most)
+    if step <= 2:
+        return values
+    block = np.arange(len(values)) // step
+    frame = pd.DataFrame({"v": values.to_numpy(), "row": np.arange(len(values))}).groupby(block)["v"]
+    rows = np.unique(np.r_[0, frame.idxmin().to_numpy(), frame.idxmax().to_numpy(), len(values) - 1])
+    return values.iloc[rows]
+
+
+def _path(line: Line, across, up) -> str:  # type: ignore[no-untyped-def]
+    points = reduced(line.values)
+    places = [f"{across(t.value):.1f},{up(v):.1f}" for t, v in zip(points.index, points.to_numpy(), strict=True)]
+    path = f'<path class="{line.look}" d="M{"L".join(places)}"/>'
+    if not line.filled:
+        return path
+    zero = up(0.0)
+    ends = f"M{across(points.index[0].value):.1f},{zero:.1f}L", f"L{across(points.index[-1].value):.1f},{zero:.1f}Z"
+    return f'<path class="area" d="{ends[0]}{"L".join(places)}{ends[1]}"/>{path}'
+
+
+def _scale(first: float, last: float):  # type: ignore[no-untyped-def]
+    width = last - first or 1
+    return lambda value: (value - first) / width * 1000
+
+
+def _strip(left: float, right: float, look: str, word: str) -> str:
+    return (
+        f'<rect x="{left:.1f}" y="0" width="{max(right - left, 0.5):.1f}" height="1000" {look}>'
+        f"<title>{escape(word)}</title></rect>"
+    )
+
+
+def _name(line: Line) -> str:
+    return (
+        f'<span><svg viewBox="0 0 22 10" aria-hidden="true"><path class="{line.look}" d="M0,5L22,5"/></svg>'
+        f"{escape(line.name)}</span>"
+    )
+
+
+def _ticks(low: float, high: float, about: int = 4) -> list[float]:
+    """Round values that span the range."""
+    if high - low < 1e-12 * max(abs(high), 1e-12):
+        low, high = low - abs(low or 1) * 0.01, high + abs(high or 1) * 0.01
+    raw = (high - low) / about
+    size = 10.0 ** np.floor(np.log10(raw))
+    step = size * next(f for f in (1, 2, 2.5, 5, 10) if f * size >= raw)
+    first, last = int(np.floor(low / step + 1e-9)), int(np.ceil(high / step - 1e-9))
+    return [float(step * k) for k in range(first, last + 1)]
+
+
+def _decimals(ticks: Sequence[float], least: int) -> int:
+    """Digits that tell the ticks apart."""
+    step = ticks[1] - ticks[0]
+    return max(least, next((d for d in range(12) if abs(round(step, d) - step) < step * 1e-6), 12))
+
+
+def _dates(start: pd.Timestamp, end: pd.Timestamp) -> list[str]:
+    places = np.linspace(0.0, 1.0, 5)
+    looks = ["first", "spare", "", "spare", "last"]
+    return [
+        f'<span class="x {look}" style="left: {p * 100:.1f}%">{start + (end - start) * p:%Y-%m-%d}</span>'
+        for p, look in zip(places, looks, strict=True)
+    ]
