@@ -46,12 +46,12 @@ def files(root):
 
 
 def test_runs_with_the_values_of_its_files(project):
-    before = dict(os.environ)
+    before = os.environ.get("TRADERAGENT_ROOT")
     page = stages.run("toy", project)
     assert files(project) == ["toy.html", "toy.ipynb"]
     assert "5 0.3" in page.read_text()
     assert "What does toy ask?" in page.read_text()
-    assert dict(os.environ) == before
+    assert os.environ.get("TRADERAGENT_ROOT") == before
 
 
 def test_two_runs_show_the_same(project):

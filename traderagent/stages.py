@@ -159,7 +159,6 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
     from papermill.exceptions import PapermillException, PapermillExecutionError
 
     try:
-        # After the import above: bars inside the kernel go off, papermill's own stays.
         with _environment(root), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=_QUIET_KERNEL)
             papermill.execute_notebook(
@@ -189,9 +188,7 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
 def _environment(root: Path) -> Iterator[None]:
     """What a kernel needs to give the same answer everywhere; this process gets its own values back."""
     before = dict(os.environ)
-    os.environ.update(
-        PYTHONHASHSEED="0", TRADERAGENT_ROOT=str(root), TQDM_DISABLE="1", PYDEVD_DISABLE_FILE_VALIDATION="1"
-    )
+    os.environ.update(PYTHONHASHSEED="0", TRADERAGENT_ROOT=str(root), PYDEVD_DISABLE_FILE_VALIDATION="1")
     try:
         yield
     finally:
@@ -216,7 +213,9 @@ def _check_complete(name: str, clean: Any, executed: Any) -> None:
 def _write_page(name: str, executed: Any, path: Path) -> None:
     from traderagent.report.offline import page
 
-    write_text(path, page(executed, f"{name} · traderagent"))
+    # Candles that no market has seen say so in every table and plot made of them.
+    synthetic = any("SYNTHETIC" in str(cell.get("outputs", "")) for cell in executed.cells)
+    write_text(path, page(executed, f"{name} · traderagent", synthetic))
 
 
 def _read(path: Path) -> Any:

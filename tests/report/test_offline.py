@@ -77,6 +77,17 @@ def test_an_unknown_style_sheet_is_refused():
         offline.page(new_notebook(cells=[cell]), "x")
 
 
+def test_progress_bars_stay_out_and_warnings_stay_in():
+    bar = "loading:   0%|          | 0/8 [00:00<?, ?symbol/s]\rloading:  62%|###  | 5/8 [00:00<00:00,  6.2symbol/s]\n"
+    widget = "x/auto.py:21: TqdmWarning: IProgress not found. Please update\n  from .autonotebook import tqdm as t\n"
+    said = "x.py:3: RuntimeWarning: a number is not finite\n"
+    outputs = [nbformat.v4.new_output("stream", name="stderr", text=text) for text in (bar, widget, said)]
+    text = offline.page(new_notebook(cells=[new_code_cell("x", outputs=outputs)]), "x").partition("<main>")[2]
+    assert "symbol/s" not in text
+    assert "IProgress" not in text
+    assert "RuntimeWarning" in text
+
+
 def test_a_link_for_the_reader_is_allowed():
     assert offline.outside_requests('<a href="https://elsewhere.example/">read</a>') == []
 

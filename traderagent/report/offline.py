@@ -19,7 +19,15 @@ from traderagent.base.files import write_text
 
 MAX_BYTES = 10_000_000
 
-_LOADERS = ("application/vnd.holoviews_load.v0+json", "application/vnd.bokehjs_load.v0+json")
+_LOADERS = (
+    "application/vnd.holoviews_load.v0+json",
+    "application/vnd.bokehjs_load.v0+json",
+    "application/vnd.jupyter.widget-view+json",
+)
+# Bars of tqdm and what it says where it cannot draw them; a warning beside them stays.
+_PROGRESS = re.compile(
+    r"[^\r\n]*\d+%\|[^\r\n]*\[[^\r\n]*|[^\n]*TqdmWarning: IProgress not found[^\n]*\n[^\n]*autonotebook[^\n]*"
+)
 _HOUSEKEEPING = re.compile(
     r'"roots":\[\{"type":"object","name":"panel\.models\.browser\.BrowserInfo"|class="bk-notebook-logo"'
     r"|\.bk-notebook-logo \{"
@@ -173,7 +181,7 @@ def _without_loaders(notebook: Any) -> Any:
 def _is_loader(output: Any) -> bool:
     data = output.get("data")
     if data is None:
-        return False
+        return output.get("name") == "stderr" and not _PROGRESS.sub("", output.text).strip()
     return not data or any(kind in data for kind in _LOADERS) or bool(_HOUSEKEEPING.search(data.get("text/html", "")))
 
 
