@@ -90,8 +90,8 @@ class Grid(Strategy):
                 return
             ratio = self.upper_price / self.lower_price
             steps = self.num_levels - 1
-            profit = ratio ** (1 / steps) - 1 if self.spacing == "geometric" else \
-                (self.upper_price - self.lower_price) / steps / self.upper_price
+            gap = (self.upper_price - self.lower_price) / steps
+            profit = ratio ** (1 / steps) - 1 if self.spacing == "geometric" else gap / (self.upper_price - gap)
         if (1 + profit) * (1 - maker) <= 1 + maker:
             least = (1 + maker) / (1 - maker) - 1
             raise ConfigError(f"grid: a cycle of {profit:.4%} cannot pay its fees of 2 × {maker:.4%}; "
