@@ -20,6 +20,7 @@ _NAMES = {
     "traderagent.routing.regime": "MarketRegimeDetector",
     "traderagent.routing.router": "StrategyRouter",
     "traderagent.strategies.base": "Strategy",
+    "traderagent.strategies.features": "use_feature_cache",
     "traderagent.engine.config": "Costs OrchestratorBacktestConfig",
     "traderagent.engine.backtest": "backtest compare",
     "traderagent.engine.signals": "backtest_signals",

@@ -16,14 +16,29 @@ from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
 
-reference_metrics = import_module("tests.reference.metrics").metrics   # its package has a function of that name
+reference_metrics = import_module("tests.reference.metrics").metrics  # its package has a function of that name
 
 FIELDS = {"grid": "grid_params", "dca": "dca_params", "trend_follower": "tf_params"}
 ACCOUNT_FIELDS = (
-    "initial_balance", "path", "penetration_ticks", "max_position_size_pct", "max_daily_loss_pct",
-    "portfolio_stop_loss_pct", "on_deactivate", "liquidate_at_end", "enable_risk_manager")
-ROUTER_FIELDS = ("enable_grid", "enable_dca", "enable_trend_follower", "router_cooldown_bars", "regime_check_every_n",
-                 "reduce_factor", "trend_regimes")
+    "initial_balance",
+    "path",
+    "penetration_ticks",
+    "max_position_size_pct",
+    "max_daily_loss_pct",
+    "portfolio_stop_loss_pct",
+    "on_deactivate",
+    "liquidate_at_end",
+    "enable_risk_manager",
+)
+ROUTER_FIELDS = (
+    "enable_grid",
+    "enable_dca",
+    "enable_trend_follower",
+    "router_cooldown_bars",
+    "regime_check_every_n",
+    "reduce_factor",
+    "trend_regimes",
+)
 TOLERANCE = 1e-12
 COUNTS = ("cut_orders", "skipped_partials", "ambiguous_fills", "daily_blocks", "risk_halted")
 # Metrics that sum squares of returns lose digits; the twin takes them from the returns themselves.
@@ -34,8 +49,12 @@ def data_of(candles: dict, settings: dict) -> MultiTimeframeData:
     """Candles of the twin's form as the package keeps them."""
     index = pd.DatetimeIndex(np.array(candles["open_time"]).astype("datetime64[ms]"), tz="UTC", name="open_time")
     frame = pd.DataFrame({c: candles[c] for c in ("open", "high", "low", "close", "volume")}, index=index, dtype=float)
-    instrument = Instrument(tick=settings.get("tick", 0.0), step=settings.get("step", 0.0),
-                            min_notional=settings.get("min_notional", 0.0), origin="file")
+    instrument = Instrument(
+        tick=settings.get("tick", 0.0),
+        step=settings.get("step", 0.0),
+        min_notional=settings.get("min_notional", 0.0),
+        origin="file",
+    )
     return MultiTimeframeData.from_base("TWINUSDT", frame, instrument=instrument)
 
 
@@ -50,12 +69,17 @@ def config_of(settings: dict, warmup: int, router: bool = False) -> Orchestrator
     else:
         values |= {f"enable_{name}": name in chosen for name in FIELDS}
     return OrchestratorBacktestConfig(
-        warmup_bars=warmup, costs=costs, enable_strategy_router=router, **values,
-        **{FIELDS[name]: parameters for name, parameters in chosen.items()})
+        warmup_bars=warmup,
+        costs=costs,
+        enable_strategy_router=router,
+        **values,
+        **{FIELDS[name]: parameters for name, parameters in chosen.items()},
+    )
 
 
-def run_kernel(candles: dict, route: list[set], warmup: int, settings: dict,
-               every_candle: bool = False) -> OrchestratorBacktestResult:
+def run_kernel(
+    candles: dict, route: list[set], warmup: int, settings: dict, every_candle: bool = False
+) -> OrchestratorBacktestResult:
     """The package's own run of the same thing; `first` is the warm-up exactly, whatever `auto` would say."""
     data, config = data_of(candles, settings), config_of(settings, warmup)
     chosen = set(settings["strategies"])
@@ -88,8 +112,7 @@ def _fills(result: OrchestratorBacktestResult, theirs: list[dict]) -> list[str]:
             return [f"fill {k} is missing: {want}"]
         got = ours[k]
         same = all(got[name] == want[name] for name in ("row", "strategy", "side", "reason"))
-        close = all(abs(got[name] - want[name]) <= TOLERANCE * abs(want[name])
-                    for name in ("price", "quantity", "fee"))
+        close = all(abs(got[name] - want[name]) <= TOLERANCE * abs(want[name]) for name in ("price", "quantity", "fee"))
         if not (same and close):
             return [f"fill {k}: { {name: got[name] for name in want} } instead of {want}"]
     return [f"fill {len(theirs)} is too many: {ours[len(theirs)]}"] if len(ours) > len(theirs) else []
@@ -99,8 +122,11 @@ def _curves(result: OrchestratorBacktestResult, twin: object) -> list[str]:
     """Equity, cash and free cash at every row, and what every book says of itself; relative to the money moved."""
     moved = sum(f["price"] * f["quantity"] for f in twin.fills)
     allowed = TOLERANCE * max(result.initial_balance, moved, *map(abs, twin.equity))
-    curves = {"equity": (result.equity, twin.equity), "cash": (result.cash, twin.cash),
-              "free cash": (result.cash - result.raw.ledger[:, 1], twin.free_cash)}
+    curves = {
+        "equity": (result.equity, twin.equity),
+        "cash": (result.cash, twin.cash),
+        "free cash": (result.cash - result.raw.ledger[:, 1], twin.free_cash),
+    }
     for strategy in result.strategy_names:
         for field in ("realised", "fees", "unrealised"):
             theirs = [row[strategy][field] for row in twin.books]
@@ -109,7 +135,7 @@ def _curves(result: OrchestratorBacktestResult, twin: object) -> list[str]:
         off = np.abs(result.books[(strategy, "quantity")].to_numpy() - quantity) * result.plan.tape.close > allowed
         if off.any():
             return [f"{strategy} quantity at row {int(np.argmax(off))}"]
-    if result.config.liquidate_at_end:   # the run is over: what still rests then reserves nothing for anybody
+    if result.config.liquidate_at_end:  # the run is over: what still rests then reserves nothing for anybody
         curves["free cash"] = curves["free cash"][0][:-1], twin.free_cash[:-1]
     for name, (ours, theirs) in curves.items():
         off = ~(np.abs(ours.to_numpy() - np.array(theirs)) <= allowed)
@@ -121,11 +147,21 @@ def _curves(result: OrchestratorBacktestResult, twin: object) -> list[str]:
 
 def _round_trips(result: OrchestratorBacktestResult, theirs: list[dict]) -> list[str]:
     kinds = result.round_trips["kind"].replace({"deal": "position"})
-    ours = sorted(zip(result.round_trips["strategy"], result.raw.round_trips["entry_row"],
-                      result.raw.round_trips["exit_row"], kinds, result.round_trips["quantity"],
-                      result.round_trips["pnl"], strict=True))
-    want = sorted((t["strategy"], t["entry_row"], t["exit_row"], t["kind"].replace("deal", "position"), t["quantity"],
-                   t["pnl"]) for t in theirs)
+    ours = sorted(
+        zip(
+            result.round_trips["strategy"],
+            result.raw.round_trips["entry_row"],
+            result.raw.round_trips["exit_row"],
+            kinds,
+            result.round_trips["quantity"],
+            result.round_trips["pnl"],
+            strict=True,
+        )
+    )
+    want = sorted(
+        (t["strategy"], t["entry_row"], t["exit_row"], t["kind"].replace("deal", "position"), t["quantity"], t["pnl"])
+        for t in theirs
+    )
     if len(ours) != len(want):
         return [f"{len(ours)} round trips instead of {len(want)}"]
     for a, b in zip(ours, want, strict=True):

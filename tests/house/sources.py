@@ -34,7 +34,7 @@ def functions(tree: ast.Module) -> Iterator[tuple[str, Function, bool]]:
 
 def is_kernel(node: Function) -> bool:
     """Whether the function is compiled: its decorator's name says so."""
-    return any("kernel" in ast.unparse(d) or "intrinsic" in ast.unparse(d) for d in node.decorator_list)
+    return any(word in ast.unparse(d) for d in node.decorator_list for word in ("kernel", "intrinsic", "step"))
 
 
 def body_lines(node: Function, text: list[str]) -> int:

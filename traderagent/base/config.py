@@ -12,11 +12,19 @@ from pydantic.fields import FieldInfo
 from traderagent.base.errors import ConfigError, nearest, unknown
 
 
-def parameter(default: Any, *, unit: str = "", low: float | None = None, high: float | None = None,
-              coarse: tuple = (), doc: str = "") -> Any:
+def parameter(
+    default: Any,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    coarse: tuple = (),
+    doc: str = "",
+) -> Any:
     """Declare a parameter once: default, unit, bounds (inclusive), coarse search values, one line of text."""
-    return Field(default, ge=low, le=high, description=doc or None,
-                 json_schema_extra={"unit": unit, "coarse": list(coarse)})
+    return Field(
+        default, ge=low, le=high, description=doc or None, json_schema_extra={"unit": unit, "coarse": list(coarse)}
+    )
 
 
 def plain(value: Any) -> Any:
@@ -37,8 +45,9 @@ def plain(value: Any) -> Any:
 class Config(BaseModel):
     """A frozen record of parameters; an unknown key is an error that names the nearest one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True,
-                              arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, strict=True, arbitrary_types_allowed=True
+    )
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -65,8 +74,10 @@ class Config(BaseModel):
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Config from a plain mapping, validated."""
         if not isinstance(values, dict):
-            raise ConfigError(f"{cls.__name__}: got {values!r:.80}, allowed is a mapping of names to values; "
-                              f"names are {', '.join(cls.model_fields)}")
+            raise ConfigError(
+                f"{cls.__name__}: got {values!r:.80}, allowed is a mapping of names to values; "
+                f"names are {', '.join(cls.model_fields)}"
+            )
         return cls(**values)
 
     @classmethod
@@ -91,8 +102,14 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
 
 def type_words(annotation: Any) -> str:
     """What may stand in a field, in words: "number", "whole number", "'arithmetic' or 'geometric'"."""
-    words = {float: "number", int: "whole number", bool: "true or false", str: "text", NoneType: "none",
-             Any: "anything"}
+    words = {
+        float: "number",
+        int: "whole number",
+        bool: "true or false",
+        str: "text",
+        NoneType: "none",
+        Any: "anything",
+    }
     if get_origin(annotation) is Literal:
         return " or ".join(repr(choice) for choice in get_args(annotation))
     if get_origin(annotation) in (Union, UnionType):
@@ -115,8 +132,13 @@ def _allowed(field: FieldInfo) -> str:
     low, high = bounds_of(field)
     text = type_words(field.annotation).removesuffix(" or none")
     if low is not None or high is not None:
-        text += f" from {low} to {high}" if None not in (low, high) else \
-            f" of at least {low}" if high is None else f" of at most {high}"
+        text += (
+            f" from {low} to {high}"
+            if None not in (low, high)
+            else f" of at least {low}"
+            if high is None
+            else f" of at most {high}"
+        )
     return text + (", or none" if NoneType in get_args(field.annotation) else "")
 
 
@@ -139,11 +161,17 @@ def _sentence(cls: type[BaseModel], name: str, problem: Any) -> str:
     if field is None:
         return f"{cls.__name__}: got {problem.get('input')!r:.80}, {problem['msg'].lower()}"
     finite = "finite " if problem["type"] == "finite_number" else ""
-    choices = [c for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal
-               for c in get_args(kind)]
+    choices = [
+        c
+        for kind in (field.annotation, *get_args(field.annotation))
+        if get_origin(kind) is Literal
+        for c in get_args(kind)
+    ]
     hint = f"; {nearest(problem['input'], choices).split('allowed:')[0]}" if choices else "; "
     leave = "it is needed" if field.is_required() else f"give such a value, or leave it out for {field.default!r}"
     about = f" ({field.description})" if field.description else ""
     where = ".".join(str(part) for part in (name, *problem["loc"][1:]) if part == name or isinstance(part, int))
-    return f"{cls.__name__}.{where}: got {problem.get('input')!r:.80}, allowed is {finite}{_allowed(field)}{about}" \
-           f"{hint}{leave}"
+    return (
+        f"{cls.__name__}.{where}: got {problem.get('input')!r:.80}, allowed is {finite}{_allowed(field)}{about}"
+        f"{hint}{leave}"
+    )

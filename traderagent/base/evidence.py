@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.base.errors import DataError, unknown
 from traderagent.base.files import read_json, replacing, write_json
 
 RECORD = "phase1_orchestrator.json"
@@ -247,8 +247,3 @@ def _parquet(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: no such file; run the stage baseline again") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as Parquet ({error}); run the stage baseline again") from None
-
-
-def no_candles() -> ConfigError:
-    """Error for a question that needs candles, put to stored results."""
-    return ConfigError("these results were read from disk and hold no candles: load a market and call ta.baseline")

@@ -25,9 +25,7 @@ def hash_values(value: Any) -> str:
 
 def hash_frame(frame: pd.DataFrame) -> str:
     """Hash of a frame's index, column names and values."""
-    index = frame.index
-    if isinstance(index, pd.DatetimeIndex):
-        index = index.as_unit("ms").asi8
+    index = frame.index.as_unit("ms").asi8 if isinstance(frame.index, pd.DatetimeIndex) else frame.index
     parts = [np.ascontiguousarray(np.asarray(index)).tobytes(), "\0".join(map(str, frame.columns)).encode()]
     parts += [np.ascontiguousarray(frame[c].to_numpy()).tobytes() for c in frame.columns]
     return hash_bytes(*parts)

@@ -68,21 +68,18 @@ def _forget_old(parent: Path) -> None:
 os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
 
 import numba  # noqa: E402  (reads its cache folder when it is imported)
-
 from llvmlite import ir  # noqa: E402
 from numba.extending import intrinsic  # noqa: E402
 
 _I64 = ir.IntType(64)
 _BYTE_POINTER = ir.IntType(8).as_pointer()
-numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+setattr(numba.config, "CACHE_DIR", os.environ["NUMBA_CACHE_DIR"])  # noqa: B010 - numba types it away
 warnings.filterwarnings("ignore", category=numba.core.errors.NumbaExperimentalFeatureWarning)
 
 
 def kernel(function: Callable) -> Callable:
     """Compile for speed without giving up exactness: no fastmath, no bounds surprises, no GIL."""
     return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-
-
 
 
 def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
@@ -106,9 +103,7 @@ def part_of(whole: numba.types.Record, field: str, part: numba.types.Record) -> 
     def get(typing_context, record, index):  # noqa: ANN001, ANN202
         def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
             pointer = builder.bitcast(arguments[0], _BYTE_POINTER)
-            shift = builder.add(
-                builder.mul(arguments[1], ir.Constant(_I64, part.size)), ir.Constant(_I64, offset)
-            )
+            shift = builder.add(builder.mul(arguments[1], ir.Constant(_I64, part.size)), ir.Constant(_I64, offset))
             return builder.bitcast(builder.gep(pointer, [shift]), context.get_value_type(part))
 
         return part(whole, numba.types.int64), generate
@@ -131,11 +126,11 @@ def record_at(part: numba.types.Record) -> Callable:
     return get
 
 
-def _loader(number: numba.types.Number) -> Callable:
+def _loader(number: numba.types.Number, bytes_each: int) -> Callable:
     @intrinsic
     def load(typing_context, address, index):  # noqa: ANN001, ANN202
         def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-            size = ir.Constant(_I64, number.bitwidth // 8)
+            size = ir.Constant(_I64, bytes_each)
             place = builder.add(arguments[0], builder.mul(arguments[1], size))
             return builder.load(builder.inttoptr(place, context.get_value_type(number).as_pointer()))
 
@@ -146,13 +141,14 @@ def _loader(number: numba.types.Number) -> Callable:
 
 # Read the k-th number of a C-contiguous array from its address. Kernels that call kernels pass addresses:
 # an array argument costs a counted reference at every call.
-float64_at, int32_at, int8_at, uint8_at = (
-    _loader(n) for n in (numba.types.float64, numba.types.int32, numba.types.int8, numba.types.uint8)
-)
+float64_at = _loader(numba.types.float64, 8)
+int32_at = _loader(numba.types.int32, 4)
+int8_at = _loader(numba.types.int8, 1)
+uint8_at = _loader(numba.types.uint8, 1)
 
 
 @intrinsic
-def write_float64(typing_context, address, index, value):  # noqa: ANN001, ANN201
+def _write_float64(typing_context, address, index, value):  # noqa: ANN001, ANN201
     """Write the k-th number of a float64 array at `address`."""
 
     def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
@@ -161,6 +157,9 @@ def write_float64(typing_context, address, index, value):  # noqa: ANN001, ANN20
         return context.get_dummy_value()
 
     return numba.types.void(numba.types.int64, numba.types.int64, numba.types.float64), generate
+
+
+write_float64: Callable = _write_float64
 
 
 def caller_of(signature: numba.core.typing.templates.Signature) -> Callable:

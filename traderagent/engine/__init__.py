@@ -1,0 +1,1 @@
+"""The only place where money moves: orders, fills, books, account, risk, and the loop over candles."""

@@ -27,7 +27,7 @@ class Results(dict[str, Any]):
 
     def table(self) -> pd.DataFrame:
         """One row a symbol (and sample, where a hold-out was set aside)."""
-        rows = {}
+        rows: dict[Any, dict[str, Any]] = {}
         for symbol, result in self.items():
             if isinstance(result, dict):
                 rows |= {(symbol, part): run.summary() for part, run in result.items()}
@@ -43,9 +43,16 @@ class Results(dict[str, Any]):
         return self.table().round(3).to_html(border=0) + (f"<ul>{skipped}</ul>" if skipped else "")
 
 
-def backtest(data: MultiTimeframeData | Market, config: OrchestratorBacktestConfig | None = None, *,
-             strategies: Sequence[Strategy] = (), route: Any = None, holdout: float | None = None,
-             workers: int | None = None, progress: bool = True) -> Any:
+def backtest(
+    data: MultiTimeframeData | Market,
+    config: OrchestratorBacktestConfig | None = None,
+    *,
+    strategies: Sequence[Strategy] = (),
+    route: Any = None,
+    holdout: float | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Any:
     """Run the engine on one symbol or on every symbol of a market, each on an account of its own.
 
     Parameters
@@ -70,8 +77,10 @@ def backtest(data: MultiTimeframeData | Market, config: OrchestratorBacktestConf
     """
     config = OrchestratorBacktestConfig() if config is None else config
     if not isinstance(config, OrchestratorBacktestConfig):
-        raise ConfigError(f"config: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig; "
-                          "make one of a mapping with OrchestratorBacktestConfig.from_dict")
+        raise ConfigError(
+            f"config: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig; "
+            "make one of a mapping with OrchestratorBacktestConfig.from_dict"
+        )
     if holdout is not None and (isinstance(holdout, bool) or not isinstance(holdout, (int, float))):
         raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3, or None")
     if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
@@ -83,13 +92,16 @@ def backtest(data: MultiTimeframeData | Market, config: OrchestratorBacktestConf
     if isinstance(data, MultiTimeframeData):
         return one(data)
     if not isinstance(data, dict) or not data:
-        raise ConfigError(f"data: got {type(data).__name__}{' without symbols' if isinstance(data, dict) else ''}, "
-                          "allowed are one symbol's candles or a market that holds some; load them with ta.load_market")
+        raise ConfigError(
+            f"data: got {type(data).__name__}{' without symbols' if isinstance(data, dict) else ''}, "
+            "allowed are one symbol's candles or a market that holds some; load them with ta.load_market"
+        )
     return over_symbols(data, one, workers, progress)
 
 
-def over_symbols(market: dict[str, MultiTimeframeData], one: Callable[[MultiTimeframeData], Any],
-                 workers: int | None, progress: bool) -> Results:
+def over_symbols(
+    market: dict[str, MultiTimeframeData], one: Callable[[MultiTimeframeData], Any], workers: int | None, progress: bool
+) -> Results:
     """Call `one` for every symbol, in threads; a DataError skips its symbol with the reason."""
     from tqdm.auto import tqdm
 
@@ -100,16 +112,26 @@ def over_symbols(market: dict[str, MultiTimeframeData], one: Callable[[MultiTime
             return error
 
     with ThreadPoolExecutor(workers) as pool:
-        found = dict(zip(market, tqdm(pool.map(attempt, market), total=len(market), unit="symbol", delay=2,
-                                      disable=not progress), strict=True))
+        found = dict(
+            zip(
+                market,
+                tqdm(pool.map(attempt, market), total=len(market), unit="symbol", delay=2, disable=not progress),
+                strict=True,
+            )
+        )
     skipped = {s: str(r) for s, r in found.items() if isinstance(r, DataError)}
     if len(skipped) == len(found):
         raise DataError(f"no symbol could be run: {'; '.join(skipped.values())}")
     return Results({s: r for s, r in found.items() if s not in skipped}, skipped)
 
 
-def _backtest_symbol(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategies: Sequence[Strategy],
-                     route: Any, holdout: float | None) -> Any:
+def _backtest_symbol(
+    data: MultiTimeframeData,
+    config: OrchestratorBacktestConfig,
+    strategies: Sequence[Strategy],
+    route: Any,
+    holdout: float | None,
+) -> Any:
     if holdout is None:
         return execute(plan(data, config, strategies, route))
     inside, _ = data.split(holdout)
@@ -117,14 +139,24 @@ def _backtest_symbol(data: MultiTimeframeData, config: OrchestratorBacktestConfi
     if route is not None and not isinstance(route, pd.Series):
         route = list(route)
     before = route[:cut] if isinstance(route, list) else route
-    return {"in": execute(plan(inside, config, strategies, before)),
-            "out": execute(plan(data.replace(sample="out"), config, strategies, route, first=cut))}
+    return {
+        "in": execute(plan(inside, config, strategies, before)),
+        "out": execute(plan(data.replace(sample="out"), config, strategies, route, first=cut)),
+    }
 
 
 def execute(layout: Plan, *, record: bool = True, every_candle: bool = False) -> OrchestratorBacktestResult:
     """Run a plan."""
-    raw = simulate(layout.data, layout.config, layout.strategies, layout.mask, layout.size_factor, layout.first,
-                   record=record, every_candle=every_candle)
+    raw = simulate(
+        layout.data,
+        layout.config,
+        layout.strategies,
+        layout.mask,
+        layout.size_factor,
+        layout.first,
+        record=record,
+        every_candle=every_candle,
+    )
     return OrchestratorBacktestResult(layout, raw)
 
 
@@ -137,10 +169,14 @@ def compare(results: dict[str, OrchestratorBacktestResult]) -> pd.DataFrame:
         Where a value is not a result of a run.
     """
     if not isinstance(results, dict) or not results:
-        raise ConfigError(f"compare: got {type(results).__name__} of {len(results) if results else 0}, allowed is a "
-                          "mapping of names to results, e.g. {'mine': result}")
+        raise ConfigError(
+            f"compare: got {type(results).__name__} of {len(results) if results else 0}, allowed is a "
+            "mapping of names to results, e.g. {'mine': result}"
+        )
     for name, result in results.items():
         if not isinstance(result, OrchestratorBacktestResult):
-            raise ConfigError(f"compare: {name!r} is {type(result).__name__}, allowed are results of ta.backtest; "
-                              "for a hold-out give result['out']")
+            raise ConfigError(
+                f"compare: {name!r} is {type(result).__name__}, allowed are results of ta.backtest; "
+                "for a hold-out give result['out']"
+            )
     return pd.DataFrame({name: result.metrics for name, result in results.items()}).rename_axis("metric")

@@ -25,6 +25,14 @@ class Costs(Config):
     account: Literal["spot", "perpetual"] | None = parameter(None, doc="kind of account they hold for; None: any")
     name: str = parameter("own", doc="what results call them")
 
+    def model_post_init(self, context: object) -> None:
+        """Refuse a maker fee above the taker fee: resting buys reserve cash for the taker fee."""
+        if self.maker > self.taker:
+            raise ConfigError(
+                f"costs: maker {self.maker} is above taker {self.taker}; a resting order reserves cash "
+                "for the taker fee, which must be the larger one"
+            )
+
     @classmethod
     def named(cls, name: str) -> "Costs":
         """Costs of an exchange by name, e.g. `bybit_spot`."""
@@ -55,32 +63,40 @@ class OrchestratorBacktestConfig(Config):
     enable_trend_follower: bool = parameter(True, doc="trade the trend follower")
     enable_smc: bool = parameter(False, doc="trade smart money concepts")
     enable_strategy_router: bool = parameter(True, doc="let the regime choose who may open; False: everybody, always")
-    router_cooldown_bars: int = parameter(60, unit="base candles", low=0, coarse=(30, 60, 120),
-                                          doc="between two changes of route")
-    router_cooldown_minutes: float | None = parameter(None, unit="minutes", low=0.0,
-                                                      doc="the same in minutes; wins where given")
-    regime_check_every_n: int = parameter(12, unit="base candles", low=1, coarse=(6, 12, 24),
-                                          doc="between two looks at the regime")
+    router_cooldown_bars: int = parameter(
+        60, unit="base candles", low=0, coarse=(30, 60, 120), doc="between two changes of route"
+    )
+    router_cooldown_minutes: float | None = parameter(
+        None, unit="minutes", low=0.0, doc="the same in minutes; wins where given"
+    )
+    regime_check_every_n: int = parameter(
+        12, unit="base candles", low=1, coarse=(6, 12, 24), doc="between two looks at the regime"
+    )
     detector: str = parameter("market_regime", doc="registered regime detector")
     grid_params: dict[str, Any] = parameter({}, doc="parameters of `grid` by name")
     dca_params: dict[str, Any] = parameter({}, doc="parameters of `dca` by name")
     tf_params: dict[str, Any] = parameter({}, doc="parameters of `trend_follower` by name")
     smc_params: dict[str, Any] = parameter({}, doc="parameters of `smc` by name")
     enable_risk_manager: bool = parameter(True, doc="False: no position limit, daily loss or portfolio stop")
-    max_position_size_pct: float | None = parameter(0.25, unit="fraction", low=1e-6, high=100.0,
-                                                    coarse=(0.15, 0.20, 0.25), doc="of sizing equity in one book")
-    max_daily_loss_pct: float | None = parameter(0.05, unit="fraction", low=1e-6, high=1.0,
-                                                 doc="closes entries until the next day; None: off")
-    portfolio_stop_loss_pct: float | None = parameter(None, unit="fraction", low=1e-6, high=1.0,
-                                                      doc="drawdown that sells everything; None: off")
+    max_position_size_pct: float | None = parameter(
+        0.25, unit="fraction", low=1e-6, high=100.0, coarse=(0.15, 0.20, 0.25), doc="of sizing equity in one book"
+    )
+    max_daily_loss_pct: float | None = parameter(
+        0.05, unit="fraction", low=1e-6, high=1.0, doc="closes entries until the next day; None: off"
+    )
+    portfolio_stop_loss_pct: float | None = parameter(
+        None, unit="fraction", low=1e-6, high=1.0, doc="drawdown that sells everything; None: off"
+    )
     account: Literal["spot", "perpetual"] = parameter("spot", doc="spot: no shorts, no leverage")
     leverage: float = parameter(1.0, unit="factor", low=1.0, high=125.0, doc="of a perpetual account")
     costs: Costs | str | None = parameter(None, doc="None: those of the account; a name, or own numbers")
     path: Literal["candle", "nearest", "olhc", "ohlc", "detail"] = parameter(
-        "candle", doc="order of the extremes inside a candle")
+        "candle", doc="order of the extremes inside a candle"
+    )
     penetration_ticks: int = parameter(0, unit="ticks", low=0, doc="how far beyond a limit the price must go")
     on_deactivate: Literal["exit_only", "flatten", "keep"] = parameter(
-        "exit_only", doc="what a strategy does that leaves the route")
+        "exit_only", doc="what a strategy does that leaves the route"
+    )
     liquidate_at_end: bool = parameter(False, doc="sell what is left at the last close, with costs")
     trend_regimes: list[str] = parameter(["bull_trend"], doc="regimes in which trend strategies may open")
     reduce_factor: float = parameter(0.5, unit="factor", low=0.0, high=1.0, doc="of new sizes on REDUCE_EXPOSURE")
@@ -92,19 +108,25 @@ class OrchestratorBacktestConfig(Config):
 
     def model_post_init(self, context: object) -> None:
         if self.warmup_bars != "auto" and self.warmup_bars < 0:
-            raise ConfigError(f"warmup_bars: got {self.warmup_bars}, allowed is 'auto' or a number of base candles of "
-                              "at least 0; leave it out for 'auto'")
+            raise ConfigError(
+                f"warmup_bars: got {self.warmup_bars}, allowed is 'auto' or a number of base candles of "
+                "at least 0; leave it out for 'auto'"
+            )
         regime_names(self.trend_regimes, "trend_regimes")
         self._check_parameters()
         if self.account == "spot" and self.leverage != 1.0:
-            raise ConfigError(f"leverage: got {self.leverage} on a spot account, allowed is 1; leave it out, or set "
-                              "account: perpetual")
+            raise ConfigError(
+                f"leverage: got {self.leverage} on a spot account, allowed is 1; leave it out, or set "
+                "account: perpetual"
+            )
         costs = self.costs_in_force
         if costs.account not in (None, self.account):
             fit = [name for name, known in COSTS.items() if known.account == self.account]
-            raise ConfigError(f"costs: got {costs.name!r}, those of a {costs.account} account, but this one is "
-                              f"{self.account}; allowed are {', '.join(fit)} or own numbers; leave it out for "
-                              f"{DEFAULT_COSTS[self.account]!r}")
+            raise ConfigError(
+                f"costs: got {costs.name!r}, those of a {costs.account} account, but this one is "
+                f"{self.account}; allowed are {', '.join(fit)} or own numbers; leave it out for "
+                f"{DEFAULT_COSTS[self.account]!r}"
+            )
         for strategy in self.strategies():
             if hasattr(strategy, "check_costs"):
                 strategy.check_costs(costs.maker)
@@ -119,8 +141,10 @@ class OrchestratorBacktestConfig(Config):
                 except ConfigError as error:
                     raise type(error)(f"{field}: {error}") from None
             elif given or getattr(self, f"enable_{name}"):
-                raise ConfigError(f"strategy {name!r} is not part of this version, allowed are "
-                                  f"{', '.join(STRATEGIES)}; leave enable_{name} false and {field} empty")
+                raise ConfigError(
+                    f"strategy {name!r} is not part of this version, allowed are "
+                    f"{', '.join(STRATEGIES)}; leave enable_{name} false and {field} empty"
+                )
 
     @property
     def costs_in_force(self) -> Costs:
@@ -136,8 +160,11 @@ class OrchestratorBacktestConfig(Config):
 
     def strategies(self) -> list[Strategy]:
         """The enabled built-in strategies with their parameters, in the order of their decisions."""
-        return [STRATEGIES[name](**getattr(self, field)) for name, field in PARAMETER_FIELDS.items()
-                if getattr(self, f"enable_{name}")]
+        return [
+            STRATEGIES[name](**getattr(self, field))
+            for name, field in PARAMETER_FIELDS.items()
+            if getattr(self, f"enable_{name}")
+        ]
 
     def only(self, *names: str, router: bool = False) -> "OrchestratorBacktestConfig":
         """The same run with these built-in strategies alone."""

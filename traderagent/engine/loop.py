@@ -14,7 +14,8 @@ from traderagent.base.kernel import (
     uint8_at,
     write_float64,
 )
-from traderagent.engine.fills import sell_everything
+from traderagent.engine.exits import sell_everything
+from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_price_wakes
 from traderagent.engine.marks import (
     block_is_calm,
     loss_price,
@@ -26,17 +27,12 @@ from traderagent.engine.marks import (
 )
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import (
-    arm_idle,
-    authorise_deal,
-    authorise_ladder,
     cancel_entries,
-    count_start_refusal,
     find_cursors,
     forget_refusals,
     move_stop,
     no_wakes,
     sell_all_next_open,
-    set_price_wakes,
     set_triggers,
 )
 from traderagent.engine.path import is_pending, is_touched, walk_candle
@@ -160,6 +156,7 @@ def ask(account, pair, feed, book, equity):
 
 @kernel
 def is_on_route(feed, book, row):
+    """Whether the book may open after this row's close."""
     return (uint8_at(feed.route, row) >> book.index) & 1 == 1
 
 
@@ -244,8 +241,15 @@ def skip_rows(account, feed, row, stop, below, above):
         return row
     if block_is_calm(account, low_close, fall):
         last = row - 1
-        mark_block(account, row - first, low_close, high_close, float64_at(feed.close, last),
-                   int32_at(feed.hour_weight, last), int8_at(feed.ends_day, last))
+        mark_block(
+            account,
+            row - first,
+            low_close,
+            high_close,
+            float64_at(feed.close, last),
+            int32_at(feed.hour_weight, last),
+            int8_at(feed.ends_day, last),
+        )
         return row
     for i in range(first, row):
         close = float64_at(feed.close, i)
@@ -264,9 +268,15 @@ def skip_blocks(account, feed, row, block, limit, below, above):
         and (float64_at(feed.block_low, block) > below) & (float64_at(feed.block_high, block) < above)
         and block_is_calm(account, float64_at(feed.block_min_close, block), float64_at(feed.block_fall, block))
     ):
-        mark_block(account, end - row, float64_at(feed.block_min_close, block),
-                   float64_at(feed.block_max_close, block), float64_at(feed.close, end - 1),
-                   int32_at(feed.hour_weight, end - 1), int8_at(feed.ends_day, end - 1))
+        mark_block(
+            account,
+            end - row,
+            float64_at(feed.block_min_close, block),
+            float64_at(feed.block_max_close, block),
+            float64_at(feed.close, end - 1),
+            int32_at(feed.hour_weight, end - 1),
+            int8_at(feed.ends_day, end - 1),
+        )
         row = end
         if row >= limit:
             break
@@ -304,6 +314,7 @@ def liquidate(account, pair, price):
 
 @kernel
 def read_candle(pair, feed, row):
+    """Put a row's candle where steps and fills see it."""
     now = now_of(pair)
     now.row = row
     now.open = float64_at(feed.open, row)

@@ -49,6 +49,7 @@ def mark_hour(account, equity, close, weight):
 
 @kernel
 def mark_day(account, equity):
+    """A label day ends: its return."""
     r = equity / account.last_day - 1
     account.last_day = equity
     account.sum_d += r
@@ -57,6 +58,7 @@ def mark_day(account, equity):
 
 @kernel
 def mark_ends(account, close, weight, ends_day):
+    """Mark whatever ends with this candle: an hour, a day."""
     equity = account.cash + account.inventory * close
     if weight > 0:
         mark_hour(account, equity, close, weight)

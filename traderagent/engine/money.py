@@ -38,6 +38,7 @@ def usable(account, book):
 
 @kernel
 def start_flows(account, pair):
+    """A candle begins: nobody has moved cash in it yet."""
     account.free_start = free(account)
     account.lost = 0.0
     for b in range(pair.n_books):
@@ -55,6 +56,7 @@ def refresh_reserved(account, book):
 
 @kernel
 def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cycle):
+    """Count a fill and its fee; keep it where the run is recorded."""
     account.fees += fee
     account.turnover += price * quantity
     book.fees += fee
@@ -78,6 +80,7 @@ def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cyc
 
 @kernel
 def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity, entry_price, exit_price, fees, net):
+    """Count a round trip; keep it where the run is recorded."""
     book.round_trips += 1
     if net > 0.0:
         book.winning += 1
@@ -174,8 +177,17 @@ def take_from_deal(account, pair, book, reason, price, quantity, fee):
     empty(book)
     book.deal_net = book.deal_sold - book.deal_bought - book.deal_fees
     log_round_trip(
-        account, pair, book, KIND_DEAL, reason, book.entry_row, book.deal_cycle, book.deal_quantity,
-        book.deal_bought / book.deal_quantity, book.deal_sold / book.deal_quantity, book.deal_fees,
+        account,
+        pair,
+        book,
+        KIND_DEAL,
+        reason,
+        book.entry_row,
+        book.deal_cycle,
+        book.deal_quantity,
+        book.deal_bought / book.deal_quantity,
+        book.deal_sold / book.deal_quantity,
+        book.deal_fees,
         book.deal_net,
     )
     book.deal_quantity = 0.0

@@ -3,18 +3,9 @@
 import numpy as np
 
 from traderagent.base.kernel import kernel
-from traderagent.engine.fills import (
-    activate_waiting,
-    enter_at_market,
-    fill_above,
-    fill_below,
-    has_marketable_entry,
-    has_marketable_exit,
-    hit_stop,
-    sell_everything,
-    take_entry,
-    take_exit,
-)
+from traderagent.engine.entries import activate_waiting, enter_at_market, take_entry
+from traderagent.engine.exits import hit_stop, sell_everything, take_exit
+from traderagent.engine.fills import fill_above, fill_below, has_marketable_entry, has_marketable_exit
 from traderagent.engine.money import start_flows
 from traderagent.engine.records import book_of, now_of
 
@@ -51,6 +42,7 @@ def walk_down(account, pair, target):
 
 @kernel
 def walk_up(account, pair, target):
+    """Meet orders from the present price up to `target`, nearest first; ties by book."""
     while True:
         best, price = -1, np.inf
         for b in range(pair.n_books):

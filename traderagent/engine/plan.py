@@ -50,15 +50,22 @@ class Plan:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the strategies."""
         return tuple(s.name for s in self.strategies)
 
     @cached_property
     def tape(self) -> Tape:
+        """The candles as the loop reads them."""
         return tape_of(self.data)
 
 
-def plan(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategies: Sequence[Strategy] = (),
-         route: Any = None, first: int | None = None) -> Plan:
+def plan(
+    data: MultiTimeframeData,
+    config: OrchestratorBacktestConfig,
+    strategies: Sequence[Strategy] = (),
+    route: Any = None,
+    first: int | None = None,
+) -> Plan:
     """Check that config and candles fit and lay out the run.
 
     Parameters
@@ -80,15 +87,19 @@ def plan(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategie
         twice = next(n for n in names if names.count(n) > 1)
         raise ConfigError(f"two strategies are named {twice!r}; rename one, or disable the built-in one")
     if not members:
-        raise ConfigError(f"got no enabled strategy, allowed are {', '.join(STRATEGIES)} and own ones; enable one in "
-                          "the config or pass strategies=[…]")
+        raise ConfigError(
+            f"got no enabled strategy, allowed are {', '.join(STRATEGIES)} and own ones; enable one in "
+            "the config or pass strategies=[…]"
+        )
     if len(members) > MAX_BOOKS:
         raise ConfigError(f"{len(members)} strategies in one run, allowed are {MAX_BOOKS}")
     tape = tape_of(data)
     start = warmup_rows(data, config, members)
     if len(tape) <= start + 1:
-        raise DataError(f"{data.symbol}: got {len(tape)} candles of {data.base}, allowed are {start + 2} or more, "
-                        f"since the warm-up takes {start}; load a longer span or shorten the look-backs")
+        raise DataError(
+            f"{data.symbol}: got {len(tape)} candles of {data.base}, allowed are {start + 2} or more, "
+            f"since the warm-up takes {start}; load a longer span or shorten the look-backs"
+        )
     start = start if first is None else max(start, first)
     regimes = regimes_on_base(data, config)
     if route is not None:
@@ -101,8 +112,9 @@ def plan(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategie
         return Plan(data, config, members, mask, np.ones(len(tape)), regimes["regime"], start, None)
     found = _router(config, tape, members, regimes, start)
     reduces = found.recommendation == RECOMMENDATIONS.index("reduce_exposure")
-    return Plan(data, config, members, found.mask, np.where(reduces, config.reduce_factor, 1.0), found.regime,
-                start, found)
+    return Plan(
+        data, config, members, found.mask, np.where(reduces, config.reduce_factor, 1.0), found.regime, start, found
+    )
 
 
 def check_candles(data: MultiTimeframeData) -> None:
@@ -114,12 +126,19 @@ def check_candles(data: MultiTimeframeData) -> None:
         With symbol, row, what was got and what is allowed.
     """
     if not isinstance(data, MultiTimeframeData):
-        raise ConfigError(f"candles: got {type(data).__name__}, allowed is one symbol's data as ta.load_market gives "
-                          "it; make it with ta.MultiTimeframeData.from_base(symbol, frame)")
+        raise ConfigError(
+            f"candles: got {type(data).__name__}, allowed is one symbol's data as ta.load_market gives "
+            "it; make it with ta.MultiTimeframeData.from_base(symbol, frame)"
+        )
     if "_sound" not in data.__dict__:
         tape = tape_of(data)
-        sound = (tape.low > 0) & (tape.low <= np.minimum(tape.open, tape.close)) & (tape.volume >= 0) \
-            & (tape.high >= np.maximum(tape.open, tape.close)) & np.isfinite(tape.high + tape.volume)
+        sound = (
+            (tape.low > 0)
+            & (tape.low <= np.minimum(tape.open, tape.close))
+            & (tape.volume >= 0)
+            & (tape.high >= np.maximum(tape.open, tape.close))
+            & np.isfinite(tape.high + tape.volume)
+        )
         if not sound.all() or (np.diff(tape.time) <= 0).any():
             check(traded(data.candles), data.symbol, data.base)
         data.__dict__["_sound"] = True
@@ -128,8 +147,10 @@ def check_candles(data: MultiTimeframeData) -> None:
 def _listed(strategies: Any) -> list[Any]:
     if isinstance(strategies, (list, tuple)):
         return list(strategies)
-    raise ConfigError(f"strategies: got {strategies!r:.80}, allowed is a list of objects of ta.Strategy classes; "
-                      "built-in ones are enabled in the config")
+    raise ConfigError(
+        f"strategies: got {strategies!r:.80}, allowed is a list of objects of ta.Strategy classes; "
+        "built-in ones are enabled in the config"
+    )
 
 
 def _check(data: MultiTimeframeData, config: OrchestratorBacktestConfig) -> None:
@@ -137,32 +158,43 @@ def _check(data: MultiTimeframeData, config: OrchestratorBacktestConfig) -> None
         from traderagent.market.symbols import symbol_name
 
         if symbol_name(config.symbol) != data.symbol:
-            raise ConfigError(f"config.symbol: got {config.symbol!r}, allowed is {data.symbol!r}, whose candles these "
-                              "are; leave symbol out or give the right candles")
+            raise ConfigError(
+                f"config.symbol: got {config.symbol!r}, allowed is {data.symbol!r}, whose candles these "
+                "are; leave symbol out or give the right candles"
+            )
     if config.detector not in DETECTORS:
         raise unknown("detector", config.detector, DETECTORS)
     if config.path not in PATHS:
-        raise ConfigError(f"path {config.path!r} needs finer candles, which this version does not walk yet; "
-                          f"allowed: {', '.join(PATHS)}")
+        raise ConfigError(
+            f"path {config.path!r} needs finer candles, which this version does not walk yet; "
+            f"allowed: {', '.join(PATHS)}"
+        )
     if config.account != "spot":
-        raise ConfigError("account: got 'perpetual', which is not part of this version; allowed is 'spot'; "
-                          "leave it out")
+        raise ConfigError(
+            "account: got 'perpetual', which is not part of this version; allowed is 'spot'; leave it out"
+        )
     for name in ("tick", "step"):
         unit = getattr(data.instrument, name)
         if unit > 0 and abs(round(unit, 12) - unit) > 1e-9 * unit:
-            raise ConfigError(f"{data.symbol}: got {name} {unit!r}, allowed are 0 (no rounding) and steps of at "
-                              "most 12 decimals, e.g. 0.01; correct the instrument")
+            raise ConfigError(
+                f"{data.symbol}: got {name} {unit!r}, allowed are 0 (no rounding) and steps of at "
+                "most 12 decimals, e.g. 0.01; correct the instrument"
+            )
     if config.enable_strategy_router and data.duration > FINEST_FOR_ORCHESTRATOR:
-        raise ConfigError(f"{data.symbol}: the orchestrator needs candles of 5m or finer, got {data.base}; load finer "
-                          "candles, or set enable_strategy_router: false for single strategies")
+        raise ConfigError(
+            f"{data.symbol}: the orchestrator needs candles of 5m or finer, got {data.base}; load finer "
+            "candles, or set enable_strategy_router: false for single strategies"
+        )
 
 
 def _own(strategy: Any) -> Strategy:
     if isinstance(strategy, type) and issubclass(strategy, Strategy):
         strategy = strategy()
     if not isinstance(strategy, Strategy):
-        raise ConfigError(f"strategies: got {strategy!r:.80}, allowed are objects of ta.Strategy classes; built-in "
-                          "ones are enabled in the config")
+        raise ConfigError(
+            f"strategies: got {strategy!r:.80}, allowed are objects of ta.Strategy classes; built-in "
+            "ones are enabled in the config"
+        )
     return strategy
 
 
@@ -186,20 +218,35 @@ def regimes_on_base(data: MultiTimeframeData, config: OrchestratorBacktestConfig
         else:
             history = DETECTORS[config.detector]().history(data.frame("1h"))
             closed = frames_of(data)["1h"].closed
-            kept[config.detector] = {name: on_base(history[name].to_numpy(), closed, fill=0)
-                                     for name in ("regime", "recommended_strategy")}
+            kept[config.detector] = {
+                name: on_base(history[name].to_numpy(), closed, fill=0) for name in ("regime", "recommended_strategy")
+            }
     return kept[config.detector]
 
 
-def _router(config: OrchestratorBacktestConfig, tape: Tape, members: Sequence[Strategy],
-            regimes: Mapping[str, np.ndarray], start: int) -> Route:
+def _router(
+    config: OrchestratorBacktestConfig,
+    tape: Tape,
+    members: Sequence[Strategy],
+    regimes: Mapping[str, np.ndarray],
+    start: int,
+) -> Route:
     cooldown = config.router_cooldown_bars
     if config.router_cooldown_minutes is not None:
         cooldown = cooldown_in_bars(config.router_cooldown_minutes, tape.duration)
     own = {s.name: s.regimes for s in members if s.name not in STRATEGIES}
-    return routed(regimes["regime"], regimes["recommended_strategy"], tape.time, tape.duration,
-                  names=[s.name for s in members], warmup=start, check_every=config.regime_check_every_n,
-                  cooldown_bars=cooldown, trend_regimes=config.trend_regimes, own=own)
+    return routed(
+        regimes["regime"],
+        regimes["recommended_strategy"],
+        tape.time,
+        tape.duration,
+        names=[s.name for s in members],
+        warmup=start,
+        check_every=config.regime_check_every_n,
+        cooldown_bars=cooldown,
+        trend_regimes=config.trend_regimes,
+        own=own,
+    )
 
 
 def given_route(route: Any, names: Sequence[str], data: MultiTimeframeData) -> np.ndarray:
@@ -211,18 +258,24 @@ def given_route(route: Any, names: Sequence[str], data: MultiTimeframeData) -> n
     elif isinstance(route, Sequence) and not isinstance(route, str):
         sets = list(route)
     else:
-        raise ConfigError(f"route: got {route!r:.80}, allowed is a set of strategy names per candle: a list, or a "
-                          "Series by time, e.g. pd.Series([{'grid'}], [data.start])")
+        raise ConfigError(
+            f"route: got {route!r:.80}, allowed is a set of strategy names per candle: a list, or a "
+            "Series by time, e.g. pd.Series([{'grid'}], [data.start])"
+        )
     if len(sets) != len(index):
-        raise ConfigError(f"route: got {len(sets)} sets, allowed is one for each of the {len(index)} candles; give as "
-                          "many, or a Series by time, which is carried forward")
+        raise ConfigError(
+            f"route: got {len(sets)} sets, allowed is one for each of the {len(index)} candles; give as "
+            "many, or a Series by time, which is carried forward"
+        )
     bits = {name: 1 << b for b, name in enumerate(names)}
     codes: dict[frozenset[str], int] = {}
     mask = np.zeros(len(sets), np.uint8)
     for row, members in enumerate(sets):
         if not isinstance(members, Collection) or isinstance(members, str):
-            raise ConfigError(f"route at row {row}: got {members!r}, allowed is a set of strategy names, "
-                              f"e.g. {{{names[0]!r}}}, or an empty one")
+            raise ConfigError(
+                f"route at row {row}: got {members!r}, allowed is a set of strategy names, "
+                f"e.g. {{{names[0]!r}}}, or an empty one"
+            )
         key = frozenset(members)
         if key not in codes:
             for name in key:
@@ -235,12 +288,15 @@ def given_route(route: Any, names: Sequence[str], data: MultiTimeframeData) -> n
 
 def _route_times(route: pd.Series) -> np.ndarray:
     if not isinstance(route.index, pd.DatetimeIndex) or route.index.tz is None:
-        raise ConfigError(f"route: got a Series indexed by {route.index.dtype}, allowed is an index of times in UTC; "
-                          "use the index of the candles")
+        raise ConfigError(
+            f"route: got a Series indexed by {route.index.dtype}, allowed is an index of times in UTC; "
+            "use the index of the candles"
+        )
     times = milliseconds(route.index)
     if (np.diff(times) <= 0).any():
-        raise ConfigError("route: got times that do not rise, allowed is each time once in rising order; "
-                          "use route.sort_index()")
+        raise ConfigError(
+            "route: got times that do not rise, allowed is each time once in rising order; use route.sort_index()"
+        )
     return times
 
 

@@ -1,12 +1,14 @@
 """The engine's own records: the account, shared by all books, and the pair, one symbol with its books."""
 
+from typing import Any
+
 import numpy as np
 from numba import from_dtype
 
 from traderagent.base.kernel import kernel, part_of, record_at
-from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, _dtype
+from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, record_dtype
 
-ACCOUNT = _dtype(
+ACCOUNT = record_dtype(
     ("initial cash reserved free_start lost fees turnover", "f8"),
     # verdicts
     ("daily_reference peak max_daily_loss portfolio_stop max_position", "f8"),
@@ -23,7 +25,7 @@ ACCOUNT = _dtype(
     ("rejections", ("i8", (len(REJECTIONS),))),
 )
 
-PAIR = _dtype(
+PAIR = record_dtype(
     ("books n_books", "i8"),
     ("penetration last_close price size_factor", "f8"),
     ("path at_open", "i8"),
@@ -31,7 +33,7 @@ PAIR = _dtype(
 )
 
 # Addresses of the arrays that a run reads and of the ledger that it writes; see `traderagent.engine.tape`.
-FEED = _dtype(
+FEED = record_dtype(
     ("n first every width", "i8"),
     ("open high low close volume", "i8"),
     ("day_first next_day ends_day hour_weight block_of block_end", "i8"),
@@ -39,11 +41,13 @@ FEED = _dtype(
     ("route size_factor next_change columns next_signal ledger written", "i8"),
 )
 
-FILL = _dtype(
-    ("row book side", "i8"), ("price quantity fee", "f8"), ("reason order cycle", "i8"),
+FILL = record_dtype(
+    ("row book side", "i8"),
+    ("price quantity fee", "f8"),
+    ("reason order cycle", "i8"),
 )
 
-ROUND_TRIP = _dtype(
+ROUND_TRIP = record_dtype(
     ("book kind reason entry_row exit_row cycle", "i8"),
     ("quantity entry_price exit_price fees net", "f8"),
 )
@@ -51,7 +55,11 @@ ROUND_TRIP = _dtype(
 KINDS = ("cell", "initial", "deal")
 KIND_CELL, KIND_INITIAL, KIND_DEAL = 0, 1, 2
 
-Account, Pair, Feed, Fill, RoundTrip = (from_dtype(d) for d in (ACCOUNT, PAIR, FEED, FILL, ROUND_TRIP))
+Account: Any = from_dtype(ACCOUNT)
+Pair: Any = from_dtype(PAIR)
+Feed: Any = from_dtype(FEED)
+Fill: Any = from_dtype(FILL)
+RoundTrip: Any = from_dtype(ROUND_TRIP)
 
 _book_at = record_at(Book)
 _fill_at = record_at(Fill)
@@ -61,21 +69,25 @@ _now_of = part_of(Pair, "now", Now)
 
 @kernel
 def book_of(pair, b):
+    """The b-th book of a pair."""
     return _book_at(pair.books, b)
 
 
 @kernel
 def now_of(pair):
+    """What the pair's books may see of its present candle."""
     return _now_of(pair, 0)
 
 
 @kernel
 def fill_at(account, k):
+    """The k-th logged fill."""
     return _fill_at(account.fills, k)
 
 
 @kernel
 def round_trip_at(account, k):
+    """The k-th logged round trip."""
     return _round_trip_at(account.round_trips, k)
 
 

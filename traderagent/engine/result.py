@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.files import without_nan
-from traderagent.base.hashing import hash_values
-from traderagent.base.kernel import code_hash
+from traderagent.engine.assumptions import assumptions_of, grid_spacing_sigma, notes_of, why_no_trades
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.excursions import excursions
 from traderagent.engine.plan import Plan, regime_names
@@ -20,8 +19,17 @@ from traderagent.engine.totals import hold_final, totals_of
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
 from traderagent.strategies.contract import REASONS, REJECTIONS
 
-HEADLINES = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily", "profit_factor", "win_rate",
-             "completed_cycles", "exposure", "fees_paid", "alpha_over_same_exposure_hold")
+HEADLINES = (
+    "total_return_pct",
+    "max_drawdown_pct",
+    "sharpe_ratio_daily",
+    "profit_factor",
+    "win_rate",
+    "completed_cycles",
+    "exposure",
+    "fees_paid",
+    "alpha_over_same_exposure_hold",
+)
 
 
 @dataclass(frozen=True)
@@ -39,18 +47,22 @@ class OrchestratorBacktestResult:
     # --- identity -----------------------------------------------------------------------------------
     @property
     def symbol(self) -> str:
+        """Symbol of the candles."""
         return self.plan.data.symbol
 
     @property
     def config(self) -> OrchestratorBacktestConfig:
+        """What the run assumed."""
         return self.plan.config
 
     @property
     def strategy_names(self) -> tuple[str, ...]:
+        """Strategies of the run, in the order of their decisions."""
         return self.plan.names
 
     @property
     def strategy_name(self) -> str:
+        """The one strategy, or orchestrator."""
         return self.plan.names[0] if len(self.plan.names) == 1 else "orchestrator"
 
     @property
@@ -77,15 +89,15 @@ class OrchestratorBacktestResult:
     @cached_property
     def books(self) -> pd.DataFrame:
         """Per candle and strategy: quantity, cost, realised, fees, unrealised, pnl (net)."""
-        parts = {}
+        parts: dict[tuple[str, str], np.ndarray] = {}
         for b, name in enumerate(self.plan.names):
             at = len(LEDGER_HEAD) + b * len(LEDGER_BOOK)
-            book = dict(zip(LEDGER_BOOK, self.raw.ledger[:, at:at + len(LEDGER_BOOK)].T, strict=True))
+            book = dict(zip(LEDGER_BOOK, self.raw.ledger[:, at : at + len(LEDGER_BOOK)].T, strict=True))
             book["unrealised"] = book["quantity"] * self.plan.tape.close - book["cost"]
             book["pnl"] = book["realised"] + book["unrealised"] - book["fees"]
             parts |= {(name, column): values for column, values in book.items()}
         frame = pd.DataFrame(parts, self.index)
-        frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=["strategy", "field"])
+        frame.columns = pd.MultiIndex.from_tuples(list(parts), names=["strategy", "field"])
         return frame
 
     @cached_property
@@ -102,40 +114,62 @@ class OrchestratorBacktestResult:
     @cached_property
     def benchmarks(self) -> pd.DataFrame:
         """Equity of buying at the first open with costs: `hold` with everything, `same_exposure_hold` with this
-        run's mean exposure, the rest in cash."""
+        run's mean exposure, the rest in cash.
+        """
         tape, first, initial = self.plan.tape, self.raw.first, self.config.initial_balance
         growth = np.ones(len(tape))
         if first + 1 < len(tape):
-            growth[first + 1:] = hold_final(tape, self.config, first) * tape.close[first + 1:] / tape.close[-1]
+            growth[first + 1 :] = hold_final(tape, self.config, first) * tape.close[first + 1 :] / tape.close[-1]
         share = self.metrics["exposure"]
-        return pd.DataFrame({"hold": initial * growth, "same_exposure_hold": initial * (1 + share * (growth - 1))},
-                            self.index)
+        return pd.DataFrame(
+            {"hold": initial * growth, "same_exposure_hold": initial * (1 + share * (growth - 1))}, self.index
+        )
 
     # --- fills --------------------------------------------------------------------------------------
     @cached_property
     def trades(self) -> pd.DataFrame:
         """One row a fill: time, symbol, strategy, side, price, quantity, fee, reason, order_id, cycle_id."""
         fills = self.raw.fills
-        return pd.DataFrame({
-            "time": self.index[fills["row"]], "symbol": self.symbol, "strategy": self._named(fills["book"]),
-            "side": np.where(fills["side"] > 0, "buy", "sell"), "price": fills["price"],
-            "quantity": fills["quantity"], "fee": fills["fee"],
-            "reason": np.array(REASONS, dtype=object)[fills["reason"]], "order_id": fills["order"],
-            "cycle_id": fills["cycle"], "row": fills["row"]})
+        return pd.DataFrame(
+            {
+                "time": self.index[fills["row"]],
+                "symbol": self.symbol,
+                "strategy": self._named(fills["book"]),
+                "side": np.where(fills["side"] > 0, "buy", "sell"),
+                "price": fills["price"],
+                "quantity": fills["quantity"],
+                "fee": fills["fee"],
+                "reason": np.array(REASONS, dtype=object)[fills["reason"]],
+                "order_id": fills["order"],
+                "cycle_id": fills["cycle"],
+                "row": fills["row"],
+            }
+        )
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
         """One row from flat to flat of a cell, deal or position: times, prices, fees, net pnl, regime at entry,
-        worst and best unrealised PnL at closes, relative to cost."""
+        worst and best unrealised PnL at closes, relative to cost.
+        """
         trips = self.raw.round_trips
         worst, best = excursions(self.raw, self.plan.tape.close)
-        return pd.DataFrame({
-            "strategy": self._named(trips["book"]), "kind": np.array(KINDS, dtype=object)[trips["kind"]],
-            "entry_time": self.index[trips["entry_row"]], "exit_time": self.index[trips["exit_row"]],
-            "quantity": trips["quantity"], "entry_price": trips["entry_price"], "exit_price": trips["exit_price"],
-            "fees": trips["fees"], "pnl": trips["net"],
-            "regime": regime_names(self.plan.regime[trips["entry_row"]]),
-            "worst_pct": worst * 100, "best_pct": best * 100, "cycle_id": trips["cycle"]})
+        return pd.DataFrame(
+            {
+                "strategy": self._named(trips["book"]),
+                "kind": np.array(KINDS, dtype=object)[trips["kind"]],
+                "entry_time": self.index[trips["entry_row"]],
+                "exit_time": self.index[trips["exit_row"]],
+                "quantity": trips["quantity"],
+                "entry_price": trips["entry_price"],
+                "exit_price": trips["exit_price"],
+                "fees": trips["fees"],
+                "pnl": trips["net"],
+                "regime": regime_names(self.plan.regime[trips["entry_row"]]),
+                "worst_pct": worst * 100,
+                "best_pct": best * 100,
+                "cycle_id": trips["cycle"],
+            }
+        )
 
     def _named(self, book: np.ndarray) -> np.ndarray:
         return np.array(self.plan.names, dtype=object)[book]
@@ -143,10 +177,12 @@ class OrchestratorBacktestResult:
     # --- numbers ------------------------------------------------------------------------------------
     @property
     def initial_balance(self) -> float:
+        """Cash at the start."""
         return self.config.initial_balance
 
     @cached_property
     def final_balance(self) -> float:
+        """Equity at the last close."""
         return float(self.equity.iloc[-1])
 
     @cached_property
@@ -161,9 +197,14 @@ class OrchestratorBacktestResult:
         trips = self.raw.round_trips
         worst, _ = excursions(self.raw, tape.close)
         cost = trips["entry_price"] * trips["quantity"]
-        run = {"equity": self.equity.to_numpy()[first:], "close_ms": tape.time[first:] + tape.duration,
-               "initial": self.initial_balance, "start_ms": int(tape.time[first]),
-               "trip_worst": np.minimum(worst, 0.0) * cost, "trip_cost": cost}
+        run = {
+            "equity": self.equity.to_numpy()[first:],
+            "close_ms": tape.time[first:] + tape.duration,
+            "initial": self.initial_balance,
+            "start_ms": int(tape.time[first]),
+            "trip_worst": np.minimum(worst, 0.0) * cost,
+            "trip_cost": cost,
+        }
         values = evaluate(self.totals) | {name: record(run) for name, record in RUN_METRICS.items()}
         return {name: float(value) for name, value in values.items()}
 
@@ -183,34 +224,41 @@ class OrchestratorBacktestResult:
 
     @property
     def total_trades(self) -> int:
+        """Round trips."""
         return int(self.raw.books["round_trips"].sum())
 
     @property
     def winning_trades(self) -> int:
+        """Round trips with a net profit."""
         return int(self.raw.books["winning"].sum())
 
     @property
     def avg_profit_per_trade(self) -> float:
+        """Mean net profit of a round trip; NaN without one."""
         return float(self.raw.round_trips["net"].mean()) if self.total_trades else np.nan
 
     @property
     def risk_manager_blocks(self) -> int:
+        """Entries refused by a risk rule."""
         return sum(n for reason, n in self.rejections.items() if reason.startswith("risk_"))
 
     @property
     def risk_halted(self) -> bool:
+        """Whether the portfolio stop ended the run."""
         return bool(self.raw.account["halted"])
 
     @property
     def fees(self) -> float:
+        """All fees paid."""
         return float(self.raw.account["fees"])
 
     def _count(self, field: str) -> int:
         return int(self.raw.books[field].sum())
 
     cut_orders = property(lambda self: self._count("cut_orders"), doc="market buys cut to what could be paid")
-    ambiguous_fills = property(lambda self: self._count("ambiguous_fills"),
-                               doc="fills in candles that could have met both a stop and a target")
+    ambiguous_fills = property(
+        lambda self: self._count("ambiguous_fills"), doc="fills in candles that could have met both a stop and a target"
+    )
     skipped_partials = property(lambda self: self._count("skipped_partials"), doc="partial exits too small to place")
     daily_blocks = property(lambda self: int(self.raw.account["daily_blocks"]), doc="days closed by the daily loss")
 
@@ -223,105 +271,64 @@ class OrchestratorBacktestResult:
     @cached_property
     def pnl_by_regime(self) -> pd.DataFrame:
         """Net PnL (regime × strategy), marked at closes: each candle's change under the regime in force."""
-        pnl = self.books.xs("pnl", axis=1, level="field")
-        change = pnl.diff().fillna(pnl.iloc[:1]).iloc[self.raw.first:]
-        table = change.groupby(self.regimes.iloc[self.raw.first:].to_numpy(), sort=True).sum()
-        return table.rename_axis("regime")[list(self.plan.names)]
+        first = self.raw.first
+        pnl = pd.DataFrame({name: self.books[(name, "pnl")] for name in self.plan.names})
+        change = pnl.diff().fillna(pnl.iloc[:1]).iloc[first:]
+        return change.groupby(self.regimes.iloc[first:].astype(str).to_numpy()).sum().rename_axis("regime")
 
     @property
     def time_on_route(self) -> dict[str, float]:
         """Share of candles on which each strategy could open."""
-        return {name: float(share) for name, share in self.route.iloc[self.raw.first:].mean().items()}
+        return {str(name): float(share) for name, share in self.route.iloc[self.raw.first :].mean().items()}
 
     # --- the router ---------------------------------------------------------------------------------
     @property
     def strategy_switches(self) -> list[dict[str, Any]]:
+        """Changes of the route: bar, from_strategies, to_strategies, regime."""
         return [] if self.plan.route is None else list(self.plan.route.switches)
 
     @property
     def cooldown_events(self) -> int:
+        """Changes that the cooldown blocked."""
         return 0 if self.plan.route is None else self.plan.route.cooldown_events
 
     @property
     def regime_routing_stats(self) -> dict[str, int]:
         """Candles spent in each regime while trading."""
-        counts = self.regimes.iloc[self.raw.first:].value_counts()
+        counts = self.regimes.iloc[self.raw.first :].value_counts()
         return {str(name): int(n) for name, n in counts.sort_index().items() if n}
 
     @property
     def regime_history(self) -> list[dict[str, Any]]:
         """Changes of the regime in force: time, regime, previous."""
-        codes = self.plan.regime[self.raw.first:]
+        codes = self.plan.regime[self.raw.first :]
         rows = np.flatnonzero(np.diff(codes, prepend=-1))
         names = regime_names(codes[rows])
         before = ["unknown", *names[:-1]]
-        return [{"time": self.index[self.raw.first + r].isoformat(), "regime": str(n), "previous": str(p)}
-                for r, n, p in zip(rows, names, before, strict=True)]
+        return [
+            {"time": self.index[int(self.raw.first + r)].isoformat(), "regime": str(n), "previous": str(p)}
+            for r, n, p in zip(rows, names, before, strict=True)
+        ]
 
     # --- assumptions --------------------------------------------------------------------------------
     @cached_property
     def assumptions(self) -> dict[str, Any]:
         """What has to be believed to believe the numbers."""
-        data, config, costs = self.plan.data, self.config, self.config.costs_in_force
-        instrument = data.instrument
-        return {
-            "account": config.account, "costs": costs.name, "maker": costs.maker, "taker": costs.taker,
-            "slippage": costs.slippage, "path": config.path, "penetration_ticks": config.penetration_ticks,
-            "tick": instrument.tick, "step": instrument.step, "min_notional": instrument.min_notional,
-            "instrument": instrument.origin, "on_deactivate": config.on_deactivate,
-            "inventory_at_end": "sold" if config.liquidate_at_end else "marked", "sample": data.sample,
-            "warmup_bars": self.raw.first, "trading_starts": self.index[self.raw.first].isoformat(),
-            "synthetic": data.synthetic, "grid_spacing_sigma": self.grid_spacing_sigma,
-            "share_of_capped_entries": self._capped_share(), "data_hash": data.hash,
-            "config_hash": hash_values(config.to_dict()), "code_hash": code_hash(),
-        }
-
-    @cached_property
-    def grid_spacing_sigma(self) -> float:
-        """Smaller of cell spacing and profit distance, relative to the last ladder's middle, over the standard
-        deviation of candle returns. Below 1.5 the count of grid fills depends on the path model."""
-        if "grid" not in self.plan.names:
-            return np.nan
-        b = self.plan.names.index("grid")
-        cells = self.raw.cells[b][: self.raw.books["n_cells"][b]]
-        if len(cells) < 2:
-            return np.nan
-        middle = (cells["price"][0] + cells["exit_price"][-1]) / 2
-        distance = min(np.diff(cells["price"]).min(), (cells["exit_price"] - cells["price"]).min())
-        sigma = np.std(np.diff(np.log(self.plan.tape.close[self.raw.first:])), ddof=1)
-        return float(distance / middle / sigma) if sigma > 0 else np.nan
-
-    def _capped_share(self) -> float:
-        entries = self._count("entries")
-        return self._count("capped") / entries if entries else np.nan
+        return assumptions_of(self)
 
     @cached_property
     def notes(self) -> list[str]:
         """Sentences a careful reader wants to see beside the numbers."""
-        notes = [n for s in self.plan.strategies for n in s.notes()]
-        sigma = self.grid_spacing_sigma
-        if sigma < 1.0:
-            notes.append(f"grid spacing is {sigma:.2f} σ of a candle: fills are counted wrongly by 20 % and more; "
-                         "use detail candles")
-        elif sigma < 1.5:
-            notes.append(f"grid spacing is {sigma:.2f} σ of a candle: the count of fills depends on the path model")
-        if self.plan.data.instrument.tick == 0:
-            without = ", and penetration_ticks has no effect" if self.config.penetration_ticks else ""
-            notes.append(f"no tick size is known: prices and quantities are not rounded{without}")
-        if self.raw.account["n_fills"] == 0:
-            notes.append(f"nothing traded: {self.why_no_trades()}")
-        return notes
+        return notes_of(self)
+
+    @cached_property
+    def grid_spacing_sigma(self) -> float:
+        """Spacing of the last ladder over the standard deviation of candle returns; NaN without a grid."""
+        return grid_spacing_sigma(self)
 
     def why_no_trades(self) -> str:
         """One sentence with counts for a run without fills."""
-        on_route = ", ".join(f"{name} {share:.0%}" for name, share in self.time_on_route.items())
-        signals = {s.name: int((self.raw.features.columns[self.raw.features.of[b][0]][self.raw.first:] != 0).sum())
-                   for b, s in enumerate(self.plan.strategies) if s.signal}
-        seen = ", ".join(f"{name} {n}" for name, n in signals.items())
-        refused = ", ".join(f"{reason} {n}" for reason, n in self.rejections.items()) or "none"
-        candles = len(self.plan.tape) - self.raw.first
-        return f"{candles} candles traded; time on the route: {on_route}; signals: {seen or 'none needed'}; " \
-               f"refused: {refused}"
+        return why_no_trades(self)
 
     # --- output -------------------------------------------------------------------------------------
     def summary(self) -> dict[str, Any]:
@@ -331,24 +338,37 @@ class OrchestratorBacktestResult:
     def to_dict(self, curves: bool = False) -> dict[str, Any]:
         """Plain values for JSON, undefined numbers as None; `curves` adds daily equity and all fills."""
         values = {
-            "symbol": self.symbol, "strategy_name": self.strategy_name, "synthetic": self.synthetic,
-            "initial_balance": self.initial_balance, "final_balance": self.final_balance,
-            "total_trades": self.total_trades, "winning_trades": self.winning_trades,
-            "avg_profit_per_trade": self.avg_profit_per_trade, "metrics": self.metrics,
-            "risk_manager_blocks": self.risk_manager_blocks, "risk_halted": self.risk_halted,
-            "rejections": self.rejections, "cut_orders": self.cut_orders, "ambiguous_fills": self.ambiguous_fills,
-            "skipped_partials": self.skipped_partials, "daily_blocks": self.daily_blocks,
+            "symbol": self.symbol,
+            "strategy_name": self.strategy_name,
+            "synthetic": self.synthetic,
+            "initial_balance": self.initial_balance,
+            "final_balance": self.final_balance,
+            "total_trades": self.total_trades,
+            "winning_trades": self.winning_trades,
+            "avg_profit_per_trade": self.avg_profit_per_trade,
+            "metrics": self.metrics,
+            "risk_manager_blocks": self.risk_manager_blocks,
+            "risk_halted": self.risk_halted,
+            "rejections": self.rejections,
+            "cut_orders": self.cut_orders,
+            "ambiguous_fills": self.ambiguous_fills,
+            "skipped_partials": self.skipped_partials,
+            "daily_blocks": self.daily_blocks,
             "orchestrator": {
-                "per_strategy_pnl": self.per_strategy_pnl, "strategy_switches": self.strategy_switches,
-                "regime_routing_stats": self.regime_routing_stats, "cooldown_events": self.cooldown_events,
+                "per_strategy_pnl": self.per_strategy_pnl,
+                "strategy_switches": self.strategy_switches,
+                "regime_routing_stats": self.regime_routing_stats,
+                "cooldown_events": self.cooldown_events,
                 "time_on_route": self.time_on_route,
                 "pnl_by_regime": {str(k): v for k, v in self.pnl_by_regime.T.to_dict().items()},
             },
-            "assumptions": self.assumptions, "notes": self.notes, "config": self.config.to_dict(),
+            "assumptions": self.assumptions,
+            "notes": self.notes,
+            "config": self.config.to_dict(),
         }
         if curves:
-            daily = self.equity.iloc[self.raw.first:].resample("1D").last().dropna()
-            values["equity_curve"] = [{"time": t.isoformat(), "equity": v} for t, v in daily.items()]
+            daily = self.equity.iloc[self.raw.first :].resample("1D").last().dropna()
+            values["equity_curve"] = [{"time": str(t), "equity": v} for t, v in daily.items()]
             values["trade_history"] = self.trades.assign(time=self.trades["time"].astype(str)).to_dict("records")
             values["regime_history"] = self.regime_history
         return without_nan(values)
@@ -357,13 +377,17 @@ class OrchestratorBacktestResult:
         label = " SYNTHETIC" if self.synthetic else ""
         sample = "" if self.plan.data.sample == "whole" else f", sample {self.plan.data.sample}"
         m = self.metrics
-        return (f"<{self.symbol}{label} {self.strategy_name}{sample}: {m['total_return_pct']:+.2f} %, drawdown "
-                f"{m['max_drawdown_pct']:.2f} %, {self.total_trades} round trips, "
-                f"{m['alpha_over_same_exposure_hold']:+.2f} % over holding the same exposure>")
+        return (
+            f"<{self.symbol}{label} {self.strategy_name}{sample}: {m['total_return_pct']:+.2f} %, drawdown "
+            f"{m['max_drawdown_pct']:.2f} %, {self.total_trades} round trips, "
+            f"{m['alpha_over_same_exposure_hold']:+.2f} % over holding the same exposure>"
+        )
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{name}</td><td style='text-align:right'>{value:,.4g}</td></tr>"
-                       for name, value in self.summary().items())
+        rows = "".join(
+            f"<tr><td>{name}</td><td style='text-align:right'>{value:,.4g}</td></tr>"
+            for name, value in self.summary().items()
+        )
         notes = "".join(f"<li>{escape(n)}</li>" for n in self.notes)
         return f"<b>{escape(repr(self)[1:-1])}</b><table>{rows}</table><ul>{notes}</ul>"
 

@@ -32,8 +32,19 @@ from traderagent.strategies.contract import (
 from traderagent.strategies.features import frames_of
 
 MAX_BOOKS = 8
-TAPE_COLUMNS = ("open", "high", "low", "close", "volume", "day_first", "next_day", "ends_day", "hour_weight",
-                "block_of", "block_end")
+TAPE_COLUMNS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "day_first",
+    "next_day",
+    "ends_day",
+    "hour_weight",
+    "block_of",
+    "block_end",
+)
 BLOCK_COLUMNS = ("block_low", "block_high", "block_min_close", "block_max_close", "block_fall")
 LEDGER_HEAD = ("cash", "reserved", "inventory")
 LEDGER_BOOK = ("quantity", "cost", "realised", "fees")
@@ -84,7 +95,10 @@ def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy]) -> Fea
             signals.append(next_true(named[strategy.signal] != 0))
     return Features(
         np.ascontiguousarray(np.vstack(columns)) if columns else np.empty((0, n)),
-        np.ascontiguousarray(np.vstack(signals)) if signals else np.empty((0, n + 1), np.int32), of, signal)
+        np.ascontiguousarray(np.vstack(signals)) if signals else np.empty((0, n + 1), np.int32),
+        of,
+        signal,
+    )
 
 
 def next_true(condition: np.ndarray) -> np.ndarray:
@@ -103,6 +117,7 @@ def scale_of(unit: float) -> float:
 
 
 def new_account(config: OrchestratorBacktestConfig) -> np.ndarray:
+    """The account's record at the start of a run."""
     account = np.zeros(1, ACCOUNT)
     guarded = config.enable_risk_manager
 
@@ -123,9 +138,12 @@ def new_account(config: OrchestratorBacktestConfig) -> np.ndarray:
 
 
 def new_pair(config: OrchestratorBacktestConfig, instrument: Instrument, books: np.ndarray) -> np.ndarray:
+    """The pair's record: its books, its instrument, its costs."""
     if config.path not in PATHS:
-        raise ConfigError(f"path {config.path!r} needs finer candles, which this engine does not walk yet; "
-                          f"allowed: {', '.join(PATHS)}")
+        raise ConfigError(
+            f"path {config.path!r} needs finer candles, which this engine does not walk yet; "
+            f"allowed: {', '.join(PATHS)}"
+        )
     pair = np.zeros(1, PAIR)
     pair["books"], pair["n_books"] = books.ctypes.data, len(books)
     pair["penetration"] = config.penetration_ticks * instrument.tick
@@ -153,34 +171,58 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
         book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
         book["step"] = type(strategy).step.address
         book["top_entry"], book["refused_row"] = -1, -2
-        for name, value in (("below", -np.inf), ("above", np.inf), ("wake_below", -np.inf), ("wake_above", np.inf),
-                            ("idle_lowest", np.inf), ("breakeven_start", np.inf), ("trail_start", np.inf),
-                            ("extreme", -np.inf), ("wake_row", first), ("want", NEVER)):
+        for name, value in (
+            ("below", -np.inf),
+            ("above", np.inf),
+            ("wake_below", -np.inf),
+            ("wake_above", np.inf),
+            ("idle_lowest", np.inf),
+            ("breakeven_start", np.inf),
+            ("trail_start", np.inf),
+            ("extreme", -np.inf),
+            ("wake_row", first),
+            ("want", NEVER),
+        ):
             book[name] = value
         book["signal"], book["n_features"] = features.signal[b], len(features.of[b])
-        book["column"][:len(features.of[b])] = features.of[b]
+        book["column"][: len(features.of[b])] = features.of[b]
         values = strategy.parameter_values()
-        book["parameter"][:len(values)] = values
+        book["parameter"][: len(values)] = values
     return books, cells, exit_lists
 
 
-def new_feed(tape: Tape, features: Features, mask: np.ndarray, next_change: np.ndarray,
-             size_factor: np.ndarray) -> np.ndarray:
+def new_feed(
+    tape: Tape, features: Features, mask: np.ndarray, next_change: np.ndarray, size_factor: np.ndarray
+) -> np.ndarray:
     """Addresses of the arrays of a run; they must outlive it, and have the types that the loop reads."""
     feed = np.zeros(1, FEED)
     feed["n"] = len(tape)
     arrays = {name: getattr(tape, name) for name in TAPE_COLUMNS}
     arrays |= dict(zip(BLOCK_COLUMNS, tape.blocks, strict=True))
-    arrays |= {"route": mask, "size_factor": size_factor, "next_change": next_change,
-               "columns": features.columns, "next_signal": features.next_signal}
+    arrays |= {
+        "route": mask,
+        "size_factor": size_factor,
+        "next_change": next_change,
+        "columns": features.columns,
+        "next_signal": features.next_signal,
+    }
     for name, array in arrays.items():
         feed[name] = array.ctypes.data
     return feed
 
 
-def simulate(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strategies: Sequence[Strategy],
-             mask: np.ndarray, size_factor: np.ndarray, first: int, *, record: bool = True,
-             every_candle: bool = False, features: Features | None = None) -> Raw:
+def simulate(
+    data: MultiTimeframeData,
+    config: OrchestratorBacktestConfig,
+    strategies: Sequence[Strategy],
+    mask: np.ndarray,
+    size_factor: np.ndarray,
+    first: int,
+    *,
+    record: bool = True,
+    every_candle: bool = False,
+    features: Features | None = None,
+) -> Raw:
     """One pass of the loop over a symbol.
 
     Parameters
@@ -202,8 +244,20 @@ def simulate(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strat
     tape = tape_of(data)
     fills, trips, exits = (4096, 4096, 64) if record else (0, 0, 64)
     while True:
-        raw = _pass(data, tape, config, strategies, features, mask, next_change, size_factor, first, every_candle,
-                    (fills, trips, exits), record)
+        raw = _pass(
+            data,
+            tape,
+            config,
+            strategies,
+            features,
+            mask,
+            next_change,
+            size_factor,
+            first,
+            every_candle,
+            (fills, trips, exits),
+            record,
+        )
         overflow = bool(raw.books["overflow"].any())
         needs = (int(raw.account["n_fills"]), int(raw.account["n_round_trips"]))
         if not overflow and (not record or (needs[0] <= fills and needs[1] <= trips)):
@@ -212,13 +266,23 @@ def simulate(data: MultiTimeframeData, config: OrchestratorBacktestConfig, strat
         fills, trips = (max(fills, needs[0]), max(trips, needs[1])) if record else (0, 0)
 
 
-def _pass(data: MultiTimeframeData, tape: Tape, config: OrchestratorBacktestConfig, strategies: Sequence[Strategy],
-          features: Features, mask: np.ndarray, next_change: np.ndarray, size_factor: np.ndarray, first: int,
-          every_candle: bool,
-          capacity: tuple[int, int, int], record: bool) -> Raw:
+def _pass(
+    data: MultiTimeframeData,
+    tape: Tape,
+    config: OrchestratorBacktestConfig,
+    strategies: Sequence[Strategy],
+    features: Features,
+    mask: np.ndarray,
+    next_change: np.ndarray,
+    size_factor: np.ndarray,
+    first: int,
+    every_candle: bool,
+    capacity: tuple[int, int, int],
+    record: bool,
+) -> Raw:
     n = len(tape)
     account = new_account(config)
-    books, cells, exits = new_books(strategies, features, first, capacity[2])
+    books, cells, _exits = new_books(strategies, features, first, capacity[2])
     pair = new_pair(config, data.instrument, books)
     fills, trips = np.zeros(capacity[0], FILL), np.zeros(capacity[1], ROUND_TRIP)
     account["fills"], account["fills_capacity"] = fills.ctypes.data, len(fills)
@@ -232,8 +296,16 @@ def _pass(data: MultiTimeframeData, tape: Tape, config: OrchestratorBacktestConf
     run(account[0], pair[0], feed[0])
     if record:
         _carry_forward(ledger, written, first, config.initial_balance)
-    return Raw(account[0], books, cells, fills[:account["n_fills"][0]], trips[:account["n_round_trips"][0]], ledger,
-               first, features)
+    return Raw(
+        account[0],
+        books,
+        cells,
+        fills[: account["n_fills"][0]],
+        trips[: account["n_round_trips"][0]],
+        ledger,
+        first,
+        features,
+    )
 
 
 def next_change_of(mask: np.ndarray) -> np.ndarray:

@@ -17,9 +17,15 @@ from traderagent.strategies.signals import Signals
 ENTRY, EXIT = 1.0, 2.0
 
 
-def backtest_signals(candles: pd.DataFrame | MultiTimeframeData, entries: Any, exits: Any, *,
-                     initial_balance: float = 10_000.0, size: float = 1.0,
-                     costs: Costs | None = None) -> OrchestratorBacktestResult:
+def backtest_signals(
+    candles: pd.DataFrame | MultiTimeframeData,
+    entries: Any,
+    exits: Any,
+    *,
+    initial_balance: float = 10_000.0,
+    size: float = 1.0,
+    costs: Costs | None = None,
+) -> OrchestratorBacktestResult:
     """Trade given signals: decided at a close, filled at the next open.
 
     Parameters
@@ -48,9 +54,15 @@ def backtest_signals(candles: pd.DataFrame | MultiTimeframeData, entries: Any, e
     if costs is not None and not isinstance(costs, Costs):
         raise ConfigError(f"costs: got {type(costs).__name__}, allowed is ta.Costs(maker=…, taker=…, slippage=…)")
     config = OrchestratorBacktestConfig(
-        initial_balance=initial_balance, warmup_bars=0, enable_grid=False, enable_dca=False,
-        enable_trend_follower=False, enable_strategy_router=False, enable_risk_manager=False,
-        costs=costs or OrchestratorBacktestConfig().costs_in_force)
+        initial_balance=initial_balance,
+        warmup_bars=0,
+        enable_grid=False,
+        enable_dca=False,
+        enable_trend_follower=False,
+        enable_strategy_router=False,
+        enable_risk_manager=False,
+        costs=costs or OrchestratorBacktestConfig().costs_in_force,
+    )
     n = len(index)
     features = Features(event[None, :].copy(), next_true(event != 0)[None, :].copy(), [[0]], [0])
     layout = Plan(data, config, (Signals(size=size),), np.ones(n, np.uint8), np.ones(n), np.zeros(n, np.int8), 0, None)
@@ -66,11 +78,15 @@ def _data(candles: pd.DataFrame) -> MultiTimeframeData:
         raise DataError("candles: the index has no time zone; use frame.tz_localize('UTC')")
     for column in COLUMNS:
         if column not in candles:
-            raise DataError(f"candles: got the columns {', '.join(map(str, candles))}, allowed are "
-                            f"{', '.join(COLUMNS)}; {column!r} is missing")
+            raise DataError(
+                f"candles: got the columns {', '.join(map(str, candles))}, allowed are "
+                f"{', '.join(COLUMNS)}; {column!r} is missing"
+            )
         if not pd.api.types.is_numeric_dtype(candles[column]):
-            raise DataError(f"candles: column {column!r} holds {candles[column].dtype}, allowed are numbers; "
-                            "convert it with astype(float)")
+            raise DataError(
+                f"candles: column {column!r} holds {candles[column].dtype}, allowed are numbers; "
+                "convert it with astype(float)"
+            )
     frame = candles[list(COLUMNS)].astype(np.float64)
     frame.index = candles.index.tz_convert("UTC").as_unit("ms").rename("open_time")
     return MultiTimeframeData.from_base("SIGNALSUSDT", frame, base=_timeframe(frame), source="given candles")
@@ -83,25 +99,38 @@ def _timeframe(frame: pd.DataFrame) -> str:
     steps = np.diff(milliseconds(frame.index))
     if (steps <= 0).any():
         row = int(np.argmax(steps <= 0)) + 2
-        raise DataError(f"candles: row {row} ({frame.index[row - 1]}) is not after the row before; allowed is each "
-                        "open time once, rising; use frame.sort_index() and drop duplicates")
+        raise DataError(
+            f"candles: row {row} ({frame.index[row - 1]}) is not after the row before; allowed is each "
+            "open time once, rising; use frame.sort_index() and drop duplicates"
+        )
     names = {duration: name for name, duration in TIMEFRAMES.items()}
     if int(steps.min()) not in names:
-        raise DataError(f"candles: {steps.min() / 1000:g} s between candles is no timeframe; allowed: "
-                        f"{', '.join(TIMEFRAMES)}; resample the candles")
+        raise DataError(
+            f"candles: {steps.min() / 1000:g} s between candles is no timeframe; allowed: "
+            f"{', '.join(TIMEFRAMES)}; resample the candles"
+        )
     return names[int(steps.min())]
 
 
 def _boolean(name: str, values: Any, index: pd.DatetimeIndex) -> np.ndarray:
-    if isinstance(values, pd.Series) and not values.index.equals(index) and len(values) == len(index) \
-            and not isinstance(values.index, pd.RangeIndex) and (values.index != index).any():
-        raise DataError(f"{name}: its index differs from that of the candles, allowed is the same; "
-                        "align it with reindex")
+    if (
+        isinstance(values, pd.Series)
+        and not values.index.equals(index)
+        and len(values) == len(index)
+        and not isinstance(values.index, pd.RangeIndex)
+        and (values.index != index).any()
+    ):
+        raise DataError(
+            f"{name}: its index differs from that of the candles, allowed is the same; align it with reindex"
+        )
     array = np.asarray(values)
     if array.shape != (len(index),):
-        raise DataError(f"{name}: got shape {array.shape}, allowed is ({len(index)},), one value per candle; "
-                        "align it with reindex")
+        raise DataError(
+            f"{name}: got shape {array.shape}, allowed is ({len(index)},), one value per candle; align it with reindex"
+        )
     if array.dtype != bool:
-        raise DataError(f"{name}: got {array.dtype}, allowed is bool; NaN and numbers are not signals, "
-                        "compare them (e.g. fast > slow) or use fillna(False).astype(bool)")
+        raise DataError(
+            f"{name}: got {array.dtype}, allowed is bool; NaN and numbers are not signals, "
+            "compare them (e.g. fast > slow) or use fillna(False).astype(bool)"
+        )
     return array

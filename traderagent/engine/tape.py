@@ -66,10 +66,15 @@ def _build(data: MultiTimeframeData) -> Tape:
     ends_day = np.zeros(len(time), np.int8)
     ends_day[day_end - 1] = 1
     return Tape(
-        time=time, duration=data.duration, **columns,
-        day_first=np.diff(day_of, prepend=-1).astype(np.int8), next_day=day_end[day_of].astype(np.int32),
-        ends_day=ends_day, hour_weight=_hour_weight(time, data.duration, sample, block_end),
-        block_of=block_of.astype(np.int32), block_end=block_end.astype(np.int32),
+        time=time,
+        duration=data.duration,
+        **columns,
+        day_first=np.diff(day_of, prepend=-1).astype(np.int8),
+        next_day=day_end[day_of].astype(np.int32),
+        ends_day=ends_day,
+        hour_weight=_hour_weight(time, data.duration, sample, block_end),
+        block_of=block_of.astype(np.int32),
+        block_end=block_end.astype(np.int32),
         blocks=_summaries(columns, block_of, block_end),
     )
 
@@ -97,11 +102,17 @@ def _summaries(columns: dict[str, np.ndarray], block_of: np.ndarray, block_end: 
     starts = np.append(0, block_end[:-1])
     close = columns["close"]
     peak = _running_peak(close, starts)
-    return np.ascontiguousarray(np.vstack((
-        np.minimum.reduceat(columns["low"], starts), np.maximum.reduceat(columns["high"], starts),
-        np.minimum.reduceat(close, starts), np.maximum.reduceat(close, starts),
-        np.maximum.reduceat(peak - close, starts),
-    )))
+    return np.ascontiguousarray(
+        np.vstack(
+            (
+                np.minimum.reduceat(columns["low"], starts),
+                np.maximum.reduceat(columns["high"], starts),
+                np.minimum.reduceat(close, starts),
+                np.maximum.reduceat(close, starts),
+                np.maximum.reduceat(peak - close, starts),
+            )
+        )
+    )
 
 
 def _running_peak(close: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -20,29 +20,60 @@ def hold_final(tape: Tape, config: OrchestratorBacktestConfig, first: int) -> fl
 
 def totals_of(raw: Raw, tape: Tape, config: OrchestratorBacktestConfig, final: float) -> dict[str, Any]:
     """Totals by name, as `traderagent.metrics` reads them."""
-    account, books = raw.account, raw.books
+    account = raw.account
     start, end = int(tape.time[raw.first]), int(tape.time[-1]) + tape.duration
     n_returns = end // tape.sample - start // tape.sample
     n_days = int(tape.time[-1]) // DAY - start // DAY + 1
-    deployed = account["deployed_sum"] + account["deployed"] * (account["n_candles"] - account["deployed_from"])
     initial = config.initial_balance
     hold = hold_final(tape, config, raw.first) - 1
-    n_exposure = n_returns + 1    # the first sample, at the start of trading, holds nothing
+    n_exposure = n_returns + 1  # the first sample, at the start of trading, holds nothing
     exposure = account["exposure_sum"] / n_exposure
+    return {
+        "initial": initial,
+        "final": final,
+        "max_drawdown": float(account["max_drawdown"]),
+        "n_returns": float(n_returns),
+        "sum_r": float(account["sum_r"]),
+        "sum_r2": float(account["sum_r2"]),
+        "sum_down2": float(account["sum_down2"]),
+        "periods_per_year": YEAR / tape.sample,
+        "n_days": float(n_days),
+        "sum_d": float(account["sum_d"]),
+        "sum_d2": float(account["sum_d2"]),
+        "span_ms": float(end - start),
+        **_trip_totals(raw),
+        **_capital_totals(raw),
+        "n_candles": float(len(tape) - raw.first),
+        "n_exposure": float(n_exposure),
+        "hold_return": hold,
+        "same_exposure_hold_return": exposure * hold,
+    }
+
+
+def _trip_totals(raw: Raw) -> dict[str, float]:
+    books = raw.books
     seen = sum(int(cells["seen"][:n].sum()) for cells, n in zip(raw.cells, books["n_cells"], strict=True))
     return {
-        "initial": initial, "final": final, "max_drawdown": float(account["max_drawdown"]),
-        "n_returns": float(n_returns), "sum_r": float(account["sum_r"]), "sum_r2": float(account["sum_r2"]),
-        "sum_down2": float(account["sum_down2"]), "periods_per_year": YEAR / tape.sample,
-        "n_days": float(n_days), "sum_d": float(account["sum_d"]), "sum_d2": float(account["sum_d2"]),
-        "span_ms": float(end - start), "gross_profit": float(books["gross_profit"].sum()),
-        "gross_loss": -float(books["gross_loss"].sum()), "winning": float(books["winning"].sum()),
-        "losing": float(books["losing"].sum()), "round_trips": float(books["round_trips"].sum()),
-        "completed_cycles": float(books["completed_cycles"].sum()), "cycle_pnl": float(books["cycle_net"].sum()),
-        "cells": float(books["cells_laid"].sum()), "cells_filled": float(books["cells_seen"].sum() + seen),
-        "deployed_sum": float(deployed), "n_candles": float(len(tape) - raw.first),
-        "max_deployed": float(account["max_deployed"]), "worst_floating": float(account["worst_floating"]),
-        "exposure_sum": float(account["exposure_sum"]), "n_exposure": float(n_exposure),
-        "turnover_notional": float(account["turnover"]), "fees": float(account["fees"]),
-        "hold_return": hold, "same_exposure_hold_return": exposure * hold,
+        "gross_profit": float(books["gross_profit"].sum()),
+        "gross_loss": -float(books["gross_loss"].sum()),
+        "winning": float(books["winning"].sum()),
+        "losing": float(books["losing"].sum()),
+        "round_trips": float(books["round_trips"].sum()),
+        "completed_cycles": float(books["completed_cycles"].sum()),
+        "cycle_pnl": float(books["cycle_net"].sum()),
+        "cells": float(books["cells_laid"].sum()),
+        "cells_filled": float(books["cells_seen"].sum() + seen),
+    }
+
+
+def _capital_totals(raw: Raw) -> dict[str, float]:
+    account = raw.account
+    unchanged = account["n_candles"] - account["deployed_from"]
+    return {
+        "deployed_sum": float(account["deployed_sum"] + account["deployed"] * unchanged),
+        "max_deployed": float(account["max_deployed"]),
+        "worst_floating": float(account["worst_floating"]),
+        "exposure_sum": float(account["exposure_sum"]),
+        "turnover_notional": float(account["turnover"]),
+        "fees": float(account["fees"]),
     }

@@ -6,6 +6,7 @@ import numpy as np
 
 from traderagent.base.config import Config
 from traderagent.base.registry import Registry
+from traderagent.strategies.features import Frames
 
 STRATEGIES: Registry["type[Strategy]"] = Registry("strategy", "traderagent.strategies")
 
@@ -29,13 +30,14 @@ class Strategy(Config):
 
     @classmethod
     def parameter_names(cls) -> tuple[str, ...]:
+        """Names of the parameters, in the order of the fields."""
         return tuple(cls.model_fields)
 
     def parameter_values(self) -> np.ndarray:
         """(n_parameters,) float64 in the order of the fields; choices by position, None as NaN."""
         return np.array([_as_number(type(self), name, value) for name, value in self])
 
-    def features(self, data: "Features") -> dict[str, np.ndarray]:  # noqa: F821
+    def features(self, data: Frames) -> dict[str, np.ndarray]:
         """Columns on base candles, each using only candles closed by then."""
         raise NotImplementedError  # pragma: no cover - every registered strategy has its own
 

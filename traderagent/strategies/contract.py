@@ -8,6 +8,9 @@ Orders of a book: one pending market order, one stop for everything it holds, a 
 and a list of *cells*: limit entries in rising order of price, each with or without an exit of its own.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numba import from_dtype, types
 
@@ -23,15 +26,71 @@ OPEN, BLOCKED, OFF_ROUTE = 0, 1, 2
 # States of a cell. WAITING: authorised at a close, rests (or is bought) from the next open on.
 EMPTY, IDLE, WAITING, RESTING, HOLDING = 0, 1, 2, 3, 4
 
-REJECTIONS = ("cash", "min_notional", "risk_position", "risk_daily", "risk_pair", "risk_exposure",
-              "halted", "margin", "correlation", "invalid_ladder")
-(NO_CASH, MIN_NOTIONAL, RISK_POSITION, RISK_DAILY, RISK_PAIR, RISK_EXPOSURE, HALTED, MARGIN,
- CORRELATION, INVALID_LADDER) = range(10)
+REJECTIONS = (
+    "cash",
+    "min_notional",
+    "risk_position",
+    "risk_daily",
+    "risk_pair",
+    "risk_exposure",
+    "halted",
+    "margin",
+    "correlation",
+    "invalid_ladder",
+)
+(
+    NO_CASH,
+    MIN_NOTIONAL,
+    RISK_POSITION,
+    RISK_DAILY,
+    RISK_PAIR,
+    RISK_EXPOSURE,
+    HALTED,
+    MARGIN,
+    CORRELATION,
+    INVALID_LADDER,
+) = range(10)
 
-REASONS = ("", "initial", "buy", "sell", "base", "safety", "target", "stop", "trailing", "partial",
-           "pullback", "breakout", "rsi", "deactivated", "portfolio_stop", "end", "shift", "signal")
-(NO_REASON, INITIAL, BUY, SELL, BASE, SAFETY, TARGET, STOP, TRAILING, PARTIAL, PULLBACK, BREAKOUT, RSI,
- DEACTIVATED, PORTFOLIO_STOP, END, SHIFT, SIGNAL) = range(18)
+REASONS = (
+    "",
+    "initial",
+    "buy",
+    "sell",
+    "base",
+    "safety",
+    "target",
+    "stop",
+    "trailing",
+    "partial",
+    "pullback",
+    "breakout",
+    "rsi",
+    "deactivated",
+    "portfolio_stop",
+    "end",
+    "shift",
+    "signal",
+)
+(
+    NO_REASON,
+    INITIAL,
+    BUY,
+    SELL,
+    BASE,
+    SAFETY,
+    TARGET,
+    STOP,
+    TRAILING,
+    PARTIAL,
+    PULLBACK,
+    BREAKOUT,
+    RSI,
+    DEACTIVATED,
+    PORTFOLIO_STOP,
+    END,
+    SHIFT,
+    SIGNAL,
+) = range(18)
 
 N_FEATURES = 16
 N_PARAMETERS = 48
@@ -39,37 +98,38 @@ N_MEMORY = 32
 NEVER = np.int64(2**62)
 
 
-def _dtype(*fields: tuple[str, str]) -> np.dtype:
-    flat = []
+def record_dtype(*fields: tuple[str, Any]) -> np.dtype:
+    """A record from (names separated by blanks, kind of all of them), aligned like a C struct."""
+    flat: list[tuple] = []
     for names, kind in fields:
         flat += [(name, *kind) if isinstance(kind, tuple) else (name, kind) for name in names.split()]
     return np.dtype(flat, align=True)
 
 
-NOW = _dtype(
+NOW = record_dtype(
     ("row", "i8"),
     ("open high low close volume", "f8"),
-    ("signal", "i8"),                         # 1 where this candle carries a signal of the book
-    ("equity max_position", "f8"),            # sizing equity; largest share of it one book may hold
+    ("signal", "i8"),  # 1 where this candle carries a signal of the book
+    ("equity max_position", "f8"),  # sizing equity; largest share of it one book may hold
     ("maker taker slippage", "f8"),
     ("tick tick_scale step step_scale min_notional", "f8"),
     ("feature", ("f8", (N_FEATURES,))),
 )
 
-CELL = _dtype(
-    ("price exit_price quantity", "f8"),      # the entry limit, its own exit (0: none), quantity per cycle
-    ("held bought fee reserved", "f8"),       # while holding: quantity, entry price, entry fee; reserved cash
+CELL = record_dtype(
+    ("price exit_price quantity", "f8"),  # the entry limit, its own exit (0: none), quantity per cycle
+    ("held bought fee reserved", "f8"),  # while holding: quantity, entry price, entry fee; reserved cash
     ("bought_row placed_row order cycle", "i8"),
-    ("state refusal seen initial", "i8"),     # refusal: reason + 1 of the running episode
+    ("state refusal seen initial", "i8"),  # refusal: reason + 1 of the running episode
 )
 
-EXIT = _dtype(
+EXIT = record_dtype(
     ("price quantity bought fee", "f8"),
     ("bought_row placed_row order cycle", "i8"),
-    ("reason lot initial", "i8"),             # lot: closes a round trip of its own (a kept cell)
+    ("reason lot initial", "i8"),  # lot: closes a round trip of its own (a kept cell)
 )
 
-BOOK = _dtype(
+BOOK = record_dtype(
     ("cells exits n_cells n_exits exits_capacity overflow", "i8"),
     ("index entry step", "i8"),
     # inventory
@@ -102,7 +162,10 @@ BOOK = _dtype(
     ("memory", ("f8", (N_MEMORY,))),
 )
 
-Now, Cell, Exit, Book = (from_dtype(d) for d in (NOW, CELL, EXIT, BOOK))
+Now: Any = from_dtype(NOW)
+Cell: Any = from_dtype(CELL)
+Exit: Any = from_dtype(EXIT)
+Book: Any = from_dtype(BOOK)
 SIGNATURE = types.void(types.int64, Now, Book)
 
 step = step_kernel(SIGNATURE)
@@ -119,31 +182,33 @@ def tell(what, now, book):
 
 @kernel
 def cell_of(book, k):
+    """The book's k-th cell."""
     return _cell_at(book.cells, k)
 
 
 @kernel
 def exit_of(book, k):
+    """The book's k-th exit limit; the last one is the nearest."""
     return _exit_at(book.exits, k)
 
 
-def memory_of(*fields):
+def memory_of(*fields: tuple[str, Any]) -> Callable:
     """Accessor of a strategy's own state by name: `own = memory(book)`, then `own.count += 1`."""
-    dtype = _dtype(*fields)
+    dtype = record_dtype(*fields)
     if dtype.itemsize > N_MEMORY * 8:
         raise ValueError(f"a step's memory holds {N_MEMORY} numbers, got {dtype.itemsize // 8}")
     return _first(part_of(Book, "memory", from_dtype(dtype)))
 
 
-def parameters_of(strategy):
+def parameters_of(strategy: Any) -> Callable:
     """Accessor of a strategy's parameters by name: `p = parameters(book)`, then `p.tp_pct`; all float64."""
-    dtype = np.dtype([(name, "f8") for name in strategy.parameter_names()])
-    if len(dtype) > N_PARAMETERS:
-        raise ValueError(f"a step takes {N_PARAMETERS} parameters, got {len(dtype)}")
+    dtype = record_dtype((" ".join(strategy.parameter_names()), "f8"))
+    if dtype.itemsize > N_PARAMETERS * 8:
+        raise ValueError(f"a step takes {N_PARAMETERS} parameters, got {dtype.itemsize // 8}")
     return _first(part_of(Book, "parameter", from_dtype(dtype)))
 
 
-def _first(get):
+def _first(get: Callable) -> Callable:
     @kernel
     def first(book):
         return get(book, 0)
@@ -166,6 +231,7 @@ def floor_to(x, unit, scale):
 
 @kernel
 def ceil_to(x, unit, scale):
+    """Smallest multiple of `unit` not below x."""
     if unit == 0.0:
         return x
     return np.rint(np.ceil(x / unit - _SLACK) * unit * scale) / scale
@@ -173,16 +239,19 @@ def ceil_to(x, unit, scale):
 
 @kernel
 def price_down(now, x):
+    """Down to the tick: buy limits and long stops."""
     return floor_to(x, now.tick, now.tick_scale)
 
 
 @kernel
 def price_up(now, x):
+    """Up to the tick: sell limits."""
     return ceil_to(x, now.tick, now.tick_scale)
 
 
 @kernel
 def quantity_down(now, x):
+    """Down to the step."""
     return floor_to(x, now.step, now.step_scale)
 
 
@@ -237,6 +306,7 @@ def add_exit(now, book, price, quantity, reason):
 
 @kernel
 def copy_exit(source, target):
+    """Overwrite one place of the list of exits by another."""
     target.price = source.price
     target.quantity = source.quantity
     target.bought = source.bought

@@ -35,6 +35,7 @@ from traderagent.strategies.contract import (
     refuse,
     step,
 )
+from traderagent.strategies.features import Frames
 
 
 @STRATEGIES.register("dca")
@@ -45,21 +46,30 @@ class Dca(Strategy):
     prefix: ClassVar[str] = "dca_"
     signal: ClassVar[str | None] = "trigger"
 
-    trigger_pct: float = parameter(0.05, unit="fraction", low=0.0, high=0.95, coarse=(0.03, 0.05, 0.07),
-                                   doc="fall from the highest recent close that opens a deal")
+    trigger_pct: float = parameter(
+        0.05,
+        unit="fraction",
+        low=0.0,
+        high=0.95,
+        coarse=(0.03, 0.05, 0.07),
+        doc="fall from the highest recent close that opens a deal",
+    )
     high_lookback: int = parameter(288, unit="base candles", low=1, high=100_000, doc="closes that count as recent")
     base_order: float = parameter(0.02, unit="fraction", low=1e-6, high=1.0, doc="of sizing equity, at market")
     safety_order: float = parameter(0.02, unit="fraction", low=1e-6, high=1.0, doc="first safety order")
     max_safety_orders: int = parameter(5, unit="orders", low=0, high=100, doc="safety orders of a deal")
-    deviation_pct: float = parameter(0.015, unit="fraction", low=1e-6, high=1.0,
-                                     doc="first safety order below the base fill")
+    deviation_pct: float = parameter(
+        0.015, unit="fraction", low=1e-6, high=1.0, doc="first safety order below the base fill"
+    )
     step_scale: float = parameter(1.0, unit="factor", low=0.01, high=10.0, doc="growth of the steps")
     volume_scale: float = parameter(1.0, unit="factor", low=0.01, high=10.0, doc="growth of the safety orders")
-    tp_pct: float = parameter(0.08, unit="fraction", low=0.0, high=10.0, coarse=(0.05, 0.08, 0.10),
-                              doc="target above the average; 0: none")
+    tp_pct: float = parameter(
+        0.08, unit="fraction", low=0.0, high=10.0, coarse=(0.05, 0.08, 0.10), doc="target above the average; 0: none"
+    )
     stop_loss_pct: float = parameter(0.15, unit="fraction", low=0.0, high=0.99, doc="below the base fill; 0: none")
-    trailing_activation_pct: float = parameter(0.0, unit="fraction", low=0.0, high=10.0,
-                                               doc="profit from which a stop trails; 0: off")
+    trailing_activation_pct: float = parameter(
+        0.0, unit="fraction", low=0.0, high=10.0, doc="profit from which a stop trails; 0: off"
+    )
     trailing_distance_pct: float = parameter(0.0, unit="fraction", low=0.0, high=0.99, doc="of that stop from the high")
     cooldown: int = parameter(12, unit="base candles", low=0, high=100_000, doc="from the last exit")
 
@@ -70,10 +80,14 @@ class Dca(Strategy):
     def notes(self) -> list[str]:
         limit = min(1.0, self.stop_loss_pct or 1.0)
         dead = [f"{n} at {d:.1%}" for n, d in enumerate(self.deviations(), 1) if d >= limit]
-        return [f"dca: safety orders {', '.join(dead)} lie at or below the stop or zero and are never placed"] \
-            if dead else []
+        return (
+            [f"dca: safety orders {', '.join(dead)} lie at or below the stop or zero and are never placed"]
+            if dead
+            else []
+        )
 
-    def features(self, data):  # noqa: ANN001, ANN201
+    def features(self, data: Frames) -> dict[str, np.ndarray]:
+        """Columns on base candles; see the module."""
         close = data["base"].close
         highest = data["base"].indicator("rolling_max", self.high_lookback, of="close")
         with np.errstate(invalid="ignore"):
@@ -130,6 +144,7 @@ def plan(now, book, p):
 
 @kernel
 def on_base_fill(now, book, p):
+    """Safety orders and the stop stand relative to the base fill."""
     for k in range(book.n_cells):
         cell_of(book, k).price = price_down(now, book.entry_price * limit_factor(p, book.n_cells - k))
     if p.stop_loss_pct > 0.0:
@@ -148,6 +163,7 @@ def aim(now, book, p):
         book.trail_share = p.trailing_distance_pct
 
 
+@step
 def dca_step(what, now, book):
     """Open a deal on the trigger, place its safety orders from the base fill, keep the target up to date."""
     p = parameters(book)
@@ -170,4 +186,4 @@ def dca_step(what, now, book):
         book.want = max(now.row + 1, ready)
 
 
-Dca.step = step(dca_step)
+Dca.step = dca_step

@@ -4,12 +4,25 @@ Everything is computed once per symbol and distinct parameter value and kept wit
 """
 
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from traderagent.indicators import INDICATORS
+from traderagent.indicators.cache import FeatureCache
 from traderagent.market.candles import MultiTimeframeData
-from traderagent.market.frames import duration_of, last_closed, milliseconds, on_base, traded
+from traderagent.market.frames import COLUMNS, duration_of, last_closed, milliseconds, on_base, traded
+
+_cache: list[FeatureCache] = []
+
+
+def use_feature_cache(folder: str | Path | None) -> FeatureCache | None:
+    """Keep indicators in Parquet under `folder` for the next session; None keeps them in memory only.
+
+    Worth it for slow indicators: most of the built-in ones take about a millisecond, reading a file takes more.
+    """
+    _cache[:] = [] if folder is None else [FeatureCache(folder)]
+    return _cache[0] if _cache else None
 
 
 class Frame:
@@ -26,26 +39,41 @@ class Frame:
     def __init__(self, data: MultiTimeframeData, timeframe: str) -> None:
         frame = traded(data.frame(timeframe))
         base = traded(data.candles)
-        self.timeframe = timeframe
+        self.timeframe, self._data = timeframe, data
         self.duration = duration_of(timeframe)
         self.time = milliseconds(frame.index)
         self._base_time, self._base_duration = milliseconds(base.index), data.duration
-        for name in ("open", "high", "low", "close", "volume"):
-            setattr(self, name, np.ascontiguousarray(frame[name].to_numpy(np.float64)))
+        columns = [np.ascontiguousarray(frame[name].to_numpy(np.float64)) for name in COLUMNS]
+        self.open, self.high, self.low, self.close, self.volume = columns
         self._known: dict[tuple, np.ndarray] = {}
 
     @cached_property
     def closed(self) -> np.ndarray:
+        """Position of the last closed candle at each base close."""
         return last_closed(self._base_time, self._base_duration, self.time, self.duration)
 
     def indicator(self, name: str, *parameters: float, of: str | None = None) -> np.ndarray:
         """(m,) float64: a registered indicator of this frame's candles; `of` names another column than its own."""
         key = (name, parameters, of)
         if key not in self._known:
-            record = INDICATORS[name]
-            inputs = (of,) if of else record.inputs
-            self._known[key] = record.function(*(getattr(self, column) for column in inputs), *parameters)
+            self._known[key] = self._from_disk(key) if _cache else self._compute(key)
         return self._known[key]
+
+    def _compute(self, key: tuple) -> np.ndarray:
+        name, parameters, of = key
+        record = INDICATORS[name]
+        inputs = (of,) if of else record.inputs
+        return record.function(*(getattr(self, column) for column in inputs), *parameters)
+
+    def _from_disk(self, key: tuple) -> np.ndarray:
+        name, parameters, of = key
+        known = _cache[0].get(
+            name,
+            {"values": list(parameters), "of": of, "timeframe": self.timeframe},
+            self._data.hash,
+            lambda: {name: self._compute(key)},
+        )
+        return known[name]
 
     def on_base(self, values: np.ndarray | str, *parameters: float) -> np.ndarray:
         """(n_base,) float64: the last closed candle's value at each base close, NaN where there is none."""

@@ -34,6 +34,7 @@ from traderagent.strategies.contract import (
     refuse,
     step,
 )
+from traderagent.strategies.features import Frames
 
 ARITHMETIC, GEOMETRIC = 0.0, 1.0
 PROFIT, NEXT_LEVEL = 0.0, 1.0
@@ -53,30 +54,40 @@ class Grid(Strategy):
     num_levels: int = parameter(10, unit="levels", low=2, high=500, coarse=(5, 10, 20), doc="price levels")
     spacing: Literal["arithmetic", "geometric"] = parameter("arithmetic", doc="equal steps or equal ratios")
     exit: Literal["profit", "next_level"] = parameter("profit", doc="where a cell sells")
-    profit_per_grid: float = parameter(0.005, unit="fraction", low=1e-6, high=1.0, coarse=(0.003, 0.005, 0.01),
-                                       doc="a cell's sell price above its buy price (exit: profit)")
+    profit_per_grid: float = parameter(
+        0.005,
+        unit="fraction",
+        low=1e-6,
+        high=1.0,
+        coarse=(0.003, 0.005, 0.01),
+        doc="a cell's sell price above its buy price (exit: profit)",
+    )
     initial_inventory: Literal["buy", "none"] = parameter("buy", doc="buy the cells above the price at the start")
     amount_per_grid: float | None = parameter(None, low=0.0, doc="per cell; None: an equal share of the limit")
     amount_unit: Literal["quote", "base"] = parameter("quote", doc="unit of amount_per_grid")
     lower_price: float | None = parameter(None, unit="quote", low=0.0, doc="fixed bounds; None: from ATR")
     upper_price: float | None = parameter(None, unit="quote", low=0.0, doc="fixed bounds; None: from ATR")
     atr_period: int = parameter(14, unit="H1 candles", low=1, high=1000, doc="ATR of the auto bounds")
-    atr_multiplier: float = parameter(3.0, unit="ATR", low=0.1, high=100.0, coarse=(2.0, 3.0, 5.0),
-                                      doc="half width of the auto bounds")
+    atr_multiplier: float = parameter(
+        3.0, unit="ATR", low=0.1, high=100.0, coarse=(2.0, 3.0, 5.0), doc="half width of the auto bounds"
+    )
     trailing_enabled: bool = parameter(True, doc="lay a new ladder when the price has left this one")
-    trailing_shift_threshold_pct: float = parameter(0.01, unit="fraction", low=0.0, high=1.0,
-                                                    doc="how far beyond a bound the close must be")
+    trailing_shift_threshold_pct: float = parameter(
+        0.01, unit="fraction", low=0.0, high=1.0, doc="how far beyond a bound the close must be"
+    )
     trailing_cooldown_candles: int = parameter(288, unit="base candles", low=0, doc="between two shifts")
     trailing_recenter_mode: Literal["atr", "fixed"] = parameter("atr", doc="width of the new ladder")
     inventory_on_shift: Literal["keep", "sell"] = parameter("keep", doc="what holding cells do at a shift")
 
     def model_post_init(self, context: object) -> None:
-        bounds = (self.lower_price, self.upper_price)
-        if (bounds[0] is None) != (bounds[1] is None):
-            raise ConfigError(f"grid: lower_price {bounds[0]} and upper_price {bounds[1]} belong together: "
-                              "give both, or neither for bounds from ATR")
-        if bounds[0] is not None and not 0 < bounds[0] < bounds[1]:
-            raise ConfigError(f"grid: lower_price {bounds[0]} must be above 0 and below upper_price {bounds[1]}")
+        low, high = self.lower_price, self.upper_price
+        if (low is None) != (high is None):
+            raise ConfigError(
+                f"grid: lower_price {low} and upper_price {high} belong together: "
+                "give both, or neither for bounds from ATR"
+            )
+        if low is not None and high is not None and not 0 < low < high:
+            raise ConfigError(f"grid: lower_price {low} must be above 0 and below upper_price {high}")
         if self.amount_unit == "base" and self.amount_per_grid is None:
             raise ConfigError("grid: amount_unit 'base' needs amount_per_grid, the quantity of a cell")
         if self.amount_per_grid == 0:
@@ -86,7 +97,7 @@ class Grid(Strategy):
         """Refuse cells whose cycle cannot pay its own fees: (1 + p)(1 − f) ≤ 1 + f."""
         profit = self.profit_per_grid
         if self.exit == "next_level":
-            if self.lower_price is None:
+            if self.lower_price is None or self.upper_price is None:
                 return
             ratio = self.upper_price / self.lower_price
             steps = self.num_levels - 1
@@ -94,10 +105,13 @@ class Grid(Strategy):
             profit = ratio ** (1 / steps) - 1 if self.spacing == "geometric" else gap / (self.upper_price - gap)
         if (1 + profit) * (1 - maker) <= 1 + maker:
             least = (1 + maker) / (1 - maker) - 1
-            raise ConfigError(f"grid: a cycle of {profit:.4%} cannot pay its fees of 2 × {maker:.4%}; "
-                              f"the smallest profit that can is above {least:.6%}")
+            raise ConfigError(
+                f"grid: a cycle of {profit:.4%} cannot pay its fees of 2 × {maker:.4%}; "
+                f"the smallest profit that can is above {least:.6%}"
+            )
 
-    def features(self, data):  # noqa: ANN001, ANN201
+    def features(self, data: Frames) -> dict[str, np.ndarray]:
+        """Columns on base candles; see the module."""
         return {"atr": data["1h"].on_base("atr", self.atr_period)}
 
     def warmup(self, duration: int) -> int:
@@ -133,6 +147,7 @@ def is_valid(now, p, lower, upper, n):
 
 @kernel
 def sell_price(now, p, lower, upper, k, price):
+    """Where cell k sells, before it is laid."""
     if p.exit == PROFIT:
         return price_up(now, price * (1 + p.profit_per_grid))
     return price_up(now, level(p, lower, upper, k + 1))
@@ -187,6 +202,7 @@ def keep_holding_cells(now, book, p):
 
 @kernel
 def start(now, book, p, own):
+    """The first ladder, where bounds are known and entries are open."""
     atr = now.feature[0]
     lower, upper = p.lower_price, p.upper_price
     if np.isnan(lower):
@@ -207,6 +223,7 @@ def start(now, book, p, own):
 
 @kernel
 def shift(now, book, p, own):
+    """A new ladder around the close; the old one's inventory stays or is sold."""
     lower, upper = own.lower, own.upper
     if p.trailing_recenter_mode == ATR_MODE:
         reach = p.atr_multiplier * now.feature[0]
@@ -229,6 +246,7 @@ def shift(now, book, p, own):
         book.relaid = 2 if p.inventory_on_shift == SELL_ON_SHIFT else 1
 
 
+@step
 def grid_step(what, now, book):
     """Lay the ladder, move it when the close has left it; the engine does the rest."""
     p = parameters(book)
@@ -255,4 +273,4 @@ def grid_step(what, now, book):
             book.wake_below = own.lower * (1 - p.trailing_shift_threshold_pct)
 
 
-Grid.step = step(grid_step)
+Grid.step = grid_step

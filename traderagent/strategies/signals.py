@@ -27,6 +27,7 @@ class Signals(Strategy):
 parameters = parameters_of(Signals)
 
 
+@step
 def signals_step(what, now, book):
     """Event 1 enters when flat, 2 leaves when holding; one order at a time."""
     if what != CLOSE:
@@ -41,4 +42,4 @@ def signals_step(what, now, book):
     book.want = now.row + 1
 
 
-Signals.step = step(signals_step)
+Signals.step = signals_step

@@ -36,6 +36,7 @@ from traderagent.strategies.contract import (
     refuse,
     step,
 )
+from traderagent.strategies.features import Frame, Frames
 
 VOLUME_LOOKBACK = 20
 OVERSOLD = 30.0
@@ -63,7 +64,9 @@ class TrendFollower(Strategy):
     partial_fraction: float = parameter(0.5, unit="fraction", low=0.0, high=1.0, doc="sold at the partial; 0: none")
     partial_at: float = parameter(0.7, unit="fraction", low=0.01, high=1.0, doc="share of the way to the target")
     breakeven_atr: float = parameter(1.0, unit="ATR", low=0.0, high=50.0, doc="profit that moves the stop; 0: off")
-    trailing_start_atr: float = parameter(1.5, unit="ATR", low=0.0, high=50.0, doc="profit from which it trails; 0: off")
+    trailing_start_atr: float = parameter(
+        1.5, unit="ATR", low=0.0, high=50.0, doc="profit from which the stop trails; 0: off"
+    )
     trailing_atr: float = parameter(0.5, unit="ATR", low=0.0, high=50.0, doc="distance of the trailing stop")
     risk_per_trade: float = parameter(0.01, unit="fraction", low=1e-6, high=1.0, doc="of sizing equity, to the stop")
     max_positions: int = parameter(1, unit="positions", low=1, high=1, doc="per symbol")
@@ -73,13 +76,14 @@ class TrendFollower(Strategy):
         if self.ema_fast >= self.ema_slow:
             raise ConfigError(f"trend_follower: ema_fast {self.ema_fast} must be below ema_slow {self.ema_slow}")
 
-    def features(self, data):  # noqa: ANN001, ANN201
+    def features(self, data: Frames) -> dict[str, np.ndarray]:
+        """Columns on base candles; see the module."""
         m15, h1 = data["15m"], data["1h"]
         kind = m15.as_events(self._kinds(m15))
         agrees = h1.on_base(h1.indicator("ema", self.ema_fast) > h1.indicator("ema", self.ema_slow)) == 1.0
         return {"kind": np.where((kind == RSI) | agrees, kind, 0.0), "atr": m15.on_base("atr", self.atr_period)}
 
-    def _kinds(self, m15):  # noqa: ANN001, ANN202
+    def _kinds(self, m15: Frame) -> np.ndarray:
         """Reason of an entry at each M15 close before H1 is asked, 0 where there is none."""
         close = m15.close
         fast, slow = m15.indicator("ema", self.ema_fast), m15.indicator("ema", self.ema_slow)
@@ -99,8 +103,7 @@ class TrendFollower(Strategy):
         return np.where(allowed, kinds, 0).astype(np.float64)
 
     def warmup(self, duration: int) -> int:
-        m15 = max(self.ema_slow, self.atr_period, self.rsi_period + 1, self.breakout_lookback + 1,
-                  VOLUME_LOOKBACK + 1)
+        m15 = max(self.ema_slow, self.atr_period, self.rsi_period + 1, self.breakout_lookback + 1, VOLUME_LOOKBACK + 1)
         return int(np.ceil(max(m15 * 900_000, self.ema_slow * 3_600_000) / duration))
 
 
@@ -115,6 +118,7 @@ memory = memory_of(("atr losses", "f8"))
 
 @kernel
 def wish(now, book, p, own):
+    """Ask for a position, sized by risk and cut by the limit."""
     own.atr = now.feature[1]
     risk = p.risk_per_trade * (0.5 if own.losses >= p.loss_streak else 1.0)
     by_risk = risk * now.equity / (p.sl_atr_mult * own.atr)
@@ -147,6 +151,7 @@ def protect(now, book, p, own):
         book.trail_distance = p.trailing_atr * atr
 
 
+@step
 def trend_follower_step(what, now, book):
     """Enter on a signal of the M15 close, protect at the fill, count losses when flat."""
     p = parameters(book)
@@ -167,4 +172,4 @@ def trend_follower_step(what, now, book):
         book.want = now.row + 1
 
 
-TrendFollower.step = step(trend_follower_step)
+TrendFollower.step = trend_follower_step

@@ -1,0 +1,94 @@
+"""What a run's numbers rest on, and what a careful reader wants to be told beside them."""
+
+from typing import Any
+
+import numpy as np
+
+from traderagent.base.hashing import hash_values
+from traderagent.base.kernel import code_hash
+
+
+def assumptions_of(run: Any) -> dict[str, Any]:
+    """What has to be believed to believe the numbers."""
+    data, config, costs = run.plan.data, run.config, run.config.costs_in_force
+    instrument = data.instrument
+    return {
+        "account": config.account,
+        "costs": costs.name,
+        "maker": costs.maker,
+        "taker": costs.taker,
+        "slippage": costs.slippage,
+        "path": config.path,
+        "penetration_ticks": config.penetration_ticks,
+        "tick": instrument.tick,
+        "step": instrument.step,
+        "min_notional": instrument.min_notional,
+        "instrument": instrument.origin,
+        "on_deactivate": config.on_deactivate,
+        "inventory_at_end": "sold" if config.liquidate_at_end else "marked",
+        "sample": data.sample,
+        "warmup_bars": run.raw.first,
+        "trading_starts": run.index[run.raw.first].isoformat(),
+        "synthetic": data.synthetic,
+        "grid_spacing_sigma": run.grid_spacing_sigma,
+        "share_of_capped_entries": capped_share(run),
+        "data_hash": data.hash,
+        "config_hash": hash_values(config.to_dict()),
+        "code_hash": code_hash(),
+    }
+
+
+def grid_spacing_sigma(run: Any) -> float:
+    """Smaller of cell spacing and profit distance, relative to the last ladder's middle, over the standard
+    deviation of candle returns. Below 1.5 the count of grid fills depends on the path model.
+    """
+    if "grid" not in run.plan.names:
+        return np.nan
+    b = run.plan.names.index("grid")
+    cells = run.raw.cells[b][: run.raw.books["n_cells"][b]]
+    if len(cells) < 2:
+        return np.nan
+    middle = (cells["price"][0] + cells["exit_price"][-1]) / 2
+    distance = min(np.diff(cells["price"]).min(), (cells["exit_price"] - cells["price"]).min())
+    sigma = np.std(np.diff(np.log(run.plan.tape.close[run.raw.first :])), ddof=1)
+    return float(distance / middle / sigma) if sigma > 0 else np.nan
+
+
+def capped_share(run: Any) -> float:
+    """Share of market entries whose size the position limit cut; NaN without an entry."""
+    entries = int(run.raw.books["entries"].sum())
+    return int(run.raw.books["capped"].sum()) / entries if entries else np.nan
+
+
+def notes_of(run: Any) -> list[str]:
+    """Sentences a careful reader wants to see beside the numbers."""
+    notes = [n for s in run.plan.strategies for n in s.notes()]
+    sigma = run.grid_spacing_sigma
+    if sigma < 1.0:
+        notes.append(
+            f"grid spacing is {sigma:.2f} σ of a candle: fills are counted wrongly by 20 % and more; use detail candles"
+        )
+    elif sigma < 1.5:
+        notes.append(f"grid spacing is {sigma:.2f} σ of a candle: the count of fills depends on the path model")
+    if run.plan.data.instrument.tick == 0:
+        without = ", and penetration_ticks has no effect" if run.config.penetration_ticks else ""
+        notes.append(f"no tick size is known: prices and quantities are not rounded{without}")
+    if run.raw.account["n_fills"] == 0:
+        notes.append(f"nothing traded: {run.why_no_trades()}")
+    return notes
+
+
+def why_no_trades(run: Any) -> str:
+    """One sentence with counts for a run without fills."""
+    on_route = ", ".join(f"{name} {share:.0%}" for name, share in run.time_on_route.items())
+    signals = {
+        s.name: int((run.raw.features.columns[run.raw.features.of[b][0]][run.raw.first :] != 0).sum())
+        for b, s in enumerate(run.plan.strategies)
+        if s.signal
+    }
+    seen = ", ".join(f"{name} {n}" for name, n in signals.items())
+    refused = ", ".join(f"{reason} {n}" for reason, n in run.rejections.items()) or "none"
+    candles = len(run.plan.tape) - run.raw.first
+    return (
+        f"{candles} candles traded; time on the route: {on_route}; signals: {seen or 'none needed'}; refused: {refused}"
+    )

@@ -1,0 +1,205 @@
+"""Who may place what: minimum notional, the risk gate, cash; and when a refused cell is worth asking again."""
+
+import numpy as np
+
+from traderagent.base.kernel import kernel
+from traderagent.engine.money import free, refresh_reserved
+from traderagent.engine.orders import drop_deal, find_cursors, reserve_cell, rest
+from traderagent.engine.records import now_of
+from traderagent.strategies.contract import (
+    EMPTY,
+    IDLE,
+    MIN_NOTIONAL,
+    NO_CASH,
+    OPEN,
+    RESTING,
+    RISK_POSITION,
+    WAITING,
+    cell_of,
+)
+
+SLACK = 1 + 1e-9
+
+
+@kernel
+def count_start_refusal(account, pair, book, reason):
+    """A refused start is counted once per run of consecutive candles."""
+    row = now_of(pair).row
+    if (book.refused_reason != reason + 1) | (book.refused_row != row - 1):
+        account.rejections[reason] += 1
+    book.refused_reason = reason + 1
+    book.refused_row = row
+
+
+@kernel
+def count_cell_refusal(account, book, cell, reason):
+    """A refused cell is counted when its reason changes; arming forgets it."""
+    if cell.refusal != reason + 1:
+        account.rejections[reason] += 1
+        cell.refusal = reason + 1
+
+
+@kernel
+def resting_notional(book, close):
+    """Notional of the book's resting and pending entries; market orders at the close."""
+    total = book.market_quantity * close
+    for k in range(book.n_cells):
+        cell = cell_of(book, k)
+        if (cell.state == RESTING) | (cell.state == WAITING):
+            total += cell.quantity * cell.price
+    return total
+
+
+@kernel
+def position_limit(account, equity):
+    """Largest notional one book may hold at this close; infinite without a gate."""
+    return account.max_position * equity * SLACK if account.has_gate == 1 else np.inf
+
+
+@kernel
+def is_below_minimum(now, quantity, price):
+    """Whether an entry is too small to be placed."""
+    return (quantity <= 0.0) | (quantity * price < now.min_notional)
+
+
+@kernel
+def refusal_of_cell(account, now, book, cell, used, limit, reserve):
+    """Reason why a cell may not be authorised at this close, or −1."""
+    if is_below_minimum(now, cell.quantity, cell.price):
+        return MIN_NOTIONAL
+    if (book.is_ladder == 1) & (used + cell.quantity * cell.price > limit):
+        return RISK_POSITION
+    if reserve > free(account):
+        return NO_CASH
+    return -1
+
+
+@kernel
+def arm_idle(account, pair, book, equity):
+    """Idle cells below the close ask for their place, highest first."""
+    now = now_of(pair)
+    leaving = (book.is_ladder == 0) & (book.exit_reason != 0)
+    nobody = (book.n_refused == 0) & (now.close <= book.idle_lowest)
+    if leaving | nobody | (book.entry != OPEN) | (book.n_idle == 0):
+        return
+    limit = position_limit(account, equity)
+    used = book.quantity * now.close + resting_notional(book, now.close)
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        if (cell.state == IDLE) and (cell.price < now.close):
+            reserve = cell.quantity * cell.price * (1 + now.taker)
+            reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
+            if reason >= 0:
+                count_cell_refusal(account, book, cell, reason)
+            else:
+                rest(account, pair, book, cell)
+                used += cell.quantity * cell.price
+    find_cursors(book)
+
+
+@kernel
+def authorise_ladder(account, pair, book, equity):
+    """Cells of a new ladder ask one by one, highest first; a refused one stays idle."""
+    now = now_of(pair)
+    limit = position_limit(account, equity)
+    used = book.quantity * now.close
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        reserve = cell.quantity * cell.price * (1 + now.slippage + now.taker)
+        reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
+        if reason >= 0:
+            count_cell_refusal(account, book, cell, reason)
+            cell.state = IDLE
+        else:
+            reserve_cell(account, pair, book, cell, reserve)
+            used += cell.quantity * cell.price
+            book.waiting = 1
+    find_cursors(book)
+
+
+@kernel
+def refusal_of_deal(account, now, book, equity):
+    """Reason why a deal (base order and its planned safety orders) may not start, or −1."""
+    if is_below_minimum(now, book.market_quantity, now.close):
+        return MIN_NOTIONAL
+    notional = book.quantity * now.close + book.market_quantity * now.close
+    cash = book.market_quantity * now.close * (1 + now.slippage + now.taker)
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        if not is_below_minimum(now, cell.quantity, cell.price):
+            notional += cell.quantity * cell.price
+            cash += cell.quantity * cell.price * (1 + now.taker)
+    if notional > position_limit(account, equity):
+        return RISK_POSITION
+    if cash > free(account):
+        return NO_CASH
+    return -1
+
+
+@kernel
+def authorise_deal(account, pair, book, equity):
+    """A deal asks as a whole; then its base order is pending and its safety orders wait."""
+    now = now_of(pair)
+    reason = refusal_of_deal(account, now, book, equity) if book.market_fraction == 0.0 else -1
+    if reason >= 0:
+        count_start_refusal(account, pair, book, reason)
+        drop_deal(account, pair, book)
+        return
+    if book.market_fraction == 0.0:
+        book.market_reserved = book.market_quantity * now.close * (1 + now.slippage + now.taker)
+    book.deal_cycle = account.next_cycle
+    account.next_cycle += 1
+    for k in range(book.n_cells - 1, -1, -1):
+        cell = cell_of(book, k)
+        if is_below_minimum(now, cell.quantity, cell.price):
+            account.rejections[MIN_NOTIONAL] += 1
+            cell.state = EMPTY
+        else:
+            cell.reserved = cell.quantity * cell.price * (1 + now.taker)
+            book.waiting = 1
+    refresh_reserved(account, book)
+    find_cursors(book)
+
+
+@kernel
+def set_price_wakes(account, pair, book):
+    """Prices at whose touch a book must be asked at the close though no order stands there."""
+    if (book.n_idle > 0) & (book.entry == OPEN):
+        book.wake_above = min(book.wake_above, book.idle_lowest)
+        if book.n_refused > 0:
+            set_refusal_wakes(account, pair, book)
+    if book.quantity > 0.0:
+        trail = book.trail_start
+        if trail < np.inf:
+            trail = max(trail, book.extreme)
+        book.wake_above = min(book.wake_above, min(book.breakeven_start, trail))
+
+
+@kernel
+def set_refusal_wakes(account, pair, book):
+    """Closes at which the answer to a refused cell changes: it comes to ask again, or the gate turns, a hair early.
+
+    Both sides of the gate are linear in the close: quantity × c + notional ≤ share × (cash + inventory × c).
+    Cash does not change between fills, and after a fill refused cells are asked anyway. What is below minimum
+    notional stays so.
+    """
+    now = now_of(pair)
+    share = account.max_position * SLACK
+    slope = book.quantity - share * account.inventory
+    room = share * account.cash - resting_notional(book, now.close)
+    gated = (book.is_ladder == 1) & (account.has_gate == 1)
+    for k in range(book.n_cells):
+        cell = cell_of(book, k)
+        if (cell.state != IDLE) | (cell.refusal == 0) | (cell.refusal == MIN_NOTIONAL + 1):
+            continue
+        if cell.price >= now.close:
+            book.wake_above = min(book.wake_above, cell.price)
+        elif gated:
+            turn = (room - cell.quantity * cell.price) / slope
+            margin = 1e-9 * (abs(turn) + now.close)
+            if turn - margin > now.close:
+                book.wake_above = min(book.wake_above, turn - margin)
+            elif turn + margin < now.close:
+                book.wake_below = max(book.wake_below, turn + margin)
+            else:
+                book.wake_row = now.row + 1
