@@ -95,7 +95,7 @@ def test_money_from_nowhere_is_noticed() -> None:
     fills = run.raw.fills
     assert len(fills) > 10
     half = len(fills) // 2
-    for field, value, rule in (("price", 1.1, "price above"), ("fee", 1.5, "a fee"), ("quantity", 1.01, "cash from")):
+    for field, value, rule in (("price", 1.1, "price above"), ("fee", 1.37, "a fee"), ("quantity", 1.01, "cash from")):
         kept = fills[field][half]
         fills[field][half] = kept * value
         spoiled = type(run)(run.plan, run.raw)
