@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import pandas as pd
+
 from traderagent.report import style
 
 # In the dark what is drawn is inverted and turned back to its hue; the paper follows the page, where the page says
@@ -110,9 +112,23 @@ def _plain_axes(plot: Any) -> None:
         axis.major_label_text_font_size, axis.axis_label_text_font_size = "12px", "12px"
         axis.axis_label_text_font_style = "normal"
         axis.major_label_text_font = axis.axis_label_text_font = style.FONT
+    plot.xaxis.ticker.desired_num_ticks = 5
     plot.ygrid.grid_line_color, plot.xgrid.grid_line_color = style.LINE, None
     plot.title.text_font, plot.title.text_font_size, plot.title.text_font_style = style.FONT, "12px", "normal"
     plot.title.text_color = style.SOFT
+
+
+def source(frame: pd.DataFrame) -> Any:
+    """A Bokeh data source of a frame's columns; times lose their zone, which is UTC everywhere."""
+    import bokeh.models as bm
+
+    columns = {}
+    for name in frame.columns:
+        column = frame[name]
+        columns[name] = (
+            column.dt.tz_localize(None) if isinstance(column.dtype, pd.DatetimeTZDtype) else column
+        ).to_numpy()
+    return bm.ColumnDataSource(columns)
 
 
 def shown(title: str, names: Sequence[Name], *plots: Any, synthetic: bool = False, note: str = "") -> Any:

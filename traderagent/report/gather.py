@@ -113,16 +113,16 @@ class Evidence:
         edges, none = planted[planted["edge"] != "none"], planted[planted["edge"] == "none"]
         found, fooled = int(edges["ahead"].sum()), int(none["ahead"].sum())
         return (
-            f"Of {len(edges)} planted edges the strategy made for each came out ahead of holding with the same "
-            f"exposure on {found}; on {fooled} of {len(none)} symbols without any edge the orchestrator did as well, "
-            "by luck alone."
+            f"The market hides {len(edges)} edges: the strategy made for each earned money, and more than holding with "
+            f"the same exposure, on {found}. On {len(none)} symbols without any edge the orchestrator did so on "
+            f"{fooled}, by luck alone."
         )
 
     def planted(self) -> pd.DataFrame:
         """What synthetic symbols hide, and what was earned there; empty for real candles.
 
-        `ahead`: the strategy made for the edge (orchestrator where there is none) earned more than the orchestrator's
-        same-exposure hold, on the sample that is shown.
+        `ahead`: the strategy made for the edge (the orchestrator where there is none) earned money after costs, and
+        more than holding with its own exposure, on the sample that is shown.
         """
         base, rows = self.baseline, {}
         for symbol, record in base.record["symbols"].items():
@@ -132,14 +132,14 @@ class Evidence:
             run = EDGES.get(edge, "orchestrator")
             run = run if run in base.runs else "orchestrator"
             earned = base.number(symbol, "total_return_pct", run)
-            held = base.number(symbol, "total_return_pct", "same_exposure_hold")
+            held = earned - base.number(symbol, "alpha_over_same_exposure_hold", run)
             rows[symbol] = {
                 "edge": edge,
                 "caption": record["caption"],
                 "run": run,
                 "earned": earned,
                 "held": held,
-                "ahead": earned > held,
+                "ahead": earned > max(held, 0.0),
             }
         columns = ["edge", "caption", "run", "earned", "held", "ahead"]
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("symbol")

@@ -37,7 +37,8 @@ p { max-width: 72em; } a { color: inherit; } code { font-size: .85em; }
 .missing { border-left: 3px solid var(--line); padding: 4px 12px; background: var(--tint); }
 .ta-table th:first-child { position: sticky; left: 0; background: var(--paper); }
 .ta-table thead th { color: var(--soft); }
-.verdicts th, .verdicts td { padding: 4px 6px; } .verdicts thead th { white-space: normal; }
+.verdicts table { font-size: .82rem; } .verdicts th, .verdicts td { padding: 4px 5px; }
+.verdicts thead th { white-space: normal; }
 .verdicts .wide { min-width: 5.5em; } .verdicts .chip { padding: 0 .4em; font-size: .72rem; }
 nav { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: .88rem; margin: .8em 0; }
 details { border-bottom: 1px solid var(--line); padding: 6px 0; scroll-margin-top: 8px; }

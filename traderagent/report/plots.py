@@ -17,7 +17,7 @@ from traderagent.market.frames import milliseconds, traded
 from traderagent.market.gaps import gap_lengths
 from traderagent.market.ranges import true_range_pct
 from traderagent.report import style
-from traderagent.report.canvas import Name, figure, shown
+from traderagent.report.canvas import Name, figure, shown, source
 from traderagent.report.run_chart import run
 from traderagent.report.tables import Column, Table, alike
 
@@ -27,6 +27,7 @@ __all__ = [
     "drawdown",
     "equity",
     "excursions",
+    "quality_table",
     "range_by_timeframe",
     "regime_table",
     "rejections",
@@ -34,6 +35,15 @@ __all__ = [
     "summary",
 ]
 MOST_POINTS = 1_500
+QUALITY = {
+    "candles": Column("candles", digits=0),
+    "missing": Column("missing", unit="candles", digits=0),
+    "gap_share": Column("missing", unit="%"),
+    "longest_gap": Column("longest hole", unit="candles", digits=0),
+    "zero_volume_share": Column("no volume", unit="% of candles"),
+    "jumps": Column("jumps", unit="over 10 ATR", digits=0),
+    "largest_jump_atr": Column("largest jump", unit="ATR", digits=1),
+}
 _KNOWN = {*style.LINES, *style.STRATEGIES}
 
 
@@ -110,7 +120,7 @@ def excursions(res: Any) -> Any:
         colour = style.strategy_colour(strategy)
         for won, fill in ((True, {"fill_alpha": 0.6}), (False, {"fill_color": None, "line_width": 1.5})):
             part = chosen.loc[(chosen["pnl"] > 0) == won, ["against", "gain", "pnl", "kind", "regime", "symbol"]]
-            plot.scatter("against", "gain", source=bm.ColumnDataSource(part), **{"color": colour, "size": 6, **fill})
+            plot.scatter("against", "gain", source=source(part), **{"color": colour, "size": 6, **fill})
         left = f" ({len(chosen):,} of {len(group):,} shown)" if len(chosen) < len(group) else f" ({len(group):,})"
         names.append(Name(f"{style.words(strategy)}{left}", colour, "●"))
     plot.add_tools(
@@ -146,6 +156,14 @@ def rejections(results: Any) -> Table:
     )
 
 
+def quality_table(quality: pd.DataFrame) -> Table:
+    """What is odd in the finest candles of each symbol, from the table of `ta.quality`."""
+    table = quality.groupby(level="symbol", sort=False).head(1).droplevel("timeframe")
+    table = table.assign(gap_share=table["gap_share"] * 100, zero_volume_share=table["zero_volume_share"] * 100)
+    synthetic = bool(table["synthetic"].any()) if "synthetic" in table else False
+    return Table(table[list(QUALITY)], QUALITY, "candles by symbol", synthetic)
+
+
 def coverage(market: Mapping[str, MultiTimeframeData]) -> Any:
     """Span of every symbol's candles as a bar, with every hole."""
     import bokeh.models as bm
@@ -155,9 +173,9 @@ def coverage(market: Mapping[str, MultiTimeframeData]) -> Any:
     plot = figure("candles", synthetic=synthetic, height=110 + 22 * len(names), y_range=names, x_label="time, UTC")
     spans, holes = _spans(market)
     look = {"y": "symbol", "left": "left", "right": "right"}
-    present = plot.hbar(source=bm.ColumnDataSource(spans), height=0.5, fill_color=style.PRICE, line_color=None, **look)
+    present = plot.hbar(source=source(spans), height=0.5, fill_color=style.PRICE, line_color=None, **look)
     absent = plot.hbar(
-        source=bm.ColumnDataSource(holes),
+        source=source(holes),
         height=0.8,
         fill_color=style.ABSENT,
         line_color=style.ABSENT,
@@ -269,10 +287,8 @@ def _lines(curves: Mapping[str, pd.Series], label: str, synthetic: bool, where: 
     for place, (name, curve) in enumerate(curves.items()):
         reduced = curve.iloc[:: max(len(curve) // MOST_POINTS, 1)]
         colour, dash = style.line_style(name) if name in _KNOWN else style.series_style(place)
-        source = bm.ColumnDataSource(
-            {"time": pd.DatetimeIndex(reduced.index).tz_localize(None), "value": reduced.to_numpy()}
-        )
-        line = plot.line("time", "value", source=source, line_color=colour, line_dash=dash, line_width=1.8)
+        data = source(pd.DataFrame({"time": reduced.index, "value": reduced.to_numpy()}))
+        line = plot.line("time", "value", source=data, line_color=colour, line_dash=dash, line_width=1.8)
         names.append(Name(style.words(name), colour, dash))
         plot.add_tools(
             bm.HoverTool(

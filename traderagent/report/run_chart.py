@@ -11,7 +11,7 @@ import pandas as pd
 
 from traderagent.market.frames import TIMEFRAMES, duration_of, resample
 from traderagent.report import style
-from traderagent.report.canvas import Name, figure, shown
+from traderagent.report.canvas import Name, figure, shown, source
 
 MOST_BARS, MOST_PLACES, MOST_CANDLES = 1_500, 120, 300
 _QUOTE = "{0,0.[0000000000]}"
@@ -80,7 +80,7 @@ def _bars(res: Any, level: str) -> pd.DataFrame:
     initial = res.initial_balance
     equity = res.equity.loc[start:]
     peak = np.maximum(equity.cummax(), initial)
-    group = equity.index.floor(level)
+    group = pd.DatetimeIndex(equity.index).floor(pd.Timedelta(duration_of(level), "ms"))
     found = {"equity": equity, **{n: res.benchmarks[n].loc[start:] for n in ("hold", "same_exposure_hold")}}
     for name, curve in found.items():
         bars = bars.assign(**{name: curve.groupby(group).last().reindex(bars.index) / initial * 100})
@@ -106,26 +106,18 @@ def _route_words(route: pd.DataFrame) -> pd.Series:
     return pd.Series(names[codes.astype(int)], route.index)
 
 
-def _source(frame: pd.DataFrame) -> Any:
-    import bokeh.models as bm
-
-    return bm.ColumnDataSource(
-        frame.rename_axis("time").reset_index().assign(time=lambda f: f["time"].dt.tz_localize(None))
-    )
-
-
 def _price(res: Any, bars: pd.DataFrame) -> tuple[Any, list[Name]]:
     import bokeh.models as bm
 
     plot = figure("price, quote", synthetic=res.synthetic, height=340, file_name=f"{res.symbol} run")
     regimes = _regimes(plot, res)
-    source = _source(bars)
+    data = source(bars.rename_axis("time").reset_index())
     if len(bars) <= MOST_CANDLES:
-        _candles(plot, source, bars)
+        _candles(plot, data, bars)
     else:
-        plot.segment("time", "low", "time", "high", source=source, line_color=style.PRICE, line_alpha=0.45)
-        plot.line("time", "close", source=source, line_color=style.PRICE)
-    under = plot.line("time", "close", source=source, line_alpha=0)
+        plot.segment("time", "low", "time", "high", source=data, line_color=style.PRICE, line_alpha=0.45)
+        plot.line("time", "close", source=data, line_color=style.PRICE)
+    under = plot.line("time", "close", source=data, line_alpha=0)
     plot.y_range.renderers, plot.y_range.range_padding = [under], 0.25
     plot.add_tools(
         bm.HoverTool(
@@ -151,13 +143,13 @@ def _price(res: Any, bars: pd.DataFrame) -> tuple[Any, list[Name]]:
     return plot, [Name("price", style.PRICE), *lines, *fills, *regimes]
 
 
-def _candles(plot: Any, source: Any, bars: pd.DataFrame) -> None:
+def _candles(plot: Any, data: Any, bars: pd.DataFrame) -> None:
     """Hollow where the price rose, filled where it fell."""
     import bokeh.models as bm
 
     width = bars.index.to_series().diff().min() * 0.7 if len(bars) > 1 else pd.Timedelta("1h")
     up = (bars["close"] >= bars["open"]).to_numpy()
-    look = {"source": source, "line_color": style.PRICE}
+    look = {"source": data, "line_color": style.PRICE}
     plot.segment("time", "low", "time", "high", **look)
     for chosen, fill in ((up, style.PAPER), (~up, style.PRICE)):
         view = bm.CDSView(filter=bm.BooleanFilter(booleans=chosen.tolist()))
@@ -182,7 +174,7 @@ def _regimes(plot: Any, res: Any) -> list[Name]:
                 {"hatch_pattern": "right_diagonal_line", "hatch_color": style.LINE} if name == "unknown" else {}
             )
             band = bm.VStrip(x0="left", x1="right", fill_color=style.REGIMES[name], line_color=None, **hatch)
-            plot.add_glyph(bm.ColumnDataSource(chosen), band, level="underlay")
+            plot.add_glyph(source(chosen), band, level="underlay")
             names.append(Name(style.words(name), style.REGIMES[name], "hatch" if hatch else "box"))
     return names
 
@@ -207,14 +199,14 @@ def _fills(plot: Any, res: Any, bars: pd.DataFrame) -> list[Name]:
             chosen = places[(places["strategy"] == strategy) & (places["kind"] == kind)]
             if len(chosen):
                 colour = style.strategy_colour(strategy)
-                source = bm.ColumnDataSource(chosen.assign(time=chosen["time"].dt.tz_localize(None)))
+                data = source(chosen)
                 marks.append(
                     plot.scatter(
                         "time",
                         "price",
                         size="size",
                         marker=shape,
-                        source=source,
+                        source=data,
                         line_color=colour,
                         fill_color=colour if kind == "buy" else style.PAPER,
                         line_width=2.5 if kind == "stop" else 1.5,
@@ -292,11 +284,11 @@ def _equity(res: Any, bars: pd.DataFrame, shared: dict[str, Any]) -> Any:
     import bokeh.models as bm
 
     plot = figure("equity, % of start", synthetic=res.synthetic, height=220, **shared)
-    source = _source(bars)
+    data = source(bars.rename_axis("time").reset_index())
     for name in ("hold", "same_exposure_hold", "equity"):
         colour, dash = style.line_style(res.strategy_name if name == "equity" else name)
         line = plot.line(
-            "time", name, source=source, line_color=colour, line_dash=dash, line_width=2 if name == "equity" else 1.5
+            "time", name, source=data, line_color=colour, line_dash=dash, line_width=2 if name == "equity" else 1.5
         )
     plot.add_tools(
         bm.HoverTool(
@@ -318,8 +310,9 @@ def _drawdown(res: Any, bars: pd.DataFrame, shared: dict[str, Any]) -> Any:
     import bokeh.models as bm
 
     plot = figure("drawdown, %", synthetic=res.synthetic, height=150, x_label="time, UTC", **shared)
-    area = plot.varea("time", 0, "drawdown", source=_source(bars), fill_color=style.PRICE, fill_alpha=0.35)
-    line = plot.line("time", "drawdown", source=_source(bars), line_color=style.PRICE)
+    data = source(bars.rename_axis("time").reset_index())
+    area = plot.varea("time", 0, "drawdown", source=data, fill_color=style.PRICE, fill_alpha=0.35)
+    line = plot.line("time", "drawdown", source=data, line_color=style.PRICE)
     plot.add_tools(
         bm.HoverTool(
             renderers=[line],

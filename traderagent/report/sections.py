@@ -7,6 +7,7 @@ import pandas as pd
 
 from traderagent.report import style
 from traderagent.report.gather import NOT_JUDGED, STAGES, Evidence
+from traderagent.report.plots import quality_table
 from traderagent.report.svg import Line, chart
 from traderagent.report.tables import Column, Table, alike
 
@@ -237,18 +238,7 @@ def _refused(evidence: Evidence) -> str:
 def _quality(evidence: Evidence) -> str:
     if evidence.quality is None:
         return "<h3>Data quality</h3>" + not_judged("data", "The table of the candles' quality.")
-    table = evidence.quality.groupby(level="symbol", sort=False).head(1).droplevel("timeframe")
-    table = table.assign(gap_share=table["gap_share"] * 100, zero_volume_share=table["zero_volume_share"] * 100)
-    columns = {
-        "candles": Column("candles", digits=0),
-        "missing": Column("missing", unit="candles", digits=0),
-        "gap_share": Column("missing", unit="%"),
-        "longest_gap": Column("longest hole", unit="candles", digits=0),
-        "zero_volume_share": Column("no volume", unit="% of candles"),
-        "jumps": Column("jumps", unit="over 10 ATR", digits=0),
-        "largest_jump_atr": Column("largest jump", unit="ATR", digits=1),
-    }
-    return "<h3>Data quality</h3>" + Table(table, columns).html()
+    return "<h3>Data quality</h3>" + quality_table(evidence.quality).html(framed=False)
 
 
 def symbols(evidence: Evidence) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError
-from traderagent.base.evidence import HOLDS, BaselineEvidence, no_candles
+from traderagent.base.evidence import HOLDS, BaselineEvidence
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
 from traderagent.base.kernel import code_hash
@@ -39,7 +39,7 @@ class Baseline(BaselineEvidence):
         self,
         record: dict[str, Any],
         frames: Mapping[str, Mapping[str, pd.DataFrame]],
-        market: Mapping[str, MultiTimeframeData] | None,
+        market: Mapping[str, MultiTimeframeData],
         config: OrchestratorBacktestConfig,
     ) -> None:
         super().__init__(record, frames)
@@ -47,8 +47,6 @@ class Baseline(BaselineEvidence):
 
     def run(self, symbol: str | None = None, sample: str | None = None) -> OrchestratorBacktestResult:
         """The orchestrator's run of a symbol (default: the first), candle by candle; it is simulated again."""
-        if self._market is None:
-            raise no_candles()
         symbol, sample = symbol or self.symbols[0], sample or self.shown
         self.one(symbol, sample=sample)
         result = backtest(self._market[symbol], self._config, holdout=self.record["holdout"])
