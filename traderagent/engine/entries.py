@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.gate import count_cell_refusal, count_start_refusal
 from traderagent.engine.money import add_to_deal, buy, usable
 from traderagent.engine.orders import (
@@ -33,7 +33,7 @@ from traderagent.strategies.contract import (
 )
 
 
-@kernel
+@inner_kernel
 def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
     """A cell's buy fills: its exit rests from here on."""
     now = now_of(pair)
@@ -54,7 +54,7 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
     book.bottom_exit = min(book.bottom_exit, k)
 
 
-@kernel
+@inner_kernel
 def fill_cell(account, pair, book, price, quantity, rate):
     """The highest resting buy fills at `price`."""
     now = now_of(pair)
@@ -77,7 +77,7 @@ def fill_cell(account, pair, book, price, quantity, rate):
     set_triggers(pair, book)
 
 
-@kernel
+@inner_kernel
 def number_exits(account, book):
     """Give order ids to the exits a step has just placed, nearest first."""
     for k in range(book.n_exits - 1, -1, -1):
@@ -87,7 +87,7 @@ def number_exits(account, book):
             account.next_order += 1
 
 
-@kernel
+@inner_kernel
 def affordable(now, book, quantity, price, payable):
     """Quantity of a taker buy that can be paid, 0 where what is left is below the minimum."""
     cost = price * (1 + now.taker)
@@ -100,7 +100,7 @@ def affordable(now, book, quantity, price, payable):
     return quantity
 
 
-@kernel
+@inner_kernel
 def enter_at_market(account, pair, book):
     """A pending market buy executes at the open, cut to what can be paid."""
     now = now_of(pair)
@@ -132,7 +132,7 @@ def enter_at_market(account, pair, book):
     set_triggers(pair, book)
 
 
-@kernel
+@inner_kernel
 def release_market(account, book):
     """The pending market order's cash is free for its own fill."""
     account.lost -= min(book.flow, 0.0)
@@ -143,7 +143,7 @@ def release_market(account, book):
     book.market_reserved = 0.0
 
 
-@kernel
+@inner_kernel
 def refuse_for_cash(account, pair, book, cell):
     """A cell that cannot be paid gives its reservation back and waits idle."""
     reserve_cell(account, pair, book, cell, 0.0)
@@ -151,7 +151,7 @@ def refuse_for_cash(account, pair, book, cell):
     make_idle(book, cell)
 
 
-@kernel
+@inner_kernel
 def buy_waiting_cell(account, pair, book, cell, k):
     """A cell at or above the first open is bought at market."""
     now = now_of(pair)
@@ -165,7 +165,7 @@ def buy_waiting_cell(account, pair, book, cell, k):
     hold(account, pair, book, cell, k, price, quantity, now.taker, INITIAL, 1)
 
 
-@kernel
+@inner_kernel
 def activate_waiting(account, pair, book):
     """At the first open: a ladder buys its upper cells and rests the others; safety orders rest."""
     now = now_of(pair)
@@ -191,7 +191,7 @@ def activate_waiting(account, pair, book):
     set_triggers(pair, book)
 
 
-@kernel
+@inner_kernel
 def take_entry(account, pair, book):
     """A limit entry placed beyond the path's price fills there at once, cut to what can be paid."""
     now = now_of(pair)

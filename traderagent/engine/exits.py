@@ -1,6 +1,6 @@
 """Exits filling: cells, targets, stops and market exits, and what each of them ends."""
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.gate import count_cell_refusal
 from traderagent.engine.money import close_lot, sell, take_from_deal, usable
 from traderagent.engine.orders import (
@@ -30,14 +30,14 @@ from traderagent.strategies.contract import (
 )
 
 
-@kernel
+@inner_kernel
 def may_rearm(account, book):
     """Whether a sold cell buys again at once: entries are open, or left alone by `keep`."""
     kept = (book.entry == OFF_ROUTE) & (account.keep_entries == 1) & (account.blocked == 0)
     return (account.halted == 0) & ((book.entry == OPEN) | kept)
 
 
-@kernel
+@inner_kernel
 def count_ambiguous(pair, book, is_stop):
     """A stop and an exit limit of one book inside the same candle: which came first is a guess."""
     if pair.at_open == 1:
@@ -49,7 +49,7 @@ def count_ambiguous(pair, book, is_stop):
         book.ambiguous_fills += int((book.stop > 0.0) & (book.stop >= now.low))
 
 
-@kernel
+@inner_kernel
 def sell_cell(account, pair, book, price, rate):
     """The lowest holding cell sells; its buy rests again at the same price if it may."""
     now = now_of(pair)
@@ -72,7 +72,7 @@ def sell_cell(account, pair, book, price, rate):
         book.top_entry = max(book.top_entry, k)
 
 
-@kernel
+@inner_kernel
 def sell_exit(account, pair, book, price, rate):
     """The nearest exit limit fills: a kept cell, a partial or a target."""
     order = exit_of(book, book.n_exits - 1)
@@ -102,7 +102,7 @@ def sell_exit(account, pair, book, price, rate):
     finish_exit(account, pair, book, order.reason, price, quantity, fee)
 
 
-@kernel
+@inner_kernel
 def finish_exit(account, pair, book, reason, price, quantity, fee):
     """When a deal has sold its last coin: its orders are cancelled and the strategy is told."""
     if take_from_deal(account, pair, book, reason, price, quantity, fee):
@@ -113,7 +113,7 @@ def finish_exit(account, pair, book, reason, price, quantity, fee):
         tell(FLAT, now_of(pair), book)
 
 
-@kernel
+@inner_kernel
 def sell_deal(account, pair, book, price, reason):
     """A market exit or stop of a whole deal or position."""
     now = now_of(pair)
@@ -124,7 +124,7 @@ def sell_deal(account, pair, book, price, reason):
     finish_exit(account, pair, book, reason, price, quantity, fee)
 
 
-@kernel
+@inner_kernel
 def held_by_ladder(book, cells_too):
     """Quantity and cost of a ladder's lots: the kept ones, and those of its cells."""
     quantity, cost = 0.0, 0.0
@@ -139,7 +139,7 @@ def held_by_ladder(book, cells_too):
     return quantity, cost
 
 
-@kernel
+@inner_kernel
 def sell_ladder(account, pair, book, price, reason):
     """One market order for what a ladder holds (at a shift: its kept lots); each lot ends its round trip."""
     now = now_of(pair)
@@ -190,7 +190,7 @@ def sell_ladder(account, pair, book, price, reason):
     find_cursors(book)
 
 
-@kernel
+@inner_kernel
 def sell_everything(account, pair, book, market_price, reason):
     """A market exit of the whole book, as far as it still holds anything."""
     now = now_of(pair)
@@ -205,7 +205,7 @@ def sell_everything(account, pair, book, market_price, reason):
     set_triggers(pair, book)
 
 
-@kernel
+@inner_kernel
 def hit_stop(account, pair, book):
     """A stop fills at the stop, or where the path already stands beyond it; others are cancelled first."""
     now = now_of(pair)
@@ -217,7 +217,7 @@ def hit_stop(account, pair, book):
     sell_everything(account, pair, book, price, reason)
 
 
-@kernel
+@inner_kernel
 def take_exit(account, pair, book):
     """An exit placed beyond the path's price fills there at once, as a taker."""
     now = now_of(pair)

@@ -1,6 +1,6 @@
 """An order is met: at which price it fills, and which orders placed by fills are beyond the price already."""
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.entries import fill_cell
 from traderagent.engine.exits import count_ambiguous, hit_stop, sell_cell, sell_exit, take_exit
 from traderagent.engine.orders import EXIT_KIND, STOP_KIND, set_triggers
@@ -8,7 +8,7 @@ from traderagent.engine.records import now_of
 from traderagent.strategies.contract import cell_of, exit_of
 
 
-@kernel
+@inner_kernel
 def limit_buy_price(pair, limit, placed_row):
     """A limit that rested when the candle began never pays more than the open."""
     now = now_of(pair)
@@ -17,7 +17,7 @@ def limit_buy_price(pair, limit, placed_row):
     return min(limit, now.open) if placed_row < now.row else limit
 
 
-@kernel
+@inner_kernel
 def limit_sell_price(pair, limit, placed_row):
     """A limit that rested when the candle began never gets less than the open."""
     now = now_of(pair)
@@ -26,7 +26,7 @@ def limit_sell_price(pair, limit, placed_row):
     return max(limit, now.open) if placed_row < now.row else limit
 
 
-@kernel
+@inner_kernel
 def fill_below(account, pair, book):
     """The book's next order below is met."""
     if book.below_kind == STOP_KIND:
@@ -39,7 +39,7 @@ def fill_below(account, pair, book):
         take_exit(account, pair, book)
 
 
-@kernel
+@inner_kernel
 def fill_above(account, pair, book):
     """The book's next order above is met."""
     now = now_of(pair)
@@ -55,7 +55,7 @@ def fill_above(account, pair, book):
     set_triggers(pair, book)
 
 
-@kernel
+@inner_kernel
 def has_marketable_exit(pair, book):
     """Whether the nearest exit limit was placed in this candle at or below the path's price."""
     if book.n_exits == 0:
@@ -64,7 +64,7 @@ def has_marketable_exit(pair, book):
     return (order.lot == 0) & (order.placed_row == now_of(pair).row) & (order.price <= pair.price)
 
 
-@kernel
+@inner_kernel
 def has_marketable_entry(pair, book):
     """Whether the highest limit entry was placed in this candle at or above the path's price."""
     if (book.is_ladder == 1) | (book.top_entry < 0):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import drop_deal, find_cursors, reserve_cell, rest
 from traderagent.engine.records import now_of
@@ -21,7 +21,7 @@ from traderagent.strategies.contract import (
 SLACK = 1 + 1e-9
 
 
-@kernel
+@inner_kernel
 def count_start_refusal(account, pair, book, reason):
     """A refused start is counted once per run of consecutive candles."""
     row = now_of(pair).row
@@ -31,7 +31,7 @@ def count_start_refusal(account, pair, book, reason):
     book.refused_row = row
 
 
-@kernel
+@inner_kernel
 def count_cell_refusal(account, book, cell, reason):
     """A refused cell is counted when its reason changes; arming forgets it."""
     if cell.refusal != reason + 1:
@@ -39,7 +39,7 @@ def count_cell_refusal(account, book, cell, reason):
         cell.refusal = reason + 1
 
 
-@kernel
+@inner_kernel
 def resting_notional(book, close):
     """Notional of the book's resting and pending entries; market orders at the close."""
     total = book.market_quantity * close
@@ -50,19 +50,19 @@ def resting_notional(book, close):
     return total
 
 
-@kernel
+@inner_kernel
 def position_limit(account, equity):
     """Largest notional one book may hold at this close; infinite without a gate."""
     return account.max_position * equity * SLACK if account.has_gate == 1 else np.inf
 
 
-@kernel
+@inner_kernel
 def is_below_minimum(now, quantity, price):
     """Whether an entry is too small to be placed."""
     return (quantity <= 0.0) | (quantity * price < now.min_notional)
 
 
-@kernel
+@inner_kernel
 def refusal_of_cell(account, now, book, cell, used, limit, reserve):
     """Reason why a cell may not be authorised at this close, or −1."""
     if is_below_minimum(now, cell.quantity, cell.price):
@@ -74,7 +74,7 @@ def refusal_of_cell(account, now, book, cell, used, limit, reserve):
     return -1
 
 
-@kernel
+@inner_kernel
 def arm_idle(account, pair, book, equity):
     """Idle cells below the close ask for their place, highest first."""
     now = now_of(pair)
@@ -97,7 +97,7 @@ def arm_idle(account, pair, book, equity):
     find_cursors(book)
 
 
-@kernel
+@inner_kernel
 def authorise_ladder(account, pair, book, equity):
     """Cells of a new ladder ask one by one, highest first; a refused one stays idle."""
     now = now_of(pair)
@@ -117,7 +117,7 @@ def authorise_ladder(account, pair, book, equity):
     find_cursors(book)
 
 
-@kernel
+@inner_kernel
 def refusal_of_deal(account, now, book, equity):
     """Reason why a deal (base order and its planned safety orders) may not start, or −1."""
     if is_below_minimum(now, book.market_quantity, now.close):
@@ -136,7 +136,7 @@ def refusal_of_deal(account, now, book, equity):
     return -1
 
 
-@kernel
+@inner_kernel
 def authorise_deal(account, pair, book, equity):
     """A deal asks as a whole; then its base order is pending and its safety orders wait."""
     now = now_of(pair)
@@ -161,7 +161,7 @@ def authorise_deal(account, pair, book, equity):
     find_cursors(book)
 
 
-@kernel
+@inner_kernel
 def set_price_wakes(account, pair, book):
     """Prices at whose touch a book must be asked at the close though no order stands there."""
     if (book.n_idle > 0) & (book.entry == OPEN):
@@ -175,7 +175,7 @@ def set_price_wakes(account, pair, book):
         book.wake_above = min(book.wake_above, min(book.breakeven_start, trail))
 
 
-@kernel
+@inner_kernel
 def set_refusal_wakes(account, pair, book):
     """Closes at which the answer to a refused cell changes: it comes to ask again, or the gate turns, a hair early.
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from traderagent.base.kernel import (
     float64_at,
+    inner_kernel,
     int8_at,
     int32_at,
     kernel,
@@ -50,7 +51,7 @@ from traderagent.strategies.contract import (
 )
 
 
-@kernel
+@inner_kernel
 def start_day(account, pair):
     """Step 0: the reference is the last mark; what the day had blocked is open again."""
     account.daily_reference = account.cash + account.inventory * pair.last_close
@@ -63,7 +64,7 @@ def start_day(account, pair):
             book.ask = 1
 
 
-@kernel
+@inner_kernel
 def judge(account, pair, equity):
     """Step 4: verdicts that need the close."""
     if (account.blocked == 0) and (equity <= account.daily_reference * (1 - account.max_daily_loss)):
@@ -88,7 +89,7 @@ def judge(account, pair, equity):
             book.below, book.above = -np.inf, np.inf
 
 
-@kernel
+@inner_kernel
 def follow_route(account, pair, mask):
     """Step 5: leaving the route closes entries, coming back opens them unless the day is blocked."""
     for b in range(pair.n_books):
@@ -108,7 +109,7 @@ def follow_route(account, pair, mask):
                     sell_all_next_open(account, book, DEACTIVATED)
 
 
-@kernel
+@inner_kernel
 def show(feed, now, book, row):
     """Fill in what the book may see of this candle beside its prices: features and signal."""
     for k in range(book.n_features):
@@ -118,13 +119,13 @@ def show(feed, now, book, row):
         now.signal = int(next_signal(feed, book, row) == row)
 
 
-@kernel
+@inner_kernel
 def next_signal(feed, book, row):
     """First candle from `row` on that carries a signal of the book; n where none does."""
     return int32_at(feed.next_signal, book.signal * (feed.n + 1) + row)
 
 
-@kernel
+@inner_kernel
 def ask(account, pair, feed, book, equity):
     """Step 6 for one book: its decision at the close, the orders it wishes for, its idle cells."""
     now = now_of(pair)
@@ -154,13 +155,13 @@ def ask(account, pair, feed, book, equity):
         wake_on_signal(feed, book)
 
 
-@kernel
+@inner_kernel
 def is_on_route(feed, book, row):
     """Whether the book may open after this row's close."""
     return (uint8_at(feed.route, row) >> book.index) & 1 == 1
 
 
-@kernel
+@inner_kernel
 def wake_on_signal(feed, book):
     """Wake at the next candle with a signal on which the route lets the book start."""
     row = book.want
@@ -174,7 +175,7 @@ def wake_on_signal(feed, book):
     book.wake_row = min(book.wake_row, row)
 
 
-@kernel
+@inner_kernel
 def decide(account, pair, feed, equity):
     """Step 6: stops move first, then every book that has a reason to is asked."""
     now = now_of(pair)
@@ -193,14 +194,14 @@ def decide(account, pair, feed, equity):
             book.wake_row = min(book.wake_row, now.row + 1)
 
 
-@kernel
+@inner_kernel
 def may_be_granted(account, book):
     """Whether cash or inventory has changed since a refused cell asked last."""
     changed = (free(account) != book.free_seen) | (account.inventory != book.inventory_seen)
     return (book.n_refused > 0) & changed
 
 
-@kernel
+@inner_kernel
 def skip_to(account, pair, feed, row, limit):
     """Mark candles from `row` on up to the first one on which something may happen; return that one."""
     below, above = loss_price(account), np.inf
@@ -226,7 +227,7 @@ def skip_to(account, pair, feed, row, limit):
     return row
 
 
-@kernel
+@inner_kernel
 def skip_rows(account, feed, row, stop, below, above):
     """Mark candles of one block from `row` on; return the first one that touches a trigger, or `stop`."""
     first = row
@@ -259,7 +260,7 @@ def skip_rows(account, feed, row, stop, below, above):
     return row
 
 
-@kernel
+@inner_kernel
 def skip_blocks(account, feed, row, block, limit, below, above):
     """Mark whole blocks from `row`, the start of one, on; return the row where they stop being calm."""
     end = int32_at(feed.block_end, block)
@@ -285,7 +286,7 @@ def skip_blocks(account, feed, row, block, limit, below, above):
     return row
 
 
-@kernel
+@inner_kernel
 def write_ledger(account, pair, feed, row):
     """State after a candle, for single runs: cash, reserved, inventory, then each book's four numbers."""
     write_float64(feed.written, row, 1.0)
@@ -301,7 +302,7 @@ def write_ledger(account, pair, feed, row):
         write_float64(feed.ledger, at + 6 + 4 * b, book.fees)
 
 
-@kernel
+@inner_kernel
 def liquidate(account, pair, price):
     """Sell every book at the last close, with costs."""
     for b in range(pair.n_books):
@@ -312,7 +313,7 @@ def liquidate(account, pair, price):
     settle(account, pair)
 
 
-@kernel
+@inner_kernel
 def read_candle(pair, feed, row):
     """Put a row's candle where steps and fills see it."""
     now = now_of(pair)
@@ -325,7 +326,7 @@ def read_candle(pair, feed, row):
     pair.size_factor = float64_at(feed.size_factor, row)
 
 
-@kernel
+@inner_kernel
 def next_stop(account, feed, row):
     """The first row from `row` on that must be looked at whatever the prices do."""
     if account.halted == 1:
@@ -338,7 +339,7 @@ def next_stop(account, feed, row):
     return limit
 
 
-@kernel
+@inner_kernel
 def step_candle(account, pair, feed, row, mask):
     """All steps of one candle; `mask` is the route so far. Returns the route after it."""
     now = now_of(pair)

@@ -6,11 +6,11 @@ lowest and highest close and its largest fall: the same numbers come out as from
 
 import numpy as np
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.records import book_of
 
 
-@kernel
+@inner_kernel
 def settle(account, pair):
     """Recompute what the account holds, after anything may have changed."""
     inventory, cost = 0.0, 0.0
@@ -22,7 +22,7 @@ def settle(account, pair):
     account.cost = cost
 
 
-@kernel
+@inner_kernel
 def use_capital(account):
     """Count capital in use (inventory at cost + reserved cash) at the close just marked, by run lengths."""
     deployed = account.cost + account.reserved
@@ -34,7 +34,7 @@ def use_capital(account):
         account.max_deployed = max(account.max_deployed, deployed)
 
 
-@kernel
+@inner_kernel
 def mark_hour(account, equity, close, weight):
     """A full hour ends: its return and its exposure. `weight` counts the hours of a hole that follows, too."""
     if equity != account.last_hour:
@@ -47,7 +47,7 @@ def mark_hour(account, equity, close, weight):
         account.exposure_sum += weight * (abs(account.inventory) * close / equity)
 
 
-@kernel
+@inner_kernel
 def mark_day(account, equity):
     """A label day ends: its return."""
     r = equity / account.last_day - 1
@@ -56,7 +56,7 @@ def mark_day(account, equity):
     account.sum_d2 += r * r
 
 
-@kernel
+@inner_kernel
 def mark_ends(account, close, weight, ends_day):
     """Mark whatever ends with this candle: an hour, a day."""
     equity = account.cash + account.inventory * close
@@ -66,7 +66,7 @@ def mark_ends(account, close, weight, ends_day):
         mark_day(account, equity)
 
 
-@kernel
+@inner_kernel
 def mark(account, close, weight, ends_day):
     """Mark one candle at its close and return the equity."""
     equity = account.cash + account.inventory * close
@@ -79,7 +79,7 @@ def mark(account, close, weight, ends_day):
     return equity
 
 
-@kernel
+@inner_kernel
 def would_stop(account, close):
     """Whether this close meets the portfolio stop."""
     equity = account.cash + account.inventory * close
@@ -87,7 +87,7 @@ def would_stop(account, close):
     return (peak - equity) / peak >= account.portfolio_stop
 
 
-@kernel
+@inner_kernel
 def block_is_calm(account, low_close, fall):
     """Whether no close of the block can set a new largest drawdown or meet the portfolio stop."""
     if account.inventory == 0.0:
@@ -98,7 +98,7 @@ def block_is_calm(account, low_close, fall):
     return worst * (1 + 1e-9) < min(account.max_drawdown, account.portfolio_stop)
 
 
-@kernel
+@inner_kernel
 def mark_block(account, n, low_close, high_close, last_close, weight, ends_day):
     """Mark a calm block of n candles at once."""
     account.n_candles += n
@@ -107,7 +107,7 @@ def mark_block(account, n, low_close, high_close, last_close, weight, ends_day):
     mark_ends(account, last_close, weight, ends_day)
 
 
-@kernel
+@inner_kernel
 def loss_price(account):
     """Close at or below which the day's loss limit may be reached, a hair early; −inf where it cannot."""
     if (account.blocked == 1) | (account.inventory <= 0.0):

@@ -1,6 +1,6 @@
 """The only place where money moves: cash, reservations, inventory, fees and what a round trip earned."""
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.records import (
     KIND_CELL,
     KIND_DEAL,
@@ -13,7 +13,7 @@ from traderagent.engine.records import (
 from traderagent.strategies.contract import cell_of
 
 
-@kernel
+@inner_kernel
 def move_cash(account, book, cash, reserved):
     """Add to cash and to reserved cash, and keep the book's flow of this candle."""
     account.lost -= min(book.flow, 0.0)
@@ -24,19 +24,19 @@ def move_cash(account, book, cash, reserved):
     account.lost += min(book.flow, 0.0)
 
 
-@kernel
+@inner_kernel
 def free(account):
     """Cash that nobody has reserved; what a decision at a close may use."""
     return account.cash - account.reserved
 
 
-@kernel
+@inner_kernel
 def usable(account, book):
     """What a book may use inside a candle: cash that others freed in this candle is not there yet."""
     return account.free_start + book.flow + account.lost - min(book.flow, 0.0)
 
 
-@kernel
+@inner_kernel
 def start_flows(account, pair):
     """A candle begins: nobody has moved cash in it yet."""
     account.free_start = free(account)
@@ -45,7 +45,7 @@ def start_flows(account, pair):
         book_of(pair, b).flow = 0.0
 
 
-@kernel
+@inner_kernel
 def refresh_reserved(account, book):
     """Set the book's reservation to the sum over its orders, after a step rewrote them."""
     total = book.market_reserved
@@ -54,7 +54,7 @@ def refresh_reserved(account, book):
     move_cash(account, book, 0.0, total - book.reserved)
 
 
-@kernel
+@inner_kernel
 def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cycle):
     """Count a fill and its fee; keep it where the run is recorded."""
     account.fees += fee
@@ -78,7 +78,7 @@ def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cyc
     fill.cycle = cycle
 
 
-@kernel
+@inner_kernel
 def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity, entry_price, exit_price, fees, net):
     """Count a round trip; keep it where the run is recorded."""
     book.round_trips += 1
@@ -109,7 +109,7 @@ def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity
     trip.net = net
 
 
-@kernel
+@inner_kernel
 def buy(account, pair, book, price, quantity, rate, reason, order, cycle):
     """Cash becomes inventory; returns the fee. The order's reservation is released by the caller."""
     fee = price * quantity * rate
@@ -120,7 +120,7 @@ def buy(account, pair, book, price, quantity, rate, reason, order, cycle):
     return fee
 
 
-@kernel
+@inner_kernel
 def sell(account, pair, book, price, quantity, bought, rate, reason, order, cycle):
     """Inventory bought at `bought` becomes cash; returns the fee."""
     fee = price * quantity * rate
@@ -132,7 +132,7 @@ def sell(account, pair, book, price, quantity, bought, rate, reason, order, cycl
     return fee
 
 
-@kernel
+@inner_kernel
 def empty(book):
     """Nothing is held any more: no dust of rounding stays in the books."""
     book.quantity = 0.0
@@ -140,7 +140,7 @@ def empty(book):
     book.n_lots = 0
 
 
-@kernel
+@inner_kernel
 def close_lot(account, pair, book, reason, quantity, bought, entry_fee, entry_row, cycle, initial, price, exit_fee):
     """A cell's cycle ends: from flat to flat of that cell."""
     fees = entry_fee + exit_fee
@@ -152,7 +152,7 @@ def close_lot(account, pair, book, reason, quantity, bought, entry_fee, entry_ro
         empty(book)
 
 
-@kernel
+@inner_kernel
 def add_to_deal(account, pair, book, price, quantity, fee):
     """An entry of a deal or position; the first one opens it."""
     if book.deal_quantity == 0.0:
@@ -167,7 +167,7 @@ def add_to_deal(account, pair, book, price, quantity, fee):
     book.deal_fees += fee
 
 
-@kernel
+@inner_kernel
 def take_from_deal(account, pair, book, reason, price, quantity, fee):
     """An exit of a deal or position; the last one ends its round trip."""
     book.deal_sold += price * quantity

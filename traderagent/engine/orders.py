@@ -6,7 +6,7 @@ cell exit the lowest holding one. Two cursors remember both; a fill moves them b
 
 import numpy as np
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.money import move_cash, refresh_reserved
 from traderagent.engine.records import now_of
 from traderagent.strategies.contract import (
@@ -25,7 +25,7 @@ from traderagent.strategies.contract import (
 STOP_KIND, EXIT_KIND, ENTRY_KIND = 0, 1, 2
 
 
-@kernel
+@inner_kernel
 def ticks_away(pair, price, direction):
     """The price that a limit's path must reach: `penetration` beyond it, rounded to the tick's decimals."""
     if pair.penetration == 0.0:
@@ -34,7 +34,7 @@ def ticks_away(pair, price, direction):
     return np.rint((price + direction * pair.penetration) * scale) / scale
 
 
-@kernel
+@inner_kernel
 def set_triggers(pair, book):
     """Prices at which the path meets the book's next order below and above."""
     book.below = -np.inf
@@ -55,7 +55,7 @@ def set_triggers(pair, book):
             book.above_kind = EXIT_KIND
 
 
-@kernel
+@inner_kernel
 def find_cursors(book):
     """Recompute both cursors and what is idle by a walk over all cells."""
     book.top_entry = -1
@@ -77,7 +77,7 @@ def find_cursors(book):
                 book.idle_lowest = cell.price
 
 
-@kernel
+@inner_kernel
 def next_entry_below(book, k):
     """Highest resting cell below k, or −1."""
     k -= 1
@@ -86,7 +86,7 @@ def next_entry_below(book, k):
     return k
 
 
-@kernel
+@inner_kernel
 def next_exit_above(book, k):
     """Lowest holding cell with an exit above k, or n_cells."""
     k += 1
@@ -95,7 +95,7 @@ def next_exit_above(book, k):
     return k
 
 
-@kernel
+@inner_kernel
 def make_idle(book, cell):
     """The cell rests no longer and may ask again at a close above its price."""
     cell.state = IDLE
@@ -103,14 +103,14 @@ def make_idle(book, cell):
     book.idle_lowest = min(book.idle_lowest, cell.price)
 
 
-@kernel
+@inner_kernel
 def reserve_cell(account, pair, book, cell, amount):
     """Set what a cell reserves."""
     move_cash(account, book, 0.0, amount - cell.reserved)
     cell.reserved = amount
 
 
-@kernel
+@inner_kernel
 def rest(account, pair, book, cell):
     """The cell's buy rests in the market, its cash reserved."""
     now = now_of(pair)
@@ -122,7 +122,7 @@ def rest(account, pair, book, cell):
     account.next_order += 1
 
 
-@kernel
+@inner_kernel
 def drop_deal(account, pair, book):
     """Forget a pending start and everything planned with it."""
     book.market_quantity = 0.0
@@ -132,7 +132,7 @@ def drop_deal(account, pair, book):
     clear_cells(account, book)
 
 
-@kernel
+@inner_kernel
 def clear_cells(account, book):
     """No cell is left; what they reserved is free."""
     for k in range(book.n_cells):
@@ -144,7 +144,7 @@ def clear_cells(account, book):
     find_cursors(book)
 
 
-@kernel
+@inner_kernel
 def cancel_entries(account, book):
     """Resting buys come off the market and become idle; episodes of refusal end."""
     for k in range(book.n_cells):
@@ -157,7 +157,7 @@ def cancel_entries(account, book):
     find_cursors(book)
 
 
-@kernel
+@inner_kernel
 def forget_refusals(book):
     """Entries close but resting ones stay: episodes of refusal end."""
     for k in range(book.n_cells):
@@ -165,7 +165,7 @@ def forget_refusals(book):
     find_cursors(book)
 
 
-@kernel
+@inner_kernel
 def clear_protection(book):
     """No stop stands and none will move."""
     book.stop = 0.0
@@ -177,7 +177,7 @@ def clear_protection(book):
     book.extreme = -np.inf
 
 
-@kernel
+@inner_kernel
 def sell_all_next_open(account, book, reason):
     """A market exit of everything: entries go now, the stop is gone, exit limits stay through the jump."""
     book.exit_reason = reason
@@ -185,7 +185,7 @@ def sell_all_next_open(account, book, reason):
     clear_protection(book)
 
 
-@kernel
+@inner_kernel
 def move_stop(account, pair, book):
     """Break-even and trailing, from the highs since the last entry."""
     now = now_of(pair)
@@ -208,7 +208,7 @@ def move_stop(account, pair, book):
             book.stop_moved = 1
 
 
-@kernel
+@inner_kernel
 def no_wakes(book):
     """Forget when to look again; the step says so anew."""
     book.wake_row = NEVER

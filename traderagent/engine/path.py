@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.entries import activate_waiting, enter_at_market, take_entry
 from traderagent.engine.exits import hit_stop, sell_everything, take_exit
 from traderagent.engine.fills import fill_above, fill_below, has_marketable_entry, has_marketable_exit
@@ -13,7 +13,7 @@ PATHS = ("candle", "nearest", "olhc", "ohlc")
 CANDLE, NEAREST, OLHC, OHLC = 0, 1, 2, 3
 
 
-@kernel
+@inner_kernel
 def low_comes_first(path, open_, high, low, close):
     """Whether the model visits the low before the high."""
     if path == CANDLE:
@@ -23,7 +23,7 @@ def low_comes_first(path, open_, high, low, close):
     return path == OLHC
 
 
-@kernel
+@inner_kernel
 def walk_down(account, pair, target):
     """Meet orders from the present price down to `target`, nearest first; ties by kind, then book."""
     while True:
@@ -40,7 +40,7 @@ def walk_down(account, pair, target):
     pair.price = target
 
 
-@kernel
+@inner_kernel
 def walk_up(account, pair, target):
     """Meet orders from the present price up to `target`, nearest first; ties by book."""
     while True:
@@ -57,7 +57,7 @@ def walk_up(account, pair, target):
     pair.price = target
 
 
-@kernel
+@inner_kernel
 def walk_jump(account, pair, target):
     """From the last close to the open: met in price order, filled at the open."""
     pair.at_open = 1
@@ -70,7 +70,7 @@ def walk_jump(account, pair, target):
     pair.price = target
 
 
-@kernel
+@inner_kernel
 def trade_at_open(account, pair):
     """Pending market orders: all exits, then all entries, then what they placed beyond the open."""
     for b in range(pair.n_books):
@@ -87,7 +87,7 @@ def trade_at_open(account, pair):
         pass
 
 
-@kernel
+@inner_kernel
 def take_marketable(account, pair):
     """At the open, fill the first order that fills there have placed beyond it: stops, exits, entries, then books."""
     best, first = -1, 3
@@ -115,7 +115,7 @@ def take_marketable(account, pair):
     return True
 
 
-@kernel
+@inner_kernel
 def walk_candle(account, pair):
     """Step 1 for one symbol: everything that can fill inside its present candle."""
     now = now_of(pair)
@@ -134,13 +134,13 @@ def walk_candle(account, pair):
         walk_up(account, pair, now.close)
 
 
-@kernel
+@inner_kernel
 def is_pending(book):
     """Whether the book has something to do at the next open."""
     return (book.market_quantity != 0.0) | (book.exit_reason != 0) | (book.waiting == 1)
 
 
-@kernel
+@inner_kernel
 def is_touched(pair, low, high):
     """Whether this candle can fill anything: an order inside its range or one pending for its open."""
     for b in range(pair.n_books):

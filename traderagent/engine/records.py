@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numba import from_dtype
 
-from traderagent.base.kernel import kernel, part_of, record_at
+from traderagent.base.kernel import inner_kernel, part_of, record_at
 from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, record_dtype
 
 ACCOUNT = record_dtype(
@@ -67,25 +67,25 @@ _round_trip_at = record_at(RoundTrip)
 _now_of = part_of(Pair, "now", Now)
 
 
-@kernel
+@inner_kernel
 def book_of(pair, b):
     """The b-th book of a pair."""
     return _book_at(pair.books, b)
 
 
-@kernel
+@inner_kernel
 def now_of(pair):
     """What the pair's books may see of its present candle."""
     return _now_of(pair, 0)
 
 
-@kernel
+@inner_kernel
 def fill_at(account, k):
     """The k-th logged fill."""
     return _fill_at(account.fills, k)
 
 
-@kernel
+@inner_kernel
 def round_trip_at(account, k):
     """The k-th logged round trip."""
     return _round_trip_at(account.round_trips, k)

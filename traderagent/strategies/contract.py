@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import from_dtype, types
 
-from traderagent.base.kernel import caller_of, kernel, part_of, record_at, step_kernel
+from traderagent.base.kernel import caller_of, inner_kernel, part_of, record_at, step_kernel
 
 # What a step is told.
 # ENTERED: its market entry filled; ADDED: a limit entry filled; FLAT: it holds nothing any more.
@@ -174,19 +174,19 @@ _cell_at = record_at(Cell)
 _exit_at = record_at(Exit)
 
 
-@kernel
+@inner_kernel
 def tell(what, now, book):
     """Call the book's own step, whose address it carries."""
     _call(book.step, what, now, book)
 
 
-@kernel
+@inner_kernel
 def cell_of(book, k):
     """The book's k-th cell."""
     return _cell_at(book.cells, k)
 
 
-@kernel
+@inner_kernel
 def exit_of(book, k):
     """The book's k-th exit limit; the last one is the nearest."""
     return _exit_at(book.exits, k)
@@ -209,7 +209,7 @@ def parameters_of(strategy: Any) -> Callable:
 
 
 def _first(get: Callable) -> Callable:
-    @kernel
+    @inner_kernel
     def first(book):
         return get(book, 0)
 
@@ -221,7 +221,7 @@ def _first(get: Callable) -> Callable:
 _SLACK = 1e-9
 
 
-@kernel
+@inner_kernel
 def floor_to(x, unit, scale):
     """Largest multiple of `unit` not above x; `scale` is 10 to the unit's decimals."""
     if unit == 0.0:
@@ -229,7 +229,7 @@ def floor_to(x, unit, scale):
     return np.rint(np.floor(x / unit + _SLACK) * unit * scale) / scale
 
 
-@kernel
+@inner_kernel
 def ceil_to(x, unit, scale):
     """Smallest multiple of `unit` not below x."""
     if unit == 0.0:
@@ -237,19 +237,19 @@ def ceil_to(x, unit, scale):
     return np.rint(np.ceil(x / unit - _SLACK) * unit * scale) / scale
 
 
-@kernel
+@inner_kernel
 def price_down(now, x):
     """Down to the tick: buy limits and long stops."""
     return floor_to(x, now.tick, now.tick_scale)
 
 
-@kernel
+@inner_kernel
 def price_up(now, x):
     """Up to the tick: sell limits."""
     return ceil_to(x, now.tick, now.tick_scale)
 
 
-@kernel
+@inner_kernel
 def quantity_down(now, x):
     """Down to the step."""
     return floor_to(x, now.step, now.step_scale)
@@ -258,13 +258,13 @@ def quantity_down(now, x):
 # --- verbs ------------------------------------------------------------------------------------------
 
 
-@kernel
+@inner_kernel
 def is_idle(book):
     """Neither inventory nor a pending market order."""
     return (book.quantity == 0.0) & (book.market_quantity == 0.0) & (book.exit_reason == 0)
 
 
-@kernel
+@inner_kernel
 def enter(book, quantity, reason):
     """Ask for a market entry at the next open; the engine authorises it after the step."""
     book.market_quantity = quantity
@@ -272,13 +272,13 @@ def enter(book, quantity, reason):
     book.wish = 1
 
 
-@kernel
+@inner_kernel
 def refuse(book, reason):
     """Tell the engine that a start was wished for and is refused."""
     book.wish = -1 - reason
 
 
-@kernel
+@inner_kernel
 def add_exit(now, book, price, quantity, reason):
     """A resting exit limit for part or all of what the book holds.
 
@@ -304,7 +304,7 @@ def add_exit(now, book, price, quantity, reason):
     return k
 
 
-@kernel
+@inner_kernel
 def copy_exit(source, target):
     """Overwrite one place of the list of exits by another."""
     target.price = source.price

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from traderagent.base.config import parameter
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel, kernel
 from traderagent.strategies.base import STRATEGIES, Strategy
 from traderagent.strategies.contract import (
     ADDED,
@@ -112,7 +112,7 @@ def deviation(first, scale, n):
     return first * (scale**n - 1) / (scale - 1)
 
 
-@kernel
+@inner_kernel
 def limit_factor(p, n):
     """Share of the base price at which safety order n stands, or 0 where it is never placed."""
     away = deviation(p.deviation_pct, p.step_scale, n)
@@ -121,7 +121,7 @@ def limit_factor(p, n):
     return 1 - away
 
 
-@kernel
+@inner_kernel
 def plan(now, book, p):
     """Safety orders as cells in rising order of price: the first safety order is the last cell."""
     n = int(p.max_safety_orders)
@@ -142,7 +142,7 @@ def plan(now, book, p):
         cell.reserved = 0.0
 
 
-@kernel
+@inner_kernel
 def on_base_fill(now, book, p):
     """Safety orders and the stop stand relative to the base fill."""
     for k in range(book.n_cells):
@@ -151,7 +151,7 @@ def on_base_fill(now, book, p):
         book.stop = price_down(now, book.entry_price * (1 - p.stop_loss_pct))
 
 
-@kernel
+@inner_kernel
 def aim(now, book, p):
     """Target and trailing start from the new average."""
     average = book.cost / book.quantity

@@ -13,7 +13,7 @@ import numpy as np
 
 from traderagent.base.config import parameter
 from traderagent.base.errors import ConfigError
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.strategies.base import STRATEGIES, Strategy
 from traderagent.strategies.contract import (
     BLOCKED,
@@ -125,7 +125,7 @@ parameters = parameters_of(Grid)
 memory = memory_of(("lower upper laid shift_row", "f8"))
 
 
-@kernel
+@inner_kernel
 def level(p, lower, upper, i):
     """Price level i of n between the bounds, before rounding."""
     if p.spacing == ARITHMETIC:
@@ -133,7 +133,7 @@ def level(p, lower, upper, i):
     return lower * (upper / lower) ** (i / (p.num_levels - 1))
 
 
-@kernel
+@inner_kernel
 def is_valid(now, p, lower, upper, n):
     """Whether every cell has a price of its own that is positive, and sells above what it buys at."""
     last = 0.0
@@ -145,7 +145,7 @@ def is_valid(now, p, lower, upper, n):
     return True
 
 
-@kernel
+@inner_kernel
 def sell_price(now, p, lower, upper, k, price):
     """Where cell k sells, before it is laid."""
     if p.exit == PROFIT:
@@ -153,7 +153,7 @@ def sell_price(now, p, lower, upper, k, price):
     return price_up(now, level(p, lower, upper, k + 1))
 
 
-@kernel
+@inner_kernel
 def lay(now, book, p, own, lower, upper, state):
     """Write the ladder's cells. `state` is what a cell waits in: WAITING for the open, or IDLE."""
     n = int(p.num_levels) if p.exit == PROFIT else int(p.num_levels) - 1
@@ -180,7 +180,7 @@ def lay(now, book, p, own, lower, upper, state):
     own.laid = 1.0
 
 
-@kernel
+@inner_kernel
 def keep_holding_cells(now, book, p):
     """Turn what the old ladder holds into exits of their own; its unfilled buys end here."""
     for k in range(book.n_cells):
@@ -200,7 +200,7 @@ def keep_holding_cells(now, book, p):
         cell.held = 0.0
 
 
-@kernel
+@inner_kernel
 def start(now, book, p, own):
     """The first ladder, where bounds are known and entries are open."""
     atr = now.feature[0]
@@ -221,7 +221,7 @@ def start(now, book, p, own):
         book.relaid = 1
 
 
-@kernel
+@inner_kernel
 def shift(now, book, p, own):
     """A new ladder around the close; the old one's inventory stays or is sold."""
     lower, upper = own.lower, own.upper

@@ -12,7 +12,7 @@ import numpy as np
 
 from traderagent.base.config import parameter
 from traderagent.base.errors import ConfigError
-from traderagent.base.kernel import kernel
+from traderagent.base.kernel import inner_kernel
 from traderagent.strategies.base import STRATEGIES, Strategy
 from traderagent.strategies.contract import (
     BLOCKED,
@@ -116,7 +116,7 @@ parameters = parameters_of(TrendFollower)
 memory = memory_of(("atr losses", "f8"))
 
 
-@kernel
+@inner_kernel
 def wish(now, book, p, own):
     """Ask for a position, sized by risk and cut by the limit."""
     own.atr = now.feature[1]
@@ -127,7 +127,7 @@ def wish(now, book, p, own):
     enter(book, quantity_down(now, min(by_risk, by_limit)), int(now.feature[0]))
 
 
-@kernel
+@inner_kernel
 def protect(now, book, p, own):
     """Stop, partial and target from the fill."""
     fill, atr, quantity = book.entry_price, own.atr, book.quantity
