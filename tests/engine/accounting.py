@@ -29,15 +29,22 @@ def running(rows: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
 
 def broken_rules(result: OrchestratorBacktestResult) -> list[str]:
     """Names of the rules of money that a run breaks, with the first row; empty for an honest run."""
-    found = {"account": account(result), "books": books(result), "fills": fills(result), "fees": fees(result),
-             "round trips": round_trips(result), "tables": tables(result)}
+    found = {
+        "account": account(result),
+        "books": books(result),
+        "fills": fills(result),
+        "fees": fees(result),
+        "round trips": round_trips(result),
+        "tables": tables(result),
+    }
     return [f"{where}: {what}" for where, whats in found.items() for what in whats]
 
 
 def _off(name: str, difference: np.ndarray, allowed: np.ndarray | float) -> list[str]:
     bad = ~(np.abs(difference) <= allowed)
-    return [f"{name} at {int(np.argmax(bad))}: off by {np.ravel(difference)[int(np.argmax(bad))]!r}"] \
-        if bad.any() else []
+    return (
+        [f"{name} at {int(np.argmax(bad))}: off by {np.ravel(difference)[int(np.argmax(bad))]!r}"] if bad.any() else []
+    )
 
 
 def account(result: OrchestratorBacktestResult) -> list[str]:
@@ -54,8 +61,11 @@ def account(result: OrchestratorBacktestResult) -> list[str]:
     found += _off("equity from fills", equity - cash - inventory * close, allowed)
     found += _off("equity = cash + inventory × close", equity - result.cash - held.sum(axis=1) * close, allowed)
     found += _off("cash ≥ 0", np.minimum(result.cash.to_numpy(), 0.0), NEAR)
-    found += _off("cash not below what is reserved",
-                  np.minimum(result.cash.to_numpy() - result.raw.ledger[:, 1], 0.0), NEAR * result.initial_balance)
+    found += _off(
+        "cash not below what is reserved",
+        np.minimum(result.cash.to_numpy() - result.raw.ledger[:, 1], 0.0),
+        NEAR * result.initial_balance,
+    )
     return found + _off("inventory ≥ 0", np.minimum(held, 0.0), 0.0)
 
 
@@ -69,8 +79,9 @@ def books(result: OrchestratorBacktestResult) -> list[str]:
         quantity = running(rows, moved, n)
         gained = quantity * close - running(rows, moved * trades["price"].to_numpy(), n)
         found += _off(f"{name} quantity", (book["quantity"] - quantity).to_numpy() * close, allowed)
-        found += _off(f"{name} realised + unrealised", (book["realised"] + book["unrealised"] - gained).to_numpy(),
-                      allowed)
+        found += _off(
+            f"{name} realised + unrealised", (book["realised"] + book["unrealised"] - gained).to_numpy(), allowed
+        )
         found += _off(f"{name} fees", book["fees"].to_numpy() - running(rows, trades["fee"].to_numpy(), n), allowed)
         found += _off(f"{name} flat means no cost", np.where(book["quantity"] == 0.0, book["cost"], 0.0), 0.0)
     pnl = result.books.xs("pnl", axis=1, level="field").sum(axis=1).to_numpy()
@@ -105,10 +116,16 @@ def fills(result: OrchestratorBacktestResult) -> list[str]:
 def fees(result: OrchestratorBacktestResult) -> list[str]:
     """To the cent: of the account, the metric, and the books."""
     total = result.trades["fee"].sum()
-    named = {"fees": result.fees, "fees_paid": result.metrics["fees_paid"],
-             "books": result.books.xs("fees", axis=1, level="field").iloc[-1].sum()}
-    return [f"{name} {value} instead of {total}" for name, value in named.items()
-            if round(value, 2) != round(total, 2) or abs(value - total) > NEAR * max(1.0, total)]
+    named = {
+        "fees": result.fees,
+        "fees_paid": result.metrics["fees_paid"],
+        "books": result.books.xs("fees", axis=1, level="field").iloc[-1].sum(),
+    }
+    return [
+        f"{name} {value} instead of {total}"
+        for name, value in named.items()
+        if round(value, 2) != round(total, 2) or abs(value - total) > NEAR * max(1.0, total)
+    ]
 
 
 def round_trips(result: OrchestratorBacktestResult) -> list[str]:
@@ -121,8 +138,11 @@ def round_trips(result: OrchestratorBacktestResult) -> list[str]:
     for name in result.strategy_names:
         book, own = result.books[name].iloc[-1], trips["strategy"] == name
         if book["quantity"] == 0.0:
-            found += _off(f"{name} Σ round trips = realised − fees",
-                          np.array([trips["pnl"][own].sum() - book["realised"] + book["fees"]]), scale)
+            found += _off(
+                f"{name} Σ round trips = realised − fees",
+                np.array([trips["pnl"][own].sum() - book["realised"] + book["fees"]]),
+                scale,
+            )
             found += _off(f"{name} Σ their fees", np.array([trips["fees"][own].sum() - book["fees"]]), scale)
     return found
 
@@ -147,10 +167,18 @@ def metrics_off(result: OrchestratorBacktestResult) -> list[str]:
     cost = result.books.xs("cost", axis=1, level="field").sum(axis=1).to_numpy()
     trips = result.round_trips
     record = SimpleNamespace(
-        equity=equity.tolist(), initial_balance=result.initial_balance, final_equity=float(equity[-1]), warmup=first,
-        duration_ms=tape.duration, exposure=(np.abs(value) / equity).tolist(),
-        deployed=(cost + result.raw.ledger[:, 1]).tolist(), fills=trades.to_dict("records"),
-        books=[{"all": {"unrealised": u}} for u in unrealised], cells_laid=0, cells_traded=0,
-        round_trips=[{"kind": k, "pnl": p, "worst": 0.0} for k, p in zip(trips["kind"], trips["pnl"], strict=True)])
+        equity=equity.tolist(),
+        initial_balance=result.initial_balance,
+        final_equity=float(equity[-1]),
+        warmup=first,
+        duration_ms=tape.duration,
+        exposure=(np.abs(value) / equity).tolist(),
+        deployed=(cost + result.raw.ledger[:, 1]).tolist(),
+        fills=trades.to_dict("records"),
+        books=[{"all": {"unrealised": u}} for u in unrealised],
+        cells_laid=0,
+        cells_traded=0,
+        round_trips=[{"kind": k, "pnl": p, "worst": 0.0} for k, p in zip(trips["kind"], trips["pnl"], strict=True)],
+    )
     candles = {"open_time": tape.time.tolist(), "open": tape.open, "close": tape.close}
     return [d for d in metric_differences(result, record, candles) if d.split()[0] not in NOT_FROM_FILLS]

@@ -72,8 +72,18 @@ class Case:
         return values[:rows]
 
 
-def generate(seed: int, rows: int, *, instrument: str, shape: str, volatility: float, jump: float, holes: int,
-             longest_hole: int, start: int) -> dict:
+def generate(
+    seed: int,
+    rows: int,
+    *,
+    instrument: str,
+    shape: str,
+    volatility: float,
+    jump: float,
+    holes: int,
+    longest_hole: int,
+    start: int,
+) -> dict:
     """Candles on the instrument's ticks: `jump` is how often an open differs from the close before it."""
     source = random.Random(seed)
     price, tick, _, _ = INSTRUMENTS[instrument]
@@ -118,17 +128,19 @@ def drift_of(shape: str, row: int, grown: float, volatility: float, source: rand
     return volatility / 6.0 * source.choice([-1.0, 0.0, 1.0])
 
 
-markets = st.fixed_dictionaries({
-    "seed": st.integers(0, 2**32 - 1),
-    "rows": st.sampled_from([1000, 700, 1400]),
-    "instrument": st.sampled_from(list(INSTRUMENTS)),
-    "shape": st.sampled_from(SHAPES),
-    "volatility": st.sampled_from([0.003, 0.0008, 0.006, 0.015]),
-    "jump": st.sampled_from([0.3, 0.0, 1.0]),
-    "holes": st.sampled_from([0, 1, 4]),
-    "longest_hole": st.sampled_from([3, 40, 700]),
-    "start": st.sampled_from([0, 7, 131, 286]),
-})
+markets = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 2**32 - 1),
+        "rows": st.sampled_from([1000, 700, 1400]),
+        "instrument": st.sampled_from(list(INSTRUMENTS)),
+        "shape": st.sampled_from(SHAPES),
+        "volatility": st.sampled_from([0.003, 0.0008, 0.006, 0.015]),
+        "jump": st.sampled_from([0.3, 0.0, 1.0]),
+        "holes": st.sampled_from([0, 1, 4]),
+        "longest_hole": st.sampled_from([3, 40, 700]),
+        "start": st.sampled_from([0, 7, 131, 286]),
+    }
+)
 
 
 def _of(**choices: list) -> st.SearchStrategy:
@@ -137,33 +149,73 @@ def _of(**choices: list) -> st.SearchStrategy:
 
 # The first choice of each is the plainest one: Hypothesis shrinks towards it.
 GRID = _of(
-    num_levels=[2, 3, 5, 10, 20], spacing=["arithmetic", "geometric"], exit=["profit", "next_level"],
-    profit_per_grid=[0.006, 0.003, 0.02], initial_inventory=["buy", "none"],
-    amount_per_grid=[None, None, 100.0, 2_000.0], atr_period=[14, 3], atr_multiplier=[3.0, 1.0, 0.5, 12.0],
-    trailing_enabled=[True, True, False], trailing_cooldown_candles=[0, 12, 288],
-    trailing_shift_threshold_pct=[0.0, 0.01], trailing_recenter_mode=["atr", "fixed"],
-    inventory_on_shift=["keep", "sell"], bounds=[None, None, None, 0.05, 0.3], base=[False, False, True])
+    num_levels=[2, 3, 5, 10, 20],
+    spacing=["arithmetic", "geometric"],
+    exit=["profit", "next_level"],
+    profit_per_grid=[0.006, 0.003, 0.02],
+    initial_inventory=["buy", "none"],
+    amount_per_grid=[None, None, 100.0, 2_000.0],
+    atr_period=[14, 3],
+    atr_multiplier=[3.0, 1.0, 0.5, 12.0],
+    trailing_enabled=[True, True, False],
+    trailing_cooldown_candles=[0, 12, 288],
+    trailing_shift_threshold_pct=[0.0, 0.01],
+    trailing_recenter_mode=["atr", "fixed"],
+    inventory_on_shift=["keep", "sell"],
+    bounds=[None, None, None, 0.05, 0.3],
+    base=[False, False, True],
+)
 DCA = _of(
-    trigger_pct=[0.005, 0.0, 0.02, 0.05], high_lookback=[12, 1, 288], base_order=[0.01, 0.05, 0.3, 0.998],
-    safety_order=[0.01, 0.05, 0.2], max_safety_orders=[5, 0, 1, 12], deviation_pct=[0.004, 0.0002, 0.015, 0.06],
-    step_scale=[1.0, 1.3, 0.7], volume_scale=[1.0, 1.5], tp_pct=[0.005, 0.0, 0.0001, 0.02],
-    stop_loss_pct=[0.03, 0.0, 0.15, 0.001], trailing_activation_pct=[0.0, 0.004],
-    trailing_distance_pct=[0.002, 0.0, 0.01], cooldown=[0, 1, 12])
+    trigger_pct=[0.005, 0.0, 0.02, 0.05],
+    high_lookback=[12, 1, 288],
+    base_order=[0.01, 0.05, 0.3, 0.998],
+    safety_order=[0.01, 0.05, 0.2],
+    max_safety_orders=[5, 0, 1, 12],
+    deviation_pct=[0.004, 0.0002, 0.015, 0.06],
+    step_scale=[1.0, 1.3, 0.7],
+    volume_scale=[1.0, 1.5],
+    tp_pct=[0.005, 0.0, 0.0001, 0.02],
+    stop_loss_pct=[0.03, 0.0, 0.15, 0.001],
+    trailing_activation_pct=[0.0, 0.004],
+    trailing_distance_pct=[0.002, 0.0, 0.01],
+    cooldown=[0, 1, 12],
+)
 TREND_FOLLOWER = _of(
-    emas=[(3, 8), (3, 50), (20, 50)], divergence_pct=[0.001, 0.0, 0.005], atr_period=[3, 14], rsi_period=[4, 14],
-    pullback_pct=[0.01, 0.0005], breakout_lookback=[5, 50], volume_ratio=[0.0, 1.2], max_atr_pct=[0.05, 0.004],
-    sl_atr_mult=[1.0, 0.05, 3.0], tp_atr_mult=[2.0, 0.5, 0.05], partial_fraction=[0.5, 0.0, 1.0, 0.01],
-    partial_at=[0.7, 1.0, 0.05], breakeven_atr=[1.0, 0.0, 0.3], trailing_start_atr=[0.5, 0.0, 1.5],
-    trailing_atr=[0.5, 0.0], risk_per_trade=[0.01, 0.001, 0.2], loss_streak=[3, 1])
+    emas=[(3, 8), (3, 50), (20, 50)],
+    divergence_pct=[0.001, 0.0, 0.005],
+    atr_period=[3, 14],
+    rsi_period=[4, 14],
+    pullback_pct=[0.01, 0.0005],
+    breakout_lookback=[5, 50],
+    volume_ratio=[0.0, 1.2],
+    max_atr_pct=[0.05, 0.004],
+    sl_atr_mult=[1.0, 0.05, 3.0],
+    tp_atr_mult=[2.0, 0.5, 0.05],
+    partial_fraction=[0.5, 0.0, 1.0, 0.01],
+    partial_at=[0.7, 1.0, 0.05],
+    breakeven_atr=[1.0, 0.0, 0.3],
+    trailing_start_atr=[0.5, 0.0, 1.5],
+    trailing_atr=[0.5, 0.0],
+    risk_per_trade=[0.01, 0.001, 0.2],
+    loss_streak=[3, 1],
+)
 PARAMETERS = {"grid": GRID, "dca": DCA, "trend_follower": TREND_FOLLOWER}
 ALL = tuple(PARAMETERS)
 
 ACCOUNT = _of(
-    initial_balance=[10_000.0, 10_000.0, 300.0, 40.0], maker=[0.001, 0.0], taker=[0.001, 0.0, 0.0015],
-    slippage=[0.0003, 0.0, 0.002], path=["candle", "nearest", "olhc", "ohlc"], penetration_ticks=[0, 0, 1, 3],
-    max_position_size_pct=[0.25, 0.25, 0.05, 1.0, None, 2.0], max_daily_loss_pct=[0.05, 0.002, 0.01, None],
-    portfolio_stop_loss_pct=[None, None, 0.01, 0.05], on_deactivate=["exit_only", "flatten", "keep"],
-    liquidate_at_end=[False, True], enable_risk_manager=[True, True, True, False])
+    initial_balance=[10_000.0, 10_000.0, 300.0, 40.0],
+    maker=[0.001, 0.0],
+    taker=[0.001, 0.0, 0.0015],
+    slippage=[0.0003, 0.0, 0.002],
+    path=["candle", "nearest", "olhc", "ohlc"],
+    penetration_ticks=[0, 0, 1, 3],
+    max_position_size_pct=[0.25, 0.25, 0.05, 1.0, None, 2.0],
+    max_daily_loss_pct=[0.05, 0.002, 0.01, None],
+    portfolio_stop_loss_pct=[None, None, 0.01, 0.05],
+    on_deactivate=["exit_only", "flatten", "keep"],
+    liquidate_at_end=[False, True],
+    enable_risk_manager=[True, True, True, False],
+)
 
 
 def strategy_settings(draw: st.DrawFn, names: tuple[str, ...], instrument: str) -> dict:
@@ -198,8 +250,13 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     market = draw(markets)
     settings = account_settings(draw, market["instrument"])
     settings["strategies"] = strategy_settings(draw, ALL if kind == "together" else (kind,), market["instrument"])
-    return Case(own_market(market, settings), draw(st.sampled_from([300, 0, 1, 137])), settings,
-                draw(st.sampled_from([0.8, 1.0, 0.6])), draw(st.booleans()))
+    return Case(
+        own_market(market, settings),
+        draw(st.sampled_from([300, 0, 1, 137])),
+        settings,
+        draw(st.sampled_from([0.8, 1.0, 0.6])),
+        draw(st.booleans()),
+    )
 
 
 @st.composite
@@ -208,10 +265,17 @@ def orchestrated_cases(draw: st.DrawFn) -> Case:
     market = draw(markets) | {"rows": draw(st.sampled_from([1600, 2200]))}
     settings = account_settings(draw, market["instrument"])
     settings["strategies"] = strategy_settings(draw, ALL, market["instrument"])
-    settings |= draw(_of(
-        enable_grid=[True, True, False], enable_dca=[True, True, False], enable_trend_follower=[True, True, False],
-        router_cooldown_bars=[60, 0, 7, 400], regime_check_every_n=[12, 1, 5, 36], reduce_factor=[0.5, 0.0, 1.0],
-        trend_regimes=[("bull_trend",), (), ("bull_trend", "bear_trend"), ("tight_range", "wide_range")]))
+    settings |= draw(
+        _of(
+            enable_grid=[True, True, False],
+            enable_dca=[True, True, False],
+            enable_trend_follower=[True, True, False],
+            router_cooldown_bars=[60, 0, 7, 400],
+            regime_check_every_n=[12, 1, 5, 36],
+            reduce_factor=[0.5, 0.0, 1.0],
+            trend_regimes=[("bull_trend",), (), ("bull_trend", "bear_trend"), ("tight_range", "wide_range")],
+        )
+    )
     if not (settings["enable_grid"] or settings["enable_dca"]):
         settings["enable_trend_follower"] = True
     return Case(own_market(market, settings), draw(st.sampled_from([768, 760, 900, 40])), settings)

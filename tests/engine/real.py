@@ -14,7 +14,8 @@ from traderagent.market.load import load_market
 FOLDER = Path(os.environ.get("TRADERAGENT_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "candles"
 needs_candles = pytest.mark.skipif(
     not (FOLDER / "manifest.csv").is_file(),
-    reason=f"no real candles at {FOLDER}: set TRADERAGENT_SHARED to the folder that holds candles/manifest.csv")
+    reason=f"no real candles at {FOLDER}: set TRADERAGENT_SHARED to the folder that holds candles/manifest.csv",
+)
 
 
 @cache

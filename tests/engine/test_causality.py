@@ -27,15 +27,29 @@ M5, HOUR, DAY = 300_000, 3_600_000, 86_400_000
 INSTRUMENT = Instrument(tick=0.01, step=0.0001, min_notional=5.0, origin="synthetic")
 # Parameters with which each strategy has something to say on a few days of candles; others run on their defaults.
 LIVELY = {
-    "grid": {"num_levels": 6, "atr_multiplier": 1.0, "trailing_shift_threshold_pct": 0.0,
-             "trailing_cooldown_candles": 12},
-    "dca": {"trigger_pct": 0.01, "high_lookback": 100, "tp_pct": 0.01, "trailing_activation_pct": 0.004,
-            "trailing_distance_pct": 0.003},
+    "grid": {
+        "num_levels": 6,
+        "atr_multiplier": 1.0,
+        "trailing_shift_threshold_pct": 0.0,
+        "trailing_cooldown_candles": 12,
+    },
+    "dca": {
+        "trigger_pct": 0.01,
+        "high_lookback": 100,
+        "tp_pct": 0.01,
+        "trailing_activation_pct": 0.004,
+        "trailing_distance_pct": 0.003,
+    },
     "trend_follower": {"volume_ratio": 0.0, "divergence_pct": 0.001},
 }
 ROUTED = OrchestratorBacktestConfig(
-    grid_params=LIVELY["grid"], dca_params=LIVELY["dca"], tf_params=LIVELY["trend_follower"], max_daily_loss_pct=0.02,
-    warmup_bars=800, router_cooldown_bars=24)
+    grid_params=LIVELY["grid"],
+    dca_params=LIVELY["dca"],
+    tf_params=LIVELY["trend_follower"],
+    max_daily_loss_pct=0.02,
+    warmup_bars=800,
+    router_cooldown_bars=24,
+)
 
 
 def columns_of(data: MultiTimeframeData) -> dict[str, np.ndarray]:
@@ -80,8 +94,12 @@ def detected(name: str, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     return dict(regimes_on_base(data_of(columns), OrchestratorBacktestConfig(detector=name)))
 
 
-def whole_run(config: OrchestratorBacktestConfig, columns: dict[str, np.ndarray], strategies: tuple = (),
-              every_candle: bool = False) -> dict[str, object]:
+def whole_run(
+    config: OrchestratorBacktestConfig,
+    columns: dict[str, np.ndarray],
+    strategies: tuple = (),
+    every_candle: bool = False,
+) -> dict[str, object]:
     """Everything that a run says of its rows: fills, round trips, curves, reserved cash (every order), route."""
     layout = plan(data_of(columns), config, strategies)
     result = execute(layout, every_candle=every_candle)
@@ -89,8 +107,11 @@ def whole_run(config: OrchestratorBacktestConfig, columns: dict[str, np.ndarray]
     outputs = {
         "fills": Events(fills["row"], {name: fills[name] for name in fills.dtype.names}),
         "round trips": Events(trips["exit_row"], {name: trips[name] for name in trips.dtype.names}),
-        "ledger": result.raw.ledger, "equity": result.equity.to_numpy(), "mask": layout.mask,
-        "regime": layout.regime, "size factor": layout.size_factor,
+        "ledger": result.raw.ledger,
+        "equity": result.equity.to_numpy(),
+        "mask": layout.mask,
+        "regime": layout.regime,
+        "size factor": layout.size_factor,
     }
     if layout.route is not None:
         bars = np.array([s["bar"] for s in layout.route.switches], np.int64)
@@ -153,7 +174,7 @@ def test_runs_of_the_orchestrator_know_no_future() -> None:
 def test_nothing_knows_the_future_on_real_candles(year: str, symbol: str) -> None:
     columns = columns_of(real(year, symbol)[symbol])
     keep = np.ones(len(columns["open_time"]), bool)
-    keep[9_000:9_016] = keep[12_031] = False   # the source's own holes are elsewhere; these are where we look
+    keep[9_000:9_016] = keep[12_031] = False  # the source's own holes are elsewhere; these are where we look
     columns = {name: values[keep][:16_000] for name, values in columns.items()}
     rows = cut_points(columns, 8_000)
     assert len(rows) > 10
@@ -201,8 +222,9 @@ class CalmDays(Dca):
         return {"trigger": np.full(len(close), 0.0 if jumps.any() else 1.0)}
 
 
-ALONE = OrchestratorBacktestConfig(enable_grid=False, enable_dca=False, enable_trend_follower=False,
-                                   enable_strategy_router=False, warmup_bars=300)
+ALONE = OrchestratorBacktestConfig(
+    enable_grid=False, enable_dca=False, enable_trend_follower=False, enable_strategy_router=False, warmup_bars=300
+)
 
 
 @pytest.mark.parametrize("offender", [Peeking, ByLabel, CalmDays])
@@ -220,6 +242,7 @@ def test_a_strategy_that_looks_ahead_is_caught(offender: type) -> None:
 @pytest.mark.parametrize("name", ["grid", "trend_follower"])
 def test_frames_aligned_by_label_are_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault 1 in the one place through which every frame is read."""
+
     def by_label(open_time, duration, frame_open_time, frame_duration):
         return np.searchsorted(frame_open_time, open_time, side="right") - 1
 

@@ -17,18 +17,36 @@ from tests.engine.twin import config_of, data_of, run_kernel
 from traderagent.engine.config import Costs, OrchestratorBacktestConfig
 from traderagent.market.instruments import infer_instruments
 
-SETTINGS = {"derandomize": True, "database": None, "deadline": None, "phases": (Phase.generate, Phase.shrink),
-            "suppress_health_check": list(HealthCheck)}
+SETTINGS = {
+    "derandomize": True,
+    "database": None,
+    "deadline": None,
+    "phases": (Phase.generate, Phase.shrink),
+    "suppress_health_check": list(HealthCheck),
+}
 DEFAULT = OrchestratorBacktestConfig()
 TIGHT = OrchestratorBacktestConfig(
-    initial_balance=150.0, costs=Costs(maker=0.0008, taker=0.0012, slippage=0.002), max_position_size_pct=None,
-    max_daily_loss_pct=0.005, portfolio_stop_loss_pct=0.1, on_deactivate="flatten", liquidate_at_end=True,
-    router_cooldown_bars=12, grid_params={"num_levels": 20, "atr_multiplier": 1.0, "inventory_on_shift": "sell"},
+    initial_balance=150.0,
+    costs=Costs(maker=0.0008, taker=0.0012, slippage=0.002),
+    max_position_size_pct=None,
+    max_daily_loss_pct=0.005,
+    portfolio_stop_loss_pct=0.1,
+    on_deactivate="flatten",
+    liquidate_at_end=True,
+    router_cooldown_bars=12,
+    grid_params={"num_levels": 20, "atr_multiplier": 1.0, "inventory_on_shift": "sell"},
     dca_params={"trigger_pct": 0.02, "base_order": 0.1, "safety_order": 0.05, "tp_pct": 0.01},
-    tf_params={"volume_ratio": 0.0, "risk_per_trade": 0.05})
+    tf_params={"volume_ratio": 0.0, "risk_per_trade": 0.05},
+)
 EVERYTHING = OrchestratorBacktestConfig(
-    enable_strategy_router=False, costs=Costs(maker=0.0008, taker=0.0012), max_position_size_pct=0.15,
-    max_daily_loss_pct=0.01, liquidate_at_end=True, penetration_ticks=2, path="nearest")
+    enable_strategy_router=False,
+    costs=Costs(maker=0.0008, taker=0.0012),
+    max_position_size_pct=0.15,
+    max_daily_loss_pct=0.01,
+    liquidate_at_end=True,
+    penetration_ticks=2,
+    path="nearest",
+)
 CONFIGS = {"default": DEFAULT, "tight": TIGHT, "everything": EVERYTHING}
 
 

@@ -77,8 +77,15 @@ def test_a_run_leaves_nothing_behind_for_the_next(answer: str) -> None:
 @pytest.mark.parametrize(("zone", "hash_seed"), [("Asia/Kathmandu", "1"), ("America/St_Johns", "4711")])
 def test_a_fresh_process_in_another_zone(zone: str, hash_seed: str, answer: str) -> None:
     environment = os.environ | {"TZ": zone, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-    found = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, cwd=ROOT, capture_output=True, text=True,
-                           timeout=300, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert found.returncode == 0, found.stderr
     assert found.stdout.split()[-1] == answer
 

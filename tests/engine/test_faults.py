@@ -49,7 +49,7 @@ def test_fault_2_nothing_trades_on_candles_that_made_its_bounds() -> None:
     """The ladder waits for 14 whole hours, stands around a close, and that candle's own range fills nothing."""
     candles = random_candles(3, 400, holes=0)
     result = trade(candles, {"grid": {"num_levels": 20, "atr_multiplier": 0.5}}, **OPEN_RISK)
-    assert result.trades["row"].min() == 167   # the candles begin at 00:05, the 14th hour closes with row 166
+    assert result.trades["row"].min() == 167  # the candles begin at 00:05, the 14th hour closes with row 166
     wide = candles_from([(4.5,) * 4, (4.5, 6.9, 2.1, 4.5), (4.5,) * 4])
     assert fills(trade(wide, {"grid": IDLE}, warmup=1, **FREE)) == []
 
@@ -58,8 +58,15 @@ def test_fault_3_only_the_candles_tell_the_time() -> None:
     """The daily limit ends with the candles' day; the same candles ten years later make the same run."""
     prices = [4.5, 4.5, 3.0, 2.9, *([2.9] * (DAY - 5)), 4.2, 4.2, 2.95]
     ladder = {"grid": {**IDLE, "amount_per_grid": 500.0}}
-    now, later = (trade(candles_through(prices, start=START + years * 365 * DAY * FIVE_MINUTES), ladder,
-                        max_position_size_pct=1.0, **FREE) for years in (0, 10))
+    now, later = (
+        trade(
+            candles_through(prices, start=START + years * 365 * DAY * FIVE_MINUTES),
+            ladder,
+            max_position_size_pct=1.0,
+            **FREE,
+        )
+        for years in (0, 10)
+    )
     assert now.daily_blocks >= 1
     assert now.trades["row"].max() > DAY
     assert fills(now) == fills(later)
@@ -78,8 +85,13 @@ def test_fault_6_a_flat_tape_earns_nothing_at_any_price(price: float) -> None:
 def test_fault_7_a_counter_order_is_live_in_the_candle_that_placed_it() -> None:
     twice = candles_from([(4.5,) * 4, (4.5,) * 4, (4.5, 4.6, 2.5, 4.5), (4.5, 4.6, 2.5, 4.5)])
     result = trade(twice, {"grid": IDLE}, path="olhc", **FREE)
-    assert [fill[1:3] for fill in fills(result)] == [("buy", 4.0), ("buy", 3.0), ("sell", 4.0), ("buy", 3.0),
-                                                     ("sell", 4.0)]
+    assert [fill[1:3] for fill in fills(result)] == [
+        ("buy", 4.0),
+        ("buy", 3.0),
+        ("sell", 4.0),
+        ("buy", 3.0),
+        ("sell", 4.0),
+    ]
 
 
 def test_fault_8_what_was_bought_is_sold_whole_and_its_cell_lives_on() -> None:
@@ -102,8 +114,11 @@ def test_fault_9_pnl_of_a_strategy_is_what_its_fills_brought() -> None:
 
 def test_fault_10_one_coin_at_9_and_three_at_4_and_a_half_average_5_625() -> None:
     result = trade(candles_through([10, 9, 9, 4.5, 4.5, 7.0]), {"dca": DEAL}, max_daily_loss_pct=None, **FREE)
-    assert fills(result) == [(2, "base", 9.0, 1.0), (3, "safety", 4.5, 3.0),
-                             (5, "target", pytest.approx(5.625 * 1.1), 4.0)]
+    assert fills(result) == [
+        (2, "base", 9.0, 1.0),
+        (3, "safety", 4.5, 3.0),
+        (5, "target", pytest.approx(5.625 * 1.1), 4.0),
+    ]
     held = result.books["dca"].iloc[3]
     assert (held["quantity"], held["cost"]) == (4.0, 22.5)
     assert result.cash.iloc[3] == pytest.approx(10_000.0 - 9.0 - 13.5)
@@ -111,8 +126,9 @@ def test_fault_10_one_coin_at_9_and_three_at_4_and_a_half_average_5_625() -> Non
 
 def test_fault_11_a_book_sells_only_its_own_coins() -> None:
     ladder = {**LADDER, "lower_price": 8.0, "upper_price": 18.0}
-    result = trade(candles_through([10, 9, 9, 10, 10]), {"grid": ladder, "dca": {**DEAL, "max_safety_orders": 0}},
-                   **FREE)
+    result = trade(
+        candles_through([10, 9, 9, 10, 10]), {"grid": ladder, "dca": {**DEAL, "max_safety_orders": 0}}, **FREE
+    )
     sold = result.trades[result.trades["side"] == "sell"]
     assert list(sold["strategy"]) == ["dca"]
     assert sold["quantity"].sum() == result.trades.query("strategy == 'dca' and side == 'buy'")["quantity"].sum()
@@ -153,8 +169,10 @@ def test_fault_14_the_daily_loss_is_a_distance_and_ends_with_the_day() -> None:
 
 def test_fault_15_a_partial_closes_its_fraction_and_nominal_prices_do_not_matter() -> None:
     candles = rising_market([(0, 0, 0, 0), (0, 2.5, 0, 2.5), (2.5, 2.5, -9, -9)])
-    cheap = {name: values if name in ("open_time", "volume") else [v * 2.0**-20 for v in values]
-             for name, values in candles.items()}
+    cheap = {
+        name: values if name in ("open_time", "volume") else [v * 2.0**-20 for v in values]
+        for name, values in candles.items()
+    }
     runs = [trade(c, {"trend_follower": TREND}, warmup=47, **FREE) for c in (candles, cheap)]
     for result in runs:
         entry, partial, stop = fills(result)
@@ -193,8 +211,15 @@ def test_fault_17_a_stop_sells_and_pays_and_does_not_fire_on_rises() -> None:
 
 
 def test_fault_18_a_shift_keeps_the_inventory_and_its_sell_orders() -> None:
-    ladder = {"lower_price": 98.0, "upper_price": 102.0, "num_levels": 3, "profit_per_grid": 0.01,
-              "trailing_recenter_mode": "fixed", "initial_inventory": "none", "trailing_cooldown_candles": 0}
+    ladder = {
+        "lower_price": 98.0,
+        "upper_price": 102.0,
+        "num_levels": 3,
+        "profit_per_grid": 0.01,
+        "trailing_recenter_mode": "fixed",
+        "initial_inventory": "none",
+        "trailing_cooldown_candles": 0,
+    }
     result = trade(candles_through([100.0, 100.0, 99.0, 90.0, 90.0, 101.0]), {"grid": ladder}, **FREE)
     _, reason, price, bought = fills(result)[0]
     assert int(result.raw.books["n_shifts"].sum()) >= 1
@@ -209,8 +234,10 @@ def test_fault_19_a_sale_ends_the_cycle_that_bought_it() -> None:
     result = trade(candles_through([5.5, 5.5, 4.2, 4.2, 2.9, 2.9, 4.3, 6.1]), {"grid": IDLE, "dca": deal}, **FREE)
     trips, trades = result.round_trips, result.trades
     assert set(trips["strategy"]) == {"grid", "dca"}
-    own = {(s, c): set(trades.query("strategy == @s and cycle_id == @c")["price"])
-           for s, c in zip(trips["strategy"], trips["cycle_id"], strict=True)}
+    own = {
+        (s, c): set(trades.query("strategy == @s and cycle_id == @c")["price"])
+        for s, c in zip(trips["strategy"], trips["cycle_id"], strict=True)
+    }
     for trip in trips.itertuples():
         assert own[trip.strategy, trip.cycle_id] == {trip.entry_price, trip.exit_price}
     cells = trips.query("strategy == 'grid'")
@@ -220,8 +247,16 @@ def test_fault_19_a_sale_ends_the_cycle_that_bought_it() -> None:
 
 def test_fault_21_what_is_undefined_is_nan_and_calmar_has_a_sign() -> None:
     idle = trade(candles_through([100.0] * 400), {"dca": DEAL})
-    for name in ("sharpe_ratio", "sortino_ratio", "calmar_ratio", "profit_factor", "win_rate", "avg_profit_per_cycle",
-                 "max_adverse_excursion", "return_on_deployed_pct"):
+    for name in (
+        "sharpe_ratio",
+        "sortino_ratio",
+        "calmar_ratio",
+        "profit_factor",
+        "win_rate",
+        "avg_profit_per_cycle",
+        "max_adverse_excursion",
+        "return_on_deployed_pct",
+    ):
         assert math.isnan(idle.metrics[name]), name
     won = trade(candles_through([10, 9, 9, 10, 10]), {"dca": {**DEAL, "max_safety_orders": 0}}, **FREE)
     assert won.metrics["win_rate"] == 1.0
@@ -266,32 +301,82 @@ def test_fault_23_the_drawdown_is_percent_of_the_peak() -> None:
     assert result.metrics["total_return_pct"] == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("settings", [
-    {"grid_params": {"profit_per_gird": 0.01}}, {"dca_params": {"tp_pc": 0.02}}, {"tf_params": {"rsi_periode": 14}},
-    {"max_daily_los_pct": 0.05}, {"costs": {"makr": 0.001}}, {"grid_params": {"num_levels": 1}},
-])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"grid_params": {"profit_per_gird": 0.01}},
+        {"dca_params": {"tp_pc": 0.02}},
+        {"tf_params": {"rsi_periode": 14}},
+        {"max_daily_los_pct": 0.05},
+        {"costs": {"makr": 0.001}},
+        {"grid_params": {"num_levels": 1}},
+    ],
+)
 def test_fault_26_an_unknown_or_impossible_parameter_is_an_error(settings: dict) -> None:
     with pytest.raises(ta.ConfigError):
         OrchestratorBacktestConfig(**settings)
 
 
 CHANGES = {
-    "grid_params": {"num_levels": 5, "spacing": "geometric", "exit": "next_level", "profit_per_grid": 0.02,
-                    "initial_inventory": "none", "amount_per_grid": 50.0, "atr_period": 3, "atr_multiplier": 1.0,
-                    "trailing_enabled": False, "trailing_shift_threshold_pct": 0.03,
-                    "trailing_cooldown_candles": 2_000, "trailing_recenter_mode": "fixed",
-                    "inventory_on_shift": "sell"},
-    "dca_params": {"trigger_pct": 0.04, "high_lookback": 5, "base_order": 0.03, "safety_order": 0.03,
-                   "max_safety_orders": 2, "deviation_pct": 0.02, "step_scale": 1.5, "volume_scale": 1.5,
-                   "tp_pct": 0.02, "stop_loss_pct": 0.02, "cooldown": 200},
-    "tf_params": {"ema_fast": 10, "ema_slow": 40, "divergence_pct": 0.01, "atr_period": 5, "rsi_period": 5,
-                  "pullback_pct": 0.0001, "breakout_lookback": 10, "volume_ratio": 3.0, "max_atr_pct": 0.002,
-                  "sl_atr_mult": 3.0, "tp_atr_mult": 1.0, "partial_fraction": 0.2, "partial_at": 0.3,
-                  "breakeven_atr": 0.3, "trailing_start_atr": 0.5, "trailing_atr": 0.1, "risk_per_trade": 0.0002,
-                  "loss_streak": 1},
-    "run": {"costs": Costs(maker=0.0, taker=0.002, slippage=0.001), "path": "ohlc", "max_position_size_pct": 0.1,
-            "max_daily_loss_pct": 0.002, "portfolio_stop_loss_pct": 0.005, "liquidate_at_end": True,
-            "initial_balance": 500.0, "warmup_bars": 900, "penetration_ticks": 200},
+    "grid_params": {
+        "num_levels": 5,
+        "spacing": "geometric",
+        "exit": "next_level",
+        "profit_per_grid": 0.02,
+        "initial_inventory": "none",
+        "amount_per_grid": 50.0,
+        "atr_period": 3,
+        "atr_multiplier": 1.0,
+        "trailing_enabled": False,
+        "trailing_shift_threshold_pct": 0.03,
+        "trailing_cooldown_candles": 2_000,
+        "trailing_recenter_mode": "fixed",
+        "inventory_on_shift": "sell",
+    },
+    "dca_params": {
+        "trigger_pct": 0.04,
+        "high_lookback": 5,
+        "base_order": 0.03,
+        "safety_order": 0.03,
+        "max_safety_orders": 2,
+        "deviation_pct": 0.02,
+        "step_scale": 1.5,
+        "volume_scale": 1.5,
+        "tp_pct": 0.02,
+        "stop_loss_pct": 0.02,
+        "cooldown": 200,
+    },
+    "tf_params": {
+        "ema_fast": 10,
+        "ema_slow": 40,
+        "divergence_pct": 0.01,
+        "atr_period": 5,
+        "rsi_period": 5,
+        "pullback_pct": 0.0001,
+        "breakout_lookback": 10,
+        "volume_ratio": 3.0,
+        "max_atr_pct": 0.002,
+        "sl_atr_mult": 3.0,
+        "tp_atr_mult": 1.0,
+        "partial_fraction": 0.2,
+        "partial_at": 0.3,
+        "breakeven_atr": 0.3,
+        "trailing_start_atr": 0.5,
+        "trailing_atr": 0.1,
+        "risk_per_trade": 0.0002,
+        "loss_streak": 1,
+    },
+    "run": {
+        "costs": Costs(maker=0.0, taker=0.002, slippage=0.001),
+        "path": "ohlc",
+        "max_position_size_pct": 0.1,
+        "max_daily_loss_pct": 0.002,
+        "portfolio_stop_loss_pct": 0.005,
+        "liquidate_at_end": True,
+        "initial_balance": 500.0,
+        "warmup_bars": 900,
+        "penetration_ticks": 200,
+    },
 }
 
 
@@ -299,9 +384,13 @@ CHANGES = {
 def test_fault_26_every_parameter_has_a_consumer(field: str, name: str) -> None:
     """Another value makes another run, somewhere in a few markets."""
     basis = OrchestratorBacktestConfig(
-        enable_strategy_router=False, warmup_bars=800, max_position_size_pct=None,
-        grid_params={"trailing_cooldown_candles": 0, "amount_per_grid": 300.0}, dca_params={"trigger_pct": 0.02},
-        tf_params={"volume_ratio": 0.5, "divergence_pct": 0.002, "risk_per_trade": 0.002})
+        enable_strategy_router=False,
+        warmup_bars=800,
+        max_position_size_pct=None,
+        grid_params={"trailing_cooldown_candles": 0, "amount_per_grid": 300.0},
+        dca_params={"trigger_pct": 0.02},
+        tf_params={"volume_ratio": 0.5, "divergence_pct": 0.002, "risk_per_trade": 0.002},
+    )
     value = CHANGES[field][name]
     changed = basis.replace(**({name: value} if field == "run" else {field: {**getattr(basis, field), name: value}}))
     settings = {"tick": 0.01, "step": 0.0001, "min_notional": 5.0}

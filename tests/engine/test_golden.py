@@ -23,8 +23,14 @@ pytestmark = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no golden runs at 
 def replay(number: int, letter: str, every_candle: bool = False):
     candles = market(number)
     rows = range(len(candles["open_time"]))
-    settings = {"duration_ms": FIVE_MINUTES, "strategies": STRATEGIES, "tick": 0.01, "step": 0.0001,
-                "min_notional": 5.0, "max_daily_loss_pct": 0.01 if letter == "C" else 0.05}
+    settings = {
+        "duration_ms": FIVE_MINUTES,
+        "strategies": STRATEGIES,
+        "tick": 0.01,
+        "step": 0.0001,
+        "min_notional": 5.0,
+        "max_daily_loss_pct": 0.01 if letter == "C" else 0.05,
+    }
     route = [PHASES[row // 150 % 4] if letter == "B" else ALL for row in rows]
     return run_kernel(candles, route, WARMUP, settings, every_candle)
 

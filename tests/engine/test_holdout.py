@@ -13,8 +13,9 @@ from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import COLUMNS
 
 HOLDOUT = 0.3
-CONFIG = OrchestratorBacktestConfig(router_cooldown_bars=12, dca_params={"trigger_pct": 0.02},
-                                    grid_params={"atr_multiplier": 2.0})
+CONFIG = OrchestratorBacktestConfig(
+    router_cooldown_bars=12, dca_params={"trigger_pct": 0.02}, grid_params={"atr_multiplier": 2.0}
+)
 ROUTELESS = CONFIG.replace(enable_strategy_router=False)
 
 
@@ -26,10 +27,18 @@ def data() -> MultiTimeframeData:
 def said(run: OrchestratorBacktestResult) -> dict[str, object]:
     """All that a run says, apart from the hash and the label of the candles it was given."""
     assumptions = {k: v for k, v in run.assumptions.items() if k not in ("data_hash", "sample")}
-    return {"fills": run.raw.fills.tobytes(), "trips": run.raw.round_trips.tobytes(),
-            "ledger": run.raw.ledger.tobytes(), "metrics": repr(run.metrics), "route": run.route.to_numpy().tobytes(),
-            "regimes": list(run.regimes), "switches": run.strategy_switches, "assumptions": repr(assumptions),
-            "rejections": run.rejections, "benchmarks": run.benchmarks.to_numpy().tobytes()}
+    return {
+        "fills": run.raw.fills.tobytes(),
+        "trips": run.raw.round_trips.tobytes(),
+        "ledger": run.raw.ledger.tobytes(),
+        "metrics": repr(run.metrics),
+        "route": run.route.to_numpy().tobytes(),
+        "regimes": list(run.regimes),
+        "switches": run.strategy_switches,
+        "assumptions": repr(assumptions),
+        "rejections": run.rejections,
+        "benchmarks": run.benchmarks.to_numpy().tobytes(),
+    }
 
 
 def with_other_candles(data: MultiTimeframeData, rows: slice, factor: float) -> MultiTimeframeData:
@@ -67,8 +76,8 @@ def test_out_starts_flat_from_the_initial_capital_at_the_cut(data: MultiTimefram
     assert run.raw.first == row
     assert len(run.trades) > 20
     assert run.trades["row"].min() > row
-    assert (run.equity.iloc[:row + 1] == ROUTELESS.initial_balance).all()
-    assert (run.books.xs("quantity", axis=1, level="field").iloc[:row + 1] == 0.0).all().all()
+    assert (run.equity.iloc[: row + 1] == ROUTELESS.initial_balance).all()
+    assert (run.books.xs("quantity", axis=1, level="field").iloc[: row + 1] == 0.0).all().all()
     assert pd.Timestamp(run.assumptions["trading_starts"]) == data.cut(HOLDOUT)
 
 

@@ -30,19 +30,59 @@ FEW, MANY = 60, 500
 EXITS = {"stop", "trailing", "target", "end", "portfolio_stop", "deactivated"}
 REFUSALS = {"no cash", "no min_notional", "no risk_position", "no risk_daily"}
 LATE = {"cut_orders", "ambiguous_fills", "skipped_partials", "daily_blocks", "risk_halted"}
-GRID = {"initial", "buy", "sell", "shift", "end", "portfolio_stop", "deactivated", "shifts", "kept cells", "at open",
-        "no invalid_ladder", "daily_blocks", "risk_halted"}
+GRID = {
+    "initial",
+    "buy",
+    "sell",
+    "shift",
+    "end",
+    "portfolio_stop",
+    "deactivated",
+    "shifts",
+    "kept cells",
+    "at open",
+    "no invalid_ladder",
+    "daily_blocks",
+    "risk_halted",
+}
 DCA = {"base", "safety", "at open", "ambiguous_fills", "daily_blocks", "risk_halted", "cut_orders"} | EXITS
 TREND = {"pullback", "breakout", "rsi", "partial", "at open"} | EXITS | LATE
-REGIMES = {"unknown", "tight_range", "wide_range", "bull_trend", "bear_trend", "quiet_transition",
-           "volatile_transition"}
+REGIMES = {
+    "unknown",
+    "tight_range",
+    "wide_range",
+    "bull_trend",
+    "bear_trend",
+    "quiet_transition",
+    "volatile_transition",
+}
 ORCHESTRATED = {"switches", "cooldown_events", "reduced", *REGIMES}
-MUST = {"grid": GRID | REFUSALS, "dca": DCA | REFUSALS, "trend_follower": TREND | REFUSALS,
-        "together": GRID | DCA | TREND | REFUSALS, "orchestrator": GRID | DCA | TREND | REFUSALS | ORCHESTRATED}
+MUST = {
+    "grid": GRID | REFUSALS,
+    "dca": DCA | REFUSALS,
+    "trend_follower": TREND | REFUSALS,
+    "together": GRID | DCA | TREND | REFUSALS,
+    "orchestrator": GRID | DCA | TREND | REFUSALS | ORCHESTRATED,
+}
 # What 60 markets need not show; 500 must.
-RARE = {"portfolio_stop", "deactivated", "end", "cut_orders", "risk_halted", "shift", "no invalid_ladder",
-        "no min_notional", "no risk_position", "no risk_daily", "no cash", "ambiguous_fills", "skipped_partials",
-        "kept cells", "breakout", "tight_range"}
+RARE = {
+    "portfolio_stop",
+    "deactivated",
+    "end",
+    "cut_orders",
+    "risk_halted",
+    "shift",
+    "no invalid_ladder",
+    "no min_notional",
+    "no risk_position",
+    "no risk_daily",
+    "no cash",
+    "ambiguous_fills",
+    "skipped_partials",
+    "kept cells",
+    "breakout",
+    "tight_range",
+}
 
 
 def reached_by(twin: object, candles: dict) -> Counter:
@@ -53,16 +93,23 @@ def reached_by(twin: object, candles: dict) -> Counter:
     reached["fills"], reached["shifts"] = len(twin.fills), len(twin.shifts)
     reached["at open"] = sum(f["price"] == candles["open"][f["row"]] for f in twin.fills if f["row"] > 0)
     laid_anew = twin.shifts[0] if twin.shifts else len(candles["open"])
-    reached["kept cells"] = sum(t["entry_row"] <= laid_anew < t["exit_row"] and t["kind"] in ("cell", "initial")
-                                for t in twin.round_trips)
+    reached["kept cells"] = sum(
+        t["entry_row"] <= laid_anew < t["exit_row"] and t["kind"] in ("cell", "initial") for t in twin.round_trips
+    )
     return reached
 
 
 def over_generated(strategy: object, n: int, check: object) -> None:
     """Call `check` with n generated cases, the same in every run; a failing one is shrunk."""
     phases = (Phase.explicit, Phase.generate, Phase.shrink)
-    run = settings(max_examples=n, derandomize=True, database=None, deadline=None, phases=phases,
-                   suppress_health_check=list(HealthCheck))(given(strategy)(lambda case: check(case)))
+    run = settings(
+        max_examples=n,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
+    )(given(strategy)(lambda case: check(case)))
     run()
 
 
@@ -93,14 +140,22 @@ def hold_orchestrator_to_twin(n: int) -> None:
         ours = ta.backtest(data_of(candles, case.settings), config_of(case.settings, case.warmup, router=True))
         twin = run_orchestrator(candles, warmup=case.warmup, **case.settings)
         assert differences(ours, twin.result) + skipping_differences(ours, execute(ours.plan, every_candle=True)) == []
-        assert list(ours.regimes[case.warmup:]) == twin.regime[case.warmup:]
-        assert [s | {"from_strategies": set(s["from_strategies"]), "to_strategies": set(s["to_strategies"])}
-                for s in ours.strategy_switches] == [
-            {"bar": s["bar"], "from_strategies": set(s["from"]), "to_strategies": set(s["to"]),
-             "regime": s["regime"]} for s in twin.switches]
+        assert list(ours.regimes[case.warmup :]) == twin.regime[case.warmup :]
+        assert [
+            s | {"from_strategies": set(s["from_strategies"]), "to_strategies": set(s["to_strategies"])}
+            for s in ours.strategy_switches
+        ] == [
+            {"bar": s["bar"], "from_strategies": set(s["from"]), "to_strategies": set(s["to"]), "regime": s["regime"]}
+            for s in twin.switches
+        ]
         assert ours.cooldown_events == twin.cooldown_events
-        reached.update(reached_by(twin.result, candles), markets=1, switches=len(twin.switches),
-                       cooldown_events=twin.cooldown_events, reduced=sum(factor != 1.0 for factor in twin.reduce))
+        reached.update(
+            reached_by(twin.result, candles),
+            markets=1,
+            switches=len(twin.switches),
+            cooldown_events=twin.cooldown_events,
+            reduced=sum(factor != 1.0 for factor in twin.reduce),
+        )
         reached.update(set(twin.regime))
 
     over_generated(orchestrated_cases(), n, check)
