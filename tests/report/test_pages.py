@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import traderagent as ta
 from tests.report.browser import assert_drawn, opened
 from traderagent.base.errors import DataError
 from traderagent.base.evidence import BaselineEvidence
@@ -99,6 +100,15 @@ def test_one_symbol(evidence):
     text = pages.index(changed(evidence, lambda r: r["symbols"].pop("SYN-02")), "x")
     assert "On 1 symbol, " in text
     assert "SYN-02" not in re.sub(r"<h3>Data quality.*?</table>", "", text, flags=re.DOTALL)
+
+
+def test_unequal_cuts_are_said_and_only_what_was_set_aside_is_drawn(market, tmp_path):
+    late = market["SYN-02"].slice("2024-01-20", None)
+    found = ta.baseline({"SYN-01": market["SYN-01"], "SYN-02": late}, holdout=0.3, progress=False)
+    found.save(tmp_path / "results" / "baseline")
+    text = pages.index(pages.gather(tmp_path / "results"), "x")
+    assert "The cut is not the same day for every symbol" in text
+    assert "before the cut" not in text
 
 
 def test_no_trades_and_undefined_numbers(evidence):

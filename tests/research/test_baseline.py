@@ -56,8 +56,19 @@ def test_tables_add_up(found):
     account = found.account()
     final = sum(found.one(s)["final_balance"] for s in found.symbols)
     assert account["orchestrator"].iloc[-1] == pytest.approx(final)
-    assert account.index.is_monotonic_increasing
-    assert account.index.is_unique
+    for _, part in account.groupby("sample"):
+        assert part.index.is_monotonic_increasing
+        assert part.index.is_unique
+
+
+def test_an_account_of_unequal_spans_is_complete_in_each_sample(market):
+    late = market["SYN-02"].slice("2024-01-20", None)
+    account = ta.baseline({"SYN-01": market["SYN-01"], "SYN-02": late}, holdout=0.3, progress=False).account()
+    outs = account[account["sample"] == "out"]
+    ins = account[account["sample"] == "in"]
+    assert ins.index.max() > outs.index.min()
+    assert outs["orchestrator"].iloc[0] == pytest.approx(20_000, rel=0.01)
+    assert (outs.index.to_series().diff().dropna() == pd.Timedelta("1h")).all()
 
 
 def test_books_add_up_in_every_run(found):

@@ -130,7 +130,8 @@ class BaselineEvidence:
     def account(self) -> pd.DataFrame:
         """Hourly sum over symbols of independent runs: orchestrator, hold, same_exposure_hold, and the sample.
 
-        A symbol without candles at an hour keeps its last equity; before its first one it holds its balance.
+        A symbol without candles at an hour keeps its last equity; before its first one it holds its balance. Where
+        symbols have different spans the samples overlap in time; each is complete.
         """
         balance = self.record["config"]["initial_balance"]
         columns = ["orchestrator", *HOLDS]
@@ -142,8 +143,7 @@ class BaselineEvidence:
                 index = index.union(curve.index)
             filled = [c.reindex(index).ffill().fillna(balance) for c in curves]
             parts.append(sum(filled[1:], filled[0]).assign(sample=sample))
-        whole = pd.concat(parts).sort_index(kind="stable")
-        return whole[~whole.index.duplicated(keep="last")]
+        return pd.concat(parts)
 
     # --- in words -------------------------------------------------------------------------------
     def in_words(self) -> str:

@@ -69,24 +69,31 @@ def account(evidence: Evidence) -> str:
     percent = whole[["orchestrator", "same_exposure_hold"]] / start * 100
     peak = percent["orchestrator"].groupby(whole["sample"]).cummax().clip(lower=100.0)
     fall = (percent["orchestrator"] / peak - 1) * 100
-    first = whole.index[whole["sample"] == base.samples[0]]
-    shade = (first[0], first[-1], "before the cut") if len(base.samples) == 2 else None
     parts = [(whole["sample"] == sample).to_numpy() for sample in base.samples]
+    apart = len(parts) == 2 and whole.index[parts[0]].max() < whole.index[parts[1]].min()
+    first = whole.index[parts[0]]
+    shade = (first[0], first[-1], "before the cut") if apart else None
+    drawn = parts if apart else parts[-1:]
+    said = "Each part begins flat, with the initial balance. " if apart else ""
+    if len(parts) == 2 and not apart:
+        said = (
+            "The cut is not the same day for every symbol, so only the parts set aside are drawn: an account holds its "
+            "balance before its part begins, and its last equity after it ends. "
+        )
     lines = [
         Line("" if n else name, percent.loc[part, column], look)
-        for n, part in enumerate(parts)
+        for n, part in enumerate(drawn)
         for name, column, look in (
             ("same-exposure hold, %", "same_exposure_hold", "grey dotted"),
             ("independent runs, %", "orchestrator", "ink"),
         )
     ]
-    falls = [Line("", fall[part], "price", filled=True) for part in parts]
+    falls = [Line("", fall[part], "price", filled=True) for part in drawn]
     many = len(base.symbols)
     return (
         not_judged("portfolio", "What one shared account would earn.")
         + f"<p>Below: the sum of {many} independent account{'s' * (many != 1)}, in % of the start. "
-        + ("Each part begins flat, with the initial balance. " if shade else "")
-        + "</p>"
+        + f"{said}</p>"
         + chart(lines, shade=shade, label="sum of independent accounts in % of the start")
         + "<h3>Drawdown, %</h3>"
         + chart(falls, height=110, named=False, shade=shade and (*shade[:2], ""), label="drawdown in %")
