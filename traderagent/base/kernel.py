@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 PACKAGE = Path(__file__).resolve().parents[1]
 _KEEP_FOLDERS = 3
@@ -84,9 +85,8 @@ def kernel(function: Callable) -> Callable:
 
 def inner_kernel(function: Callable) -> Callable:
     """Like `kernel`, for functions that only kernels call: without a door to Python they compile a quarter faster."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-        function
-    )
+    njit = cast("Any", numba.njit)  # its declared arguments lack the two that leave the doors out
+    return njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
