@@ -66,7 +66,7 @@ lint: $(STAMP)  ## style, types, spelling, clean notebooks
 	@$(BIN)/python tests/house/notebooks.py --check
 
 bench: $(STAMP)  ## benchmarks, with what other backtesters need where they are installed
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+	@$(BIN)/python -m pytest tests/benchmarks --quiet --benchmark-only --benchmark-quiet
 
 lock:  ## write requirements.lock and peers.lock again (needs uv)
 	@.ci/lock
