@@ -18,7 +18,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test slow lab lint bench peers lock clean
+.PHONY: help repro test slow lab lint bench docs peers lock clean
 
 help:  ## list the verbs
 	@echo "make VERB"
@@ -67,6 +67,9 @@ lint: $(STAMP)  ## style, types, spelling, clean notebooks
 
 bench: $(STAMP)  ## benchmarks, with what other backtesters need where they are installed
 	@$(BIN)/python -m pytest tests/benchmarks --quiet --benchmark-only --benchmark-quiet
+
+docs: $(STAMP)  ## write the reference page from what the code declares
+	@$(BIN)/python -m docs.reference
 
 lock:  ## write requirements.lock and peers.lock again (needs uv)
 	@.ci/lock

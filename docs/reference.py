@@ -1,0 +1,141 @@
+"""Writes `docs/reference.md` from what the package declares: `make docs`.
+
+Nothing is described twice: parameters, bounds and units stand at their fields, formulas at their
+metrics. Only the words for reasons of fills and refusals stand here, and a reason without one is an error.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from traderagent.base.config import Config, bounds_of, type_words
+from traderagent.engine.config import COSTS, PARAMETER_FIELDS, Costs, OrchestratorBacktestConfig
+from traderagent.market.instruments import Instrument
+from traderagent.metrics import METRICS, RUN_METRICS, Metric
+from traderagent.strategies.base import STRATEGIES
+from traderagent.strategies.contract import REASONS, REJECTIONS
+
+PAGE = Path(__file__).with_suffix(".md")
+BETTER = {1: "higher", -1: "lower", 0: "—"}
+REFUSED = {
+    "cash": "free cash does not pay for the order, its fee and its slippage",
+    "min_notional": "quantity × price is below the instrument's minimum, or the quantity rounds to 0",
+    "risk_position": "the book would exceed `max_position_size_pct` of sizing equity",
+    "risk_daily": "the day's loss reached `max_daily_loss_pct`: no entries until the next UTC day",
+    "risk_pair": "the pair would exceed its share of a portfolio (portfolios only)",
+    "risk_exposure": "the account would exceed its total exposure (portfolios only)",
+    "halted": "a pending entry was cancelled by the portfolio stop",
+    "margin": "the margin does not suffice (perpetual accounts only)",
+    "correlation": "too much is held that moves with this pair (portfolios only)",
+    "invalid_ladder": "bounds are not positive, or prices of cells collapse onto one tick",
+}
+FILLED = {
+    "initial": "a grid cell at or above the price, bought at market at the start",
+    "buy": "a grid cell's buy order",
+    "sell": "a grid cell's sell order",
+    "base": "a DCA deal's base order, at market",
+    "safety": "a DCA deal's safety order",
+    "target": "the take profit of a deal or position",
+    "stop": "a stop that has not moved",
+    "trailing": "a stop that has moved, or the market exit where it would have stood beyond the close",
+    "partial": "the partial exit of a position",
+    "pullback": "a trend entry near the fast EMA",
+    "breakout": "a trend entry above the previous range",
+    "rsi": "an entry as the RSI turns up from oversold in a sideways market",
+    "deactivated": "sold because the strategy left the route (`on_deactivate: flatten`)",
+    "portfolio_stop": "sold because the portfolio stop was reached",
+    "end": "sold at the last close (`liquidate_at_end`)",
+    "shift": "sold at a shift of the ladder (`inventory_on_shift: sell`)",
+    "signal": "an entry or exit of `ta.backtest_signals`",
+}
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """Markdown; bars inside a cell are escaped."""
+    lines = [list(head), *[list(map(str, row)) for row in rows]]
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    cells.insert(1, ["---"] * len(cells[0]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else f"`{value}`"
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return ""
+    return f"{low:g} to {high:g}" if None not in (low, high) else f"≥ {low:g}" if high is None else f"≤ {high:g}"
+
+
+def parameters(cls: type[Config]) -> str:
+    """Table of a config's fields: name, type, default, bounds, unit, values of a coarse search, meaning."""
+    rows = []
+    for name, field in cls.model_fields.items():
+        extra = field.json_schema_extra or {}
+        coarse = ", ".join(f"{v:g}" for v in extra.get("coarse", ()))
+        rows.append(
+            (
+                f"`{name}`",
+                type_words(field.annotation),
+                _value(field.default),
+                _bounds(*bounds_of(field)),
+                extra.get("unit", ""),
+                coarse,
+                field.description or "",
+            )
+        )
+    return table(("name", "type", "default", "bounds", "unit", "coarse search", "meaning"), rows)
+
+
+def _metrics(records: Iterable[tuple[str, Metric]]) -> str:
+    rows = [(f"`{name}`", m.unit, BETTER[m.orientation], m.formula, m.description) for name, m in records]
+    return table(("name", "unit", "better", "formula", "meaning"), rows)
+
+
+def _strategies() -> str:
+    parts = []
+    for name, field in PARAMETER_FIELDS.items():
+        if name in STRATEGIES:
+            cls = STRATEGIES[name]
+            about = f"In a config `{field}`, in a space with the prefix `{cls.prefix}`."
+            parts.append(f"### {name}\n\n{(cls.__doc__ or '').strip()} {about}\n\n{parameters(cls)}")
+    return "\n\n".join(parts)
+
+
+def page() -> str:
+    """The whole page."""
+    named = [(f"`{n}`", f"{c.maker:g}", f"{c.taker:g}", f"{c.slippage:g}", c.account) for n, c in COSTS.items()]
+    return (
+        "\n\n".join(
+            [
+                "# Reference",
+                "Written by `make docs` from the declarations in the package; change those, not this page. Parameters ending "
+                "in `_pct` are fractions (0.05 is 5 %), results ending in `_pct` are percent. An unknown name, a value outside "
+                "its bounds or of another type is an error. What is undefined is NaN.",
+                "## A run: `ta.OrchestratorBacktestConfig`",
+                parameters(OrchestratorBacktestConfig),
+                "## Costs: `ta.Costs`",
+                parameters(Costs),
+                table(("name", "maker", "taker", "slippage", "account"), named),
+                "## Instrument: `ta.Instrument`",
+                parameters(Instrument),
+                "## Strategies",
+                _strategies(),
+                "## Metrics",
+                "Net of costs, from the start of trading to the end of the span.",
+                _metrics(METRICS.items()),
+                "Of single runs only:",
+                _metrics(RUN_METRICS.items()),
+                "## Why an order was refused: `result.rejections`",
+                "Counted once per episode.",
+                table(("reason", "meaning"), [(f"`{r}`", REFUSED[r]) for r in REJECTIONS]),
+                "## Why an order filled: `result.trades['reason']`",
+                table(("reason", "meaning"), [(f"`{r}`", FILLED[r]) for r in REASONS if r]),
+            ]
+        )
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
