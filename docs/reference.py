@@ -15,6 +15,11 @@ from traderagent.strategies.base import STRATEGIES
 from traderagent.strategies.contract import REASONS, REJECTIONS
 
 PAGE = Path(__file__).with_suffix(".md")
+INTRODUCTION = (
+    "Written by `make docs` from the declarations in the package; change those, not this page. Parameters ending in "
+    "`_pct` are fractions (0.05 is 5 %), results ending in `_pct` are percent. An unknown name, a value outside its "
+    "bounds or of another type is an error. What is undefined is NaN."
+)
 BETTER = {1: "higher", -1: "lower", 0: "—"}
 REFUSED = {
     "cash": "free cash does not pay for the order, its fee and its slippage",
@@ -109,9 +114,7 @@ def page() -> str:
         "\n\n".join(
             [
                 "# Reference",
-                "Written by `make docs` from the declarations in the package; change those, not this page. Parameters ending "
-                "in `_pct` are fractions (0.05 is 5 %), results ending in `_pct` are percent. An unknown name, a value outside "
-                "its bounds or of another type is an error. What is undefined is NaN.",
+                INTRODUCTION,
                 "## A run: `ta.OrchestratorBacktestConfig`",
                 parameters(OrchestratorBacktestConfig),
                 "## Costs: `ta.Costs`",
