@@ -32,6 +32,7 @@ def test_numbers_read_on_the_strongest_heat(mode, colour):
 @pytest.mark.parametrize("regime", style.REGIMES)
 def test_price_stands_out_from_every_regime(regime):
     assert style.contrast(style.PRICE, style.REGIMES[regime]) >= 3
+    assert style.contrast(style.DARK_SOFT, style.DARK_REGIMES[regime]) >= 3
 
 
 def test_colours_are_those_agreed():

@@ -14,7 +14,7 @@ from traderagent.report.offline import MAX_BYTES, outside_requests
 __all__ = ["Evidence", "gather", "index", "write_index"]
 
 _LIGHT = {name.replace("_", "-"): colour for name, colour in style.REGIMES.items()}
-_DARK = {name.replace("_", "-"): style.blend(colour, style.DARK_PAPER, 0.25) for name, colour in style.REGIMES.items()}
+_DARK = {name.replace("_", "-"): colour for name, colour in style.DARK_REGIMES.items()}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'"
 _CSS = """
 :root { color-scheme: light dark; --ink: %(INK)s; --soft: %(SOFT)s; --line: %(LINE)s; --paper: %(PAPER)s;
@@ -41,12 +41,14 @@ p { max-width: 72em; } a { color: inherit; } code { font-size: .85em; }
 .verdicts thead th { white-space: normal; }
 .verdicts .wide { min-width: 5.5em; } .verdicts .chip { padding: 0 .4em; font-size: .72rem; }
 nav { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: .88rem; margin: .8em 0; }
-details { border-bottom: 1px solid var(--line); padding: 6px 0; scroll-margin-top: 8px; }
+details { border-bottom: 1px solid var(--line); padding: 6px 0; } details > div:empty { scroll-margin-top: 3.5em; }
 summary { cursor: pointer; padding: 2px 0; } .none { color: var(--soft); }
 @media (max-width: 600px) { .verdict { font-size: 1.1rem; } main { padding: 10px 12px 40px; }
-  .ta-table th, .ta-table td { padding: 4px 7px; } }
+  .ta-table th, .ta-table td { padding: 4px 7px; } .verdicts .wide { white-space: nowrap; } }
+@page { size: A4 landscape; margin: 12mm; }
 @media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; } .chart, tr { break-inside: avoid; }
-  .ta-table { overflow: visible; font-size: 8pt; } .ta-table td, .ta-table th { white-space: normal; padding: 2px 4px; }
+  .ta-table { overflow: visible; } .ta-table td, .ta-table th { white-space: normal; padding: 2px 4px; }
+  .ta-table table, .verdicts table { font-size: 7pt; } .chip { font-size: 6pt; } body { font-size: 10pt; }
   nav { display: none; } details::details-content { content-visibility: visible; display: block; } }
 """
 
@@ -96,7 +98,7 @@ def index(evidence: Evidence, title: str, linked: list[str] | None = None) -> st
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(head)}</title>'
-        f"<style>{_css()}{tables.CSS}{svg.CSS}</style></head><body><main>{mark}<h1>{escape(title)}</h1>"
+        f"<style>{tables.CSS}{svg.CSS}{_css()}</style></head><body><main>{mark}<h1>{escape(title)}</h1>"
         f'<p class="verdict">{sentence}</p>{grade}<div class="verdicts">'
         f"{sections.verdicts(evidence)}</div><nav>{stages} {menu}</nav>"
         f"{body}</main></body></html>\n"

@@ -33,6 +33,15 @@ REGIMES = {
     "volatile_transition": "#f6e7b8",
     "unknown": "#ffffff",
 }
+DARK_REGIMES = {
+    "tight_range": "#1f3247",
+    "wide_range": "#264a78",
+    "bull_trend": "#1f4630",
+    "bear_trend": "#5a2e27",
+    "quiet_transition": "#2e333a",
+    "volatile_transition": "#53461c",
+    "unknown": "#14181e",
+}
 VERDICTS = {"TRADE": "●", "WATCH": "◐", "REJECT": "○", "NOT JUDGED": "◌"}
 
 # Heat: one colour for each side of 0, one for what has no sign; the value is the opacity, so that
