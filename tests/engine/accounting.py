@@ -96,7 +96,9 @@ def fills(result: OrchestratorBacktestResult) -> list[str]:
     is_maker = np.isclose(trades["fee"], price * trades["quantity"] * costs.maker, rtol=1e-9, atol=0.0)
     is_taker = np.isclose(trades["fee"], price * trades["quantity"] * costs.taker, rtol=1e-9, atol=0.0)
     reasons = trades["reason"].to_numpy()
-    slip = np.where(is_maker & np.isin(reasons, list(MAKER_REASONS)), 0.0, costs.slippage) * (1 + 1e-12)
+    # One rate for both leaves open which a limit was: it may have been placed beyond the price, as a taker.
+    surely_resting = is_maker & ~is_taker & np.isin(reasons, list(MAKER_REASONS))
+    slip = np.where(surely_resting, 0.0, costs.slippage) * (1 + 1e-12)
     low, high = tape.low[rows] * (1 - slip), tape.high[rows] * (1 + slip)
     found = [] if (is_maker | is_taker).all() else ["a fee that is neither the maker's nor the taker's"]
     if not is_taker[np.isin(reasons, list(TAKER_REASONS))].all():
@@ -105,11 +107,11 @@ def fills(result: OrchestratorBacktestResult) -> list[str]:
     found += _off("price above the candle", np.maximum(price - high, 0.0) / price, 1e-12)
     if (rows <= result.raw.first).any() or (np.diff(rows) < 0).any():
         found.append("a fill before the candle after the first decision, or out of order")
-    tick, resting = result.plan.data.instrument.tick, slip == 0.0
+    tick = result.plan.data.instrument.tick
     if tick > 0.0:
         ticks = price / tick
         exact = (np.abs(ticks - np.rint(ticks)) < 1e-6) | (price == tape.open[rows])
-        found += [] if exact[resting].all() else ["a limit off the tick"]
+        found += [] if exact[surely_resting].all() else ["a limit off the tick"]
     return found
 
 

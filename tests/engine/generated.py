@@ -204,8 +204,7 @@ ALL = tuple(PARAMETERS)
 
 ACCOUNT = _of(
     initial_balance=[10_000.0, 10_000.0, 300.0, 40.0],
-    maker=[0.001, 0.0],
-    taker=[0.001, 0.0, 0.0015],
+    fees=[(0.001, 0.001), (0.0, 0.0), (0.001, 0.0015), (0.0, 0.001)],
     slippage=[0.0003, 0.0, 0.002],
     path=["candle", "nearest", "olhc", "ohlc"],
     penetration_ticks=[0, 0, 1, 3],
@@ -236,7 +235,9 @@ def strategy_settings(draw: st.DrawFn, names: tuple[str, ...], instrument: str) 
 
 def account_settings(draw: st.DrawFn, instrument: str) -> dict:
     _, tick, step, smallest = INSTRUMENTS[instrument]
-    return {"duration_ms": FIVE_MINUTES, "tick": tick, "step": step, "min_notional": smallest, **draw(ACCOUNT)}
+    drawn = draw(ACCOUNT)
+    drawn["maker"], drawn["taker"] = drawn.pop("fees")
+    return {"duration_ms": FIVE_MINUTES, "tick": tick, "step": step, "min_notional": smallest, **drawn}
 
 
 def own_market(market: dict, settings: dict) -> dict:
