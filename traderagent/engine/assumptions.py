@@ -7,6 +7,9 @@ import numpy as np
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
 
+# The folders of code that can change a run's numbers; what draws them is not among them.
+CODE = ("base", "indicators", "market", "metrics", "routing", "strategies", "engine")
+
 
 def assumptions_of(run: Any) -> dict[str, Any]:
     """What has to be believed to believe the numbers."""
@@ -34,7 +37,7 @@ def assumptions_of(run: Any) -> dict[str, Any]:
         "share_of_capped_entries": capped_share(run),
         "data_hash": data.hash,
         "config_hash": hash_values(config.to_dict()),
-        "code_hash": code_hash(),
+        "code_hash": code_hash(*CODE),
     }
 
 

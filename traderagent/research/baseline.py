@@ -18,6 +18,7 @@ from traderagent.base.evidence import HOLDS, BaselineEvidence
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
 from traderagent.base.kernel import code_hash
+from traderagent.engine.assumptions import CODE as ENGINE_CODE
 from traderagent.engine.backtest import backtest, over_symbols
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.result import OrchestratorBacktestResult
@@ -27,7 +28,7 @@ from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
 from traderagent.strategies.base import STRATEGIES
 
 SWITCHES = {"grid": "enable_grid", "dca": "enable_dca", "trend_follower": "enable_trend_follower", "smc": "enable_smc"}
-CODE = ("base", "indicators", "market", "metrics", "routing", "strategies", "engine", "research")
+CODE = (*ENGINE_CODE, "research")
 LIBRARIES = ("numpy", "pandas", "numba", "pyarrow")
 HOLD_METRICS = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily")
 
@@ -175,7 +176,6 @@ def _run_record(result: OrchestratorBacktestResult) -> dict[str, Any]:
     """A run without its config, which stands once above all runs."""
     record = result.to_dict()
     del record["config"]
-    record["assumptions"]["code_hash"] = code_hash(*CODE)
     record["largest_book_error"] = _book_error(result)
     record["why_no_trades"] = None if len(result.trades) else result.why_no_trades()
     return record
