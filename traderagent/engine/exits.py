@@ -43,10 +43,13 @@ def count_ambiguous(pair, book, is_stop):
     if pair.at_open == 1:
         return
     now = now_of(pair)
-    if is_stop:
-        book.ambiguous_fills += int((book.n_exits > 0) and (exit_of(book, book.n_exits - 1).price <= now.high))
-    else:
-        book.ambiguous_fills += int((book.stop > 0.0) & (book.stop >= now.low))
+    if not is_stop:
+        book.ambiguous_fills += int((book.stop >= now.low) & (book.stop <= now.high))
+        return
+    for k in range(book.n_exits):
+        if now.low <= exit_of(book, k).price <= now.high:
+            book.ambiguous_fills += 1
+            return
 
 
 @inner_kernel

@@ -234,9 +234,11 @@ def shift(now, book, p, own):
     else:
         half = np.sqrt(upper / lower)
         lower, upper = now.close / half, now.close * half
+    if np.isnan(lower):
+        return
     if book.entry == BLOCKED:
         refuse(book, RISK_DAILY)
-    elif np.isnan(lower) | (lower <= 0.0) | (not is_valid(now, p, lower, upper, book.n_cells)):
+    elif (lower <= 0.0) | (not is_valid(now, p, lower, upper, book.n_cells)):
         refuse(book, INVALID_LADDER)
     else:
         keep_holding_cells(now, book, p)
