@@ -25,12 +25,18 @@ def candles(n: int, seed: int = 0, price: float = 100.0, scale: float = 0.004) -
     """Valid random candles: columns open, high, low, close, volume."""
     random = np.random.default_rng(seed)
     path = price * np.exp(np.cumsum(random.normal(0, scale, (n, 8)).ravel())).reshape(n, 8)
-    return {"open": path[:, 0], "high": path.max(axis=1), "low": path.min(axis=1), "close": path[:, -1],
-            "volume": random.lognormal(3, 1, n)}
+    return {
+        "open": path[:, 0],
+        "high": path.max(axis=1),
+        "low": path.min(axis=1),
+        "close": path[:, -1],
+        "volume": random.lognormal(3, 1, n),
+    }
 
 
-def look_ahead(function: Callable[[Columns], Any], columns: Columns, *, rows: Iterable[int] | None = None,
-               seed: int = 0) -> str | None:
+def look_ahead(
+    function: Callable[[Columns], Any], columns: Columns, *, rows: Iterable[int] | None = None, seed: int = 0
+) -> str | None:
     """First sign that `function` knows the future, as a sentence; None where there is none.
 
     Parameters
@@ -45,7 +51,7 @@ def look_ahead(function: Callable[[Columns], Any], columns: Columns, *, rows: It
     random = np.random.default_rng(seed)
     whole = _outputs(function(_copy(columns)))
     for t in (int(r) for r in rows):
-        cut = _outputs(function({c: v[:t + 1].copy() for c, v in columns.items()}))
+        cut = _outputs(function({c: v[: t + 1].copy() for c, v in columns.items()}))
         changed = _outputs(function(_mutated(columns, t, random)))
         for how, other in (("cut off", cut), ("changed", changed)):
             for name, values in whole.items():
@@ -55,8 +61,9 @@ def look_ahead(function: Callable[[Columns], Any], columns: Columns, *, rows: It
     return None
 
 
-def look_ahead_in(registered: Iterable[tuple[str, Callable[[Columns], Any]]], columns: Columns,
-                  **options: Any) -> dict[str, str]:
+def look_ahead_in(
+    registered: Iterable[tuple[str, Callable[[Columns], Any]]], columns: Columns, **options: Any
+) -> dict[str, str]:
     """Offenders among named functions: name → sentence."""
     found = {name: look_ahead(function, columns, **options) for name, function in registered}
     return {name: sentence for name, sentence in found.items() if sentence is not None}
@@ -81,8 +88,9 @@ def _mutated(columns: Columns, t: int, random: np.random.Generator) -> dict[str,
     n = len(next(iter(columns.values())))
     price = np.exp(np.cumsum(random.normal(0, 0.05, n)) * (np.arange(n) > t))
     volume = np.where(np.arange(n) > t, random.lognormal(0, 1, n), 1.0)
-    return {c: v.copy() if v.dtype.kind != "f" else v * (volume if c == "volume" else price)
-            for c, v in columns.items()}
+    return {
+        c: v.copy() if v.dtype.kind != "f" else v * (volume if c == "volume" else price) for c, v in columns.items()
+    }
 
 
 def _outputs(result: Any) -> Mapping[str, Any]:
@@ -92,15 +100,16 @@ def _outputs(result: Any) -> Mapping[str, Any]:
 def _first_difference(whole: Any, other: Any, t: int) -> int | None:
     if isinstance(whole, Events):
         return _first_event_difference(whole, other, t)
-    same = same_bits(np.asarray(whole)[:t + 1], np.asarray(other)[:t + 1])
+    same = same_bits(np.asarray(whole)[: t + 1], np.asarray(other)[: t + 1])
     return None if same.all() else int(np.argmin(same))
 
 
 def _first_event_difference(whole: Events, other: Events, t: int) -> int | None:
     left, right = (int(np.sum(np.asarray(e.rows) <= t)) for e in (whole, other))
     both = min(left, right)
-    for column in ({"row": (whole.rows, other.rows)} | {c: (whole.values[c], other.values[c])
-                                                          for c in whole.values}).values():
+    for column in (
+        {"row": (whole.rows, other.rows)} | {c: (whole.values[c], other.values[c]) for c in whole.values}
+    ).values():
         same = same_bits(np.asarray(column[0])[:both], np.asarray(column[1])[:both])
         if not same.all():
             return int(whole.rows[int(np.argmin(same))])

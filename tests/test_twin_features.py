@@ -27,7 +27,7 @@ from traderagent.routing import (
 )
 
 HOUR, M5, DAY = 3_600_000, 300_000, 86_400_000
-twin_metrics = import_module("tests.reference.metrics")   # its package has a function of that name
+twin_metrics = import_module("tests.reference.metrics")  # its package has a function of that name
 START = 1_704_067_200_000
 
 TWINS = {
@@ -49,11 +49,10 @@ TWINS = {
 def markets(draw, least=1, most=300):
     """Candles at prices from 1e-5 to 1e5: drifting, jumping, standing still, without volume."""
     n = draw(st.integers(least, most))
-    c = candles(n, draw(st.integers(0, 2**32 - 1)), 10.0 ** draw(st.integers(-5, 5)),
-                10.0 ** draw(st.floats(-4, -1.5)))
+    c = candles(n, draw(st.integers(0, 2**32 - 1)), 10.0 ** draw(st.integers(-5, 5)), 10.0 ** draw(st.floats(-4, -1.5)))
     drift = np.exp(np.arange(n) * draw(st.sampled_from([0.0, 0.0, 0.002, -0.002])))
     c = {k: v if k == "volume" else v * drift for k, v in c.items()}
-    for _ in range(draw(st.integers(0, 2))):                      # flat and silent stretches
+    for _ in range(draw(st.integers(0, 2))):  # flat and silent stretches
         a = draw(st.integers(0, n - 1))
         b = min(n, a + draw(st.integers(1, 60)))
         for k in ("open", "high", "low", "close"):
@@ -100,8 +99,9 @@ def test_regimes(columns):
         assert RECOMMENDATIONS[row["recommended_strategy"]] == other.recommended_strategy, k
         assert REGIMES[row["previous_regime"]] == other.previous_regime, k
         assert (None if np.isnat(row["since"]) else int(row["since"].astype(np.int64))) == other.since, k
-        np.testing.assert_allclose([row[f] for f in numbers], [getattr(other, f) for f in numbers],
-                                   rtol=1e-7, atol=1e-7, err_msg=str(k))
+        np.testing.assert_allclose(
+            [row[f] for f in numbers], [getattr(other, f) for f in numbers], rtol=1e-7, atol=1e-7, err_msg=str(k)
+        )
     last = MarketRegimeDetector().analyze(h1)
     assert (last.regime, last.recommended_strategy) == (theirs[-1].regime, theirs[-1].recommended_strategy)
 
@@ -115,16 +115,36 @@ def journeys(draw):
 
 
 @settings(max_examples=200, deadline=None)
-@given(journeys(), st.integers(0, 50), st.booleans(), st.booleans(), st.sets(st.sampled_from(REGIMES)),
-       st.integers(1, 13), st.integers(0, 20))
+@given(
+    journeys(),
+    st.integers(0, 50),
+    st.booleans(),
+    st.booleans(),
+    st.sets(st.sampled_from(REGIMES)),
+    st.integers(1, 13),
+    st.integers(0, 20),
+)
 def test_router_and_route(journey, cooldown, trend, smc, trend_regimes, every, warmup):
     codes, times = journey
-    options = {"cooldown_bars": cooldown, "enable_trend_follower": trend, "enable_smc": smc,
-               "trend_regimes": trend_regimes}
+    options = {
+        "cooldown_bars": cooldown,
+        "enable_trend_follower": trend,
+        "enable_smc": smc,
+        "trend_regimes": trend_regimes,
+    }
     ours, theirs = StrategyRouter(**options), twin_router.StrategyRouter(**options)
     names = ["grid", "dca", *(["trend_follower"] if trend else []), *(["smc"] if smc else [])]
-    whole = route(codes[:, 0], codes[:, 1], times, M5, names=names, warmup=warmup, check_every=every,
-                  cooldown_bars=cooldown, trend_regimes=trend_regimes)
+    whole = route(
+        codes[:, 0],
+        codes[:, 1],
+        times,
+        M5,
+        names=names,
+        warmup=warmup,
+        check_every=every,
+        cooldown_bars=cooldown,
+        trend_regimes=trend_regimes,
+    )
     rows = check_rows(times, M5, every, warmup)
     active = frozenset()
     for bar in range(warmup, len(codes)):
@@ -133,7 +153,11 @@ def test_router_and_route(journey, cooldown, trend, smc, trend_regimes, every, w
             said = RegimeAnalysis(REGIMES[codes[bar, 0]], recommended_strategy=RECOMMENDATIONS[codes[bar, 1]])
             mine, other = ours.on_bar(said, bar), theirs.on_bar(said, bar)
             assert (mine.active_strategies, mine.activated, mine.deactivated, mine.cooldown_remaining) == (
-                other.active_strategies, other.activated, other.deactivated, other.cooldown_remaining)
+                other.active_strategies,
+                other.activated,
+                other.deactivated,
+                other.cooldown_remaining,
+            )
             active = other.active_strategies
         assert {name for name in names if whole.allows(name)[bar]} == active & set(names)
     told = [(s["bar"], s["from"], s["to"], s["regime"]) for s in theirs.switch_history]
@@ -147,15 +171,25 @@ def test_router_and_route(journey, cooldown, trend, smc, trend_regimes, every, w
 def test_metrics_of_a_curve(n, seed, scale):
     returns = np.random.default_rng(seed).normal(0, scale, n) if scale else np.zeros(n)
     equity = 1_000.0 * np.cumprod(1 + returns)
-    run = SimpleNamespace(equity=equity.tolist(), initial_balance=1_000.0, final_equity=float(equity[-1]), warmup=0,
-                          duration_ms=DAY)
+    run = SimpleNamespace(
+        equity=equity.tolist(), initial_balance=1_000.0, final_equity=float(equity[-1]), warmup=0, duration_ms=DAY
+    )
     opens = [START + DAY * i for i in range(n)]
     own = twin_metrics.simple_returns([1_000.0, *run.equity])
-    totals = {"initial": 1_000.0, "final": run.final_equity, "periods_per_year": 365.0, "span_ms": n * DAY,
-              "max_drawdown": max(twin_metrics.drawdowns(run)),
-              "n_returns": n, "sum_r": sum(own), "sum_r2": sum(r * r for r in own),
-              "sum_down2": sum(min(r, 0.0) ** 2 for r in own),
-              "n_days": n, "sum_d": sum(own), "sum_d2": sum(r * r for r in own)}
+    totals = {
+        "initial": 1_000.0,
+        "final": run.final_equity,
+        "periods_per_year": 365.0,
+        "span_ms": n * DAY,
+        "max_drawdown": max(twin_metrics.drawdowns(run)),
+        "n_returns": n,
+        "sum_r": sum(own),
+        "sum_r2": sum(r * r for r in own),
+        "sum_down2": sum(min(r, 0.0) ** 2 for r in own),
+        "n_days": n,
+        "sum_d": sum(own),
+        "sum_d2": sum(r * r for r in own),
+    }
     curve = {"equity": run.equity, "close_ms": [t + DAY for t in opens], "initial": 1_000.0, "start_ms": opens[0]}
     by_day = list(twin_metrics.daily_returns(run, opens).values())
     fallen = twin_metrics.drawdowns(run)

@@ -15,10 +15,13 @@ def package(tmp_path, monkeypatch):
     """A package of two modules that register themselves; the second one takes its time."""
     folder = tmp_path / "planted_things"
     folder.mkdir()
-    (folder / "__init__.py").write_text("from traderagent.base.registry import Registry\n"
-                                        "THINGS = Registry('thing', 'planted_things')\n")
+    (folder / "__init__.py").write_text(
+        "from traderagent.base.registry import Registry\nTHINGS = Registry('thing', 'planted_things')\n"
+    )
     (folder / "a.py").write_text("from planted_things import THINGS\nTHINGS.add('a', 1)\n")
-    (folder / "b.py").write_text("import time\ntime.sleep(0.3)\nfrom planted_things import THINGS\nTHINGS.add('b', 2)\n")
+    (folder / "b.py").write_text(
+        "import time\ntime.sleep(0.3)\nfrom planted_things import THINGS\nTHINGS.add('b', 2)\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield
     for name in [m for m in sys.modules if m.startswith("planted_things")]:

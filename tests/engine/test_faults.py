@@ -83,15 +83,11 @@ def test_fault_6_a_flat_tape_earns_nothing_at_any_price(price: float) -> None:
 
 
 def test_fault_7_a_counter_order_is_live_in_the_candle_that_placed_it() -> None:
-    twice = candles_from([(4.5,) * 4, (4.5,) * 4, (4.5, 4.6, 2.5, 4.5), (4.5, 4.6, 2.5, 4.5)])
-    result = trade(twice, {"grid": IDLE}, path="olhc", **FREE)
-    assert [fill[1:3] for fill in fills(result)] == [
-        ("buy", 4.0),
-        ("buy", 3.0),
-        ("sell", 4.0),
-        ("buy", 3.0),
-        ("sell", 4.0),
-    ]
+    swing, again = (4.5, 4.6, 2.5, 4.5), (4.5, 4.6, 2.5, 2.9)
+    result = trade(candles_from([(4.5,) * 4, (4.5,) * 4, swing, again]), {"grid": IDLE}, path="olhc", **FREE)
+    once = [("buy", 3.0), ("sell", 4.0)]
+    assert [fill[1:3] for fill in fills(result)] == [("buy", 4.0), *once, *once, ("buy", 3.0)]
+    assert list(result.trades["row"]) == [2, 2, 2, 3, 3, 3]
 
 
 def test_fault_8_what_was_bought_is_sold_whole_and_its_cell_lives_on() -> None:
@@ -119,6 +115,8 @@ def test_fault_10_one_coin_at_9_and_three_at_4_and_a_half_average_5_625() -> Non
         (3, "safety", 4.5, 3.0),
         (5, "target", pytest.approx(5.625 * 1.1), 4.0),
     ]
+    assert list(result.round_trips["quantity"]) == [4.0]
+    assert list(result.round_trips["entry_price"]) == [5.625]
     held = result.books["dca"].iloc[3]
     assert (held["quantity"], held["cost"]) == (4.0, 22.5)
     assert result.cash.iloc[3] == pytest.approx(10_000.0 - 9.0 - 13.5)
@@ -133,6 +131,10 @@ def test_fault_11_a_book_sells_only_its_own_coins() -> None:
     assert list(sold["strategy"]) == ["dca"]
     assert sold["quantity"].sum() == result.trades.query("strategy == 'dca' and side == 'buy'")["quantity"].sum()
     assert result.books[("grid", "quantity")].iloc[-1] == 4.0
+    stopped = {**DEAL, "max_safety_orders": 0, "stop_loss_pct": 0.05, "tp_pct": 1.0}
+    both = trade(candles_through([10, 9, 9, 8.2, 8.2]), {"grid": ladder, "dca": stopped}, **FREE)
+    assert fills(both)[-1][1:] == ("stop", pytest.approx(8.55), 1.0)
+    assert list(both.books.xs("quantity", axis=1, level="field").iloc[-1]) == [4.0, 0.0]
 
 
 def test_fault_12_fees_are_in_every_cycle_and_a_cycle_that_cannot_pay_them_is_refused() -> None:
@@ -144,6 +146,8 @@ def test_fault_12_fees_are_in_every_cycle_and_a_cycle_that_cannot_pay_them_is_re
     assert (result.round_trips["exit_price"] * result.round_trips["quantity"]).sum() > 0.0
     assert (result.metrics["win_rate"], result.metrics["profit_factor"]) == (0.0, 0.0)
     assert result.round_trips["pnl"].sum() == pytest.approx(result.final_balance - 10_000.0)
+    cell = trade(candles_through([4.5, 4.5, 3.9, 5.1]), {"grid": IDLE}).round_trips.iloc[0]
+    assert cell["pnl"] == pytest.approx(5.0 * (1 - 0.001) - 4.0 * (1 + 0.001))
 
 
 def test_fault_13_size_and_gate_look_at_the_same_equity() -> None:
@@ -165,6 +169,9 @@ def test_fault_14_the_daily_loss_is_a_distance_and_ends_with_the_day() -> None:
     result = trade(candles_through(fall), ladder, max_position_size_pct=1.0, **FREE)
     assert result.daily_blocks == 2
     assert [row for row, reason, _, _ in fills(result) if reason == "buy"] == [2, 2, 291]
+    overnight = candles_through([4.5, 4.5, 3.0, *([2.9] * 286), 1.9])
+    result = trade(overnight, ladder, max_position_size_pct=1.0, **FREE)
+    assert [(row, price) for row, _, price, _ in fills(result)] == [(2, 4.0), (2, 3.0), (DAY + 1, 2.0)]
 
 
 def test_fault_15_a_partial_closes_its_fraction_and_nominal_prices_do_not_matter() -> None:

@@ -80,18 +80,21 @@ def test_bollinger_refuses_what_has_no_deviation():
             indicators.bollinger(np.arange(5.0), 2, width)
 
 
-@pytest.mark.parametrize(("bad", "words"), [
-    (["a", "b"], "allowed are integers and floats"),
-    (pd.Series(["1", "2"]), "allowed are integers and floats"),
-    (pd.Series(times), "allowed are integers and floats"),
-    (np.array([True, False]), "allowed are integers and floats"),
-    (np.array([1j]), "allowed are integers and floats"),
-    (np.array([1.0, None]), "allowed are integers and floats"),
-    (np.ones((2, 2)), r"shape \(2, 2\), allowed is one dimension"),
-    (5.0, r"shape \(\), allowed is one dimension"),
-    (None, "shape"),
-    (frame(), "give one column"),
-])
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (["a", "b"], "allowed are integers and floats"),
+        (pd.Series(["1", "2"]), "allowed are integers and floats"),
+        (pd.Series(times), "allowed are integers and floats"),
+        (np.array([True, False]), "allowed are integers and floats"),
+        (np.array([1j]), "allowed are integers and floats"),
+        (np.array([1.0, None]), "allowed are integers and floats"),
+        (np.ones((2, 2)), r"shape \(2, 2\), allowed is one dimension"),
+        (5.0, r"shape \(\), allowed is one dimension"),
+        (None, "shape"),
+        (frame(), "give one column"),
+    ],
+)
 def test_columns_that_are_none_are_refused(bad, words):
     with pytest.raises(DataError, match=words):
         indicators.sma(bad, 2)
@@ -117,8 +120,18 @@ def test_unknown_names_are_refused():
         INDICATORS["emma"]
     with pytest.raises(AttributeError, match="no attribute 'emma'"):
         indicators.emma  # noqa: B018
-    assert {"sma", "ema", "rsi", "true_range", "atr", "adx", "bollinger", "rolling_max", "rolling_min",
-            "volume_ratio"} <= set(dir(indicators))
+    assert {
+        "sma",
+        "ema",
+        "rsi",
+        "true_range",
+        "atr",
+        "adx",
+        "bollinger",
+        "rolling_max",
+        "rolling_min",
+        "volume_ratio",
+    } <= set(dir(indicators))
 
 
 def test_columns_of_a_frame():

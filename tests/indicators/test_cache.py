@@ -54,15 +54,19 @@ def test_the_second_time_nothing_is_computed(tmp_path):
         found = FeatureCache(tmp_path).get("thing", {"n": 1}, "data", compute)
     assert compute.calls == 1
     assert found["b"].dtype == np.int8
-    found["a"][0] = 5.0                                         # a caller's copy, not the cache's
+    found["a"][0] = 5.0  # a caller's copy, not the cache's
     assert FeatureCache(tmp_path).get("thing", {"n": 1}, "data", compute)["a"][0] == 1.0
 
 
 def test_data_parameters_name_and_code_each_have_their_own_file(tmp_path, monkeypatch):
     compute = Counted(a=np.zeros(2))
     store = FeatureCache(tmp_path)
-    for arguments in (("thing", {"n": 1}, "x"), ("thing", {"n": 2}, "x"), ("thing", {"n": 1}, "y"),
-                      ("other", {"n": 1}, "x")):
+    for arguments in (
+        ("thing", {"n": 1}, "x"),
+        ("thing", {"n": 2}, "x"),
+        ("thing", {"n": 1}, "y"),
+        ("other", {"n": 1}, "x"),
+    ):
         store.get(*arguments, compute)
     monkeypatch.setattr(cache, "code_hash", lambda *folders: "edited")
     store.get("thing", {"n": 1}, "x", compute)
@@ -83,7 +87,7 @@ def damage_text(path):
 
 
 def damage_half(path):
-    path.write_bytes(path.read_bytes()[:len(path.read_bytes()) // 2])
+    path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2])
 
 
 def damage_empty(path):
@@ -93,6 +97,7 @@ def damage_empty(path):
 def damage_numbers(path):
     """A valid file with the same marks and another number."""
     import pyarrow.parquet as pq
+
     table = pq.read_table(path)
     values = table.column("a").to_numpy().copy()
     values[0] += 1e-12
@@ -101,6 +106,7 @@ def damage_numbers(path):
 
 def damage_marks(path):
     import pyarrow.parquet as pq
+
     pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
 
 
@@ -112,7 +118,7 @@ def test_a_damaged_file_is_computed_again_with_a_warning(tmp_path, damage):
     damage(next(tmp_path.iterdir()))
     with pytest.warns(CacheWarning, match="computed again"):
         assert store.get("thing", {}, "data", compute)["a"].tolist() == [1.0, 2.0]
-    assert store.get("thing", {}, "data", compute)["a"].tolist() == [1.0, 2.0]    # mended, no warning
+    assert store.get("thing", {}, "data", compute)["a"].tolist() == [1.0, 2.0]  # mended, no warning
     assert compute.calls == 2
 
 
@@ -123,7 +129,7 @@ def test_every_flipped_byte_is_noticed_or_harmless(tmp_path):
     path = next(tmp_path.iterdir())
     whole = path.read_bytes()
     for at in range(len(whole)):
-        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1:])
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CacheWarning)
             assert store.get("thing", {}, "data", compute)["a"].tolist() == [0.0, 1.0, 2.0], at
@@ -139,6 +145,7 @@ def test_a_folder_that_cannot_be_written_is_survived(tmp_path):
 
 def test_a_read_only_folder_is_read_and_not_written(tmp_path, monkeypatch):
     """The system's answers are played, since the superuser may write anywhere."""
+
     def refused(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
@@ -173,18 +180,20 @@ def test_the_least_recently_used_are_deleted_first(tmp_path):
         path = next(tmp_path.glob(f"{name}-*"))
         os.utime(path, ns=(age * 10**9, age * 10**9))
     size = path.stat().st_size
-    store.get("first", {}, "data", compute)                     # used again: now the newest
+    store.get("first", {}, "data", compute)  # used again: now the newest
     FeatureCache(tmp_path, limit_mb=2.5 * size / 1e6).get("fourth", {}, "data", compute)
     assert [name.split("-")[0] for name in files(tmp_path)] == ["first", "fourth"]
     FeatureCache(tmp_path, limit_mb=1e-9).get("fifth", {}, "data", compute)
-    assert [name.split("-")[0] for name in files(tmp_path)] == ["fifth"]      # the one just written stays
+    assert [name.split("-")[0] for name in files(tmp_path)] == ["fifth"]  # the one just written stays
 
 
 def test_the_key_is_the_same_in_every_process(frame, tmp_path):
     FeatureCache(tmp_path).indicator("rsi", frame, n=14)
-    program = ("import pandas as pd; from tests.causality import candles; "
-               "from traderagent.indicators.cache import FeatureCache; "
-               f"FeatureCache({str(tmp_path)!r}).indicator('rsi', pd.DataFrame(candles(300)), n=14)")
+    program = (
+        "import pandas as pd; from tests.causality import candles; "
+        "from traderagent.indicators.cache import FeatureCache; "
+        f"FeatureCache({str(tmp_path)!r}).indicator('rsi', pd.DataFrame(candles(300)), n=14)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, env=os.environ | {"PYTHONHASHSEED": "7"})
     assert len(files(tmp_path)) == 1
 

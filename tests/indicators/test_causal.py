@@ -12,9 +12,11 @@ def registered():
     """Every registered indicator with every sample, as functions of columns."""
     for name, record in INDICATORS.items():
         for sample in record.samples:
+
             def outputs(columns, record=record, sample=sample):
                 result = record.function(*(columns[c] for c in record.inputs), **sample)
                 return dict(zip(record.outputs, result if isinstance(result, tuple) else (result,), strict=True))
+
             yield f"{name} {sample}", outputs
 
 
@@ -69,14 +71,17 @@ def calm_ahead(columns):
     return np.full(columns["close"].size, float(jumps.any()))
 
 
-@pytest.mark.parametrize("offender", [
-    newest_is_a_top,
-    calm_ahead,
-    lambda columns: columns["close"] / columns["close"].mean(),
-    lambda columns: np.r_[columns["close"][1:], np.nan],
-    lambda columns: np.full(columns["close"].size, float(columns["close"].size)),
-    late_event,
-])
+@pytest.mark.parametrize(
+    "offender",
+    [
+        newest_is_a_top,
+        calm_ahead,
+        lambda columns: columns["close"] / columns["close"].mean(),
+        lambda columns: np.r_[columns["close"][1:], np.nan],
+        lambda columns: np.full(columns["close"].size, float(columns["close"].size)),
+        late_event,
+    ],
+)
 def test_other_offenders_are_caught(offender):
     assert "looks ahead" in look_ahead(offender, candles(180, seed=4))
 
@@ -89,6 +94,7 @@ def test_events_of_the_past_are_no_offence():
     def fills(columns):
         rows = np.flatnonzero(columns["close"] > columns["open"])
         return {"fills": Events(rows, {"price": columns["close"][rows]})}
+
     assert look_ahead(fills, candles(180, seed=4)) is None
 
 
@@ -100,8 +106,8 @@ def test_warm_up_is_what_the_record_says():
             result = record.function(*(columns[c] for c in record.inputs), **sample)
             for output in result if isinstance(result, tuple) else (result,):
                 undefined = np.isnan(output)
-                assert undefined[:record.warmup(**sample)].all(), (name, sample)
-                assert not undefined[record.warmup(**sample):].any(), (name, sample)
+                assert undefined[: record.warmup(**sample)].all(), (name, sample)
+                assert not undefined[record.warmup(**sample) :].any(), (name, sample)
 
 
 def test_a_gap_starts_every_indicator_afresh():

@@ -79,15 +79,15 @@ def test_flat_prices_have_exact_averages_and_no_deviation(price, n):
     flat = np.full(60, price)
     bands = bollinger(flat, n)
     for line in (sma(flat, n), ema(flat, n), *bands):
-        assert line[n - 1:].tolist() == [price] * (61 - n)
-    assert volume_ratio(flat, n)[n - 1:].tolist() == [1.0] * (61 - n)
+        assert line[n - 1 :].tolist() == [price] * (61 - n)
+    assert volume_ratio(flat, n)[n - 1 :].tolist() == [1.0] * (61 - n)
 
 
 @given(st.lists(prices, min_size=1, max_size=60), st.integers(1, 20))
 def test_windows_equal_exact_arithmetic(values, n):
     out, top, bottom = sma(values, n), rolling_max(values, n), rolling_min(values, n)
     for i in range(n - 1, len(values)):
-        part = values[i - n + 1:i + 1]
+        part = values[i - n + 1 : i + 1]
         assert abs(out[i] - math.fsum(part) / n) <= 4e-16 * n * max(part)
         assert (top[i], bottom[i]) == (max(part), min(part))
 
@@ -147,7 +147,9 @@ def test_the_unit_of_the_price_does_not_matter(factor):
     c = candles(400, seed=9)
     scaled = {k: v * factor for k, v in c.items()}
     np.testing.assert_allclose(rsi(scaled["close"]), rsi(c["close"]), rtol=1e-8)
-    np.testing.assert_allclose(adx(scaled["high"], scaled["low"], scaled["close"]),
-                               adx(c["high"], c["low"], c["close"]), rtol=1e-8)
-    np.testing.assert_allclose(atr(scaled["high"], scaled["low"], scaled["close"]),
-                               atr(c["high"], c["low"], c["close"]) * factor, rtol=1e-9)
+    np.testing.assert_allclose(
+        adx(scaled["high"], scaled["low"], scaled["close"]), adx(c["high"], c["low"], c["close"]), rtol=1e-8
+    )
+    np.testing.assert_allclose(
+        atr(scaled["high"], scaled["low"], scaled["close"]), atr(c["high"], c["low"], c["close"]) * factor, rtol=1e-9
+    )

@@ -13,20 +13,59 @@ from traderagent.metrics.record import Metric, deviation, metric
 
 DAY = 86_400_000
 NAMES = [
-    "initial", "final", "n_returns", "sum_r", "sum_r2", "sum_down2", "periods_per_year", "n_days", "sum_d", "sum_d2",
-    "max_drawdown", "span_ms", "gross_profit", "gross_loss", "winning", "losing", "round_trips", "completed_cycles",
-    "cycle_pnl", "cells", "cells_filled", "deployed_sum", "n_candles", "max_deployed", "worst_floating",
-    "exposure_sum", "n_exposure", "turnover_notional", "fees", "hold_return", "same_exposure_hold_return",
+    "initial",
+    "final",
+    "n_returns",
+    "sum_r",
+    "sum_r2",
+    "sum_down2",
+    "periods_per_year",
+    "n_days",
+    "sum_d",
+    "sum_d2",
+    "max_drawdown",
+    "span_ms",
+    "gross_profit",
+    "gross_loss",
+    "winning",
+    "losing",
+    "round_trips",
+    "completed_cycles",
+    "cycle_pnl",
+    "cells",
+    "cells_filled",
+    "deployed_sum",
+    "n_candles",
+    "max_deployed",
+    "worst_floating",
+    "exposure_sum",
+    "n_exposure",
+    "turnover_notional",
+    "fees",
+    "hold_return",
+    "same_exposure_hold_return",
 ]
 
 
 def totals(returns=(), days=(), **given):
     """Totals of a run with these returns, all else 0 unless given."""
     r, d = np.array(returns, float), np.array(days, float)
-    return dict.fromkeys(NAMES, 0.0) | {
-        "initial": 1_000.0, "final": 1_000.0, "periods_per_year": 8_760.0,
-        "n_returns": r.size, "sum_r": r.sum(), "sum_r2": (r**2).sum(), "sum_down2": (np.minimum(r, 0) ** 2).sum(),
-        "n_days": d.size, "sum_d": d.sum(), "sum_d2": (d**2).sum()} | given
+    return (
+        dict.fromkeys(NAMES, 0.0)
+        | {
+            "initial": 1_000.0,
+            "final": 1_000.0,
+            "periods_per_year": 8_760.0,
+            "n_returns": r.size,
+            "sum_r": r.sum(),
+            "sum_r2": (r**2).sum(),
+            "sum_down2": (np.minimum(r, 0) ** 2).sum(),
+            "n_days": d.size,
+            "sum_d": d.sum(),
+            "sum_d2": (d**2).sum(),
+        }
+        | given
+    )
 
 
 SWING = [0.01, -0.005] * 12
@@ -34,8 +73,11 @@ EXPECTED = [
     ("total_return_pct", {"final": 1_100.0}, 10.0),
     ("max_drawdown_pct", {"max_drawdown": 0.25}, 25.0),
     ("sharpe_ratio", {"returns": SWING}, 0.0025 / math.sqrt(24 / 23 * 0.0075**2) * math.sqrt(8_760)),
-    ("sharpe_ratio", {"returns": SWING, "periods_per_year": 365.0},
-     0.0025 / math.sqrt(24 / 23 * 0.0075**2) * math.sqrt(365)),
+    (
+        "sharpe_ratio",
+        {"returns": SWING, "periods_per_year": 365.0},
+        0.0025 / math.sqrt(24 / 23 * 0.0075**2) * math.sqrt(365),
+    ),
     ("sortino_ratio", {"returns": SWING}, 0.0025 / math.sqrt(0.005**2 / 2) * math.sqrt(8_760)),
     ("sharpe_ratio_daily", {"days": [0.03, 0.01]}, 0.02 / math.sqrt(2 * 0.01**2) * math.sqrt(365)),
     ("annual_return_pct", {"final": 1_100.0, "span_ms": 73 * DAY}, (1.1**5 - 1) * 100),
@@ -70,25 +112,32 @@ def test_every_metric_is_worked_by_hand():
     assert {name for name, _, _ in EXPECTED} == set(METRICS)
 
 
-@pytest.mark.parametrize(("name", "given_totals"), [
-    ("sharpe_ratio", {"returns": SWING[:23]}),
-    ("sharpe_ratio", {"returns": [0.0] * 100}),
-    ("sharpe_ratio", {"returns": [1e-4] * 10_000}),
-    ("sortino_ratio", {"returns": SWING[:23]}),
-    ("sortino_ratio", {"returns": [0.01] * 100}),
-    ("sharpe_ratio_daily", {"days": [0.01]}),
-    ("sharpe_ratio_daily", {"days": [0.01] * 300}),
-    ("annual_return_pct", {"final": 1_100.0, "span_ms": 30 * DAY - 1}),
-    ("annual_return_pct", {"final": 0.0, "span_ms": 365 * DAY}),
-    ("annual_return_pct", {"final": -5.0, "span_ms": 365 * DAY}),
-    ("calmar_ratio", {"final": 1_100.0, "span_ms": 365 * DAY}),
-    ("calmar_ratio", {"final": 1_100.0, "span_ms": DAY, "max_drawdown": 0.1}),
-    ("profit_factor", {"gross_profit": 30.0}),
-    ("win_rate", {}), ("avg_profit_per_cycle", {}), ("grid_fill_rate", {}), ("capital_efficiency", {}),
-    ("exposure", {}), ("return_on_deployed_pct", {}),
-    ("alpha_over_hold", {"hold_return": math.nan}),
-    ("total_return_pct", {"final": math.nan}),
-])
+@pytest.mark.parametrize(
+    ("name", "given_totals"),
+    [
+        ("sharpe_ratio", {"returns": SWING[:23]}),
+        ("sharpe_ratio", {"returns": [0.0] * 100}),
+        ("sharpe_ratio", {"returns": [1e-4] * 10_000}),
+        ("sortino_ratio", {"returns": SWING[:23]}),
+        ("sortino_ratio", {"returns": [0.01] * 100}),
+        ("sharpe_ratio_daily", {"days": [0.01]}),
+        ("sharpe_ratio_daily", {"days": [0.01] * 300}),
+        ("annual_return_pct", {"final": 1_100.0, "span_ms": 30 * DAY - 1}),
+        ("annual_return_pct", {"final": 0.0, "span_ms": 365 * DAY}),
+        ("annual_return_pct", {"final": -5.0, "span_ms": 365 * DAY}),
+        ("calmar_ratio", {"final": 1_100.0, "span_ms": 365 * DAY}),
+        ("calmar_ratio", {"final": 1_100.0, "span_ms": DAY, "max_drawdown": 0.1}),
+        ("profit_factor", {"gross_profit": 30.0}),
+        ("win_rate", {}),
+        ("avg_profit_per_cycle", {}),
+        ("grid_fill_rate", {}),
+        ("capital_efficiency", {}),
+        ("exposure", {}),
+        ("return_on_deployed_pct", {}),
+        ("alpha_over_hold", {"hold_return": math.nan}),
+        ("total_return_pct", {"final": math.nan}),
+    ],
+)
 def test_what_cannot_be_computed_is_nan(name, given_totals):
     assert math.isnan(METRICS[name](totals(**given_totals)))
 
@@ -121,10 +170,18 @@ def test_equal_returns_have_no_deviation_and_never_a_negative_variance(n, value)
 
 
 positive = st.floats(0, 1e9)
-drawn = st.fixed_dictionaries(dict.fromkeys(NAMES, positive) | {
-    "final": st.floats(-1e6, 1e9), "sum_r": st.floats(-1, 1), "worst_floating": st.floats(-1e6, 0),
-    "gross_loss": st.floats(-1e6, 0), "hold_return": st.floats(-1, 10), "n_returns": st.integers(0, 100),
-    "span_ms": st.integers(0, 1_000 * DAY)})
+drawn = st.fixed_dictionaries(
+    dict.fromkeys(NAMES, positive)
+    | {
+        "final": st.floats(-1e6, 1e9),
+        "sum_r": st.floats(-1, 1),
+        "worst_floating": st.floats(-1e6, 0),
+        "gross_loss": st.floats(-1e6, 0),
+        "hold_return": st.floats(-1, 10),
+        "n_returns": st.integers(0, 100),
+        "span_ms": st.integers(0, 1_000 * DAY),
+    }
+)
 
 
 @given(st.lists(drawn, min_size=1, max_size=5))
@@ -145,13 +202,16 @@ def test_any_shape_of_trials():
 CLOSES = np.arange(1, 7) * DAY
 
 
-@pytest.mark.parametrize(("equity", "days"), [
-    ([101, 102, 103, 104, 105, 106], 0.0),
-    ([101, 99, 98, 101, 100, 102], 2.0),          # back at the peak after 3 days, the last close below after 2
-    ([99, 98, 97, 96, 95, 94], 6.0),              # never above the initial equity
-    ([100, 100, 100, 100, 100, 100], 0.0),
-    ([101, 100, 102, 99, 99, 99], 3.0),           # still under water at the end
-])
+@pytest.mark.parametrize(
+    ("equity", "days"),
+    [
+        ([101, 102, 103, 104, 105, 106], 0.0),
+        ([101, 99, 98, 101, 100, 102], 2.0),  # back at the peak after 3 days, the last close below after 2
+        ([99, 98, 97, 96, 95, 94], 6.0),  # never above the initial equity
+        ([100, 100, 100, 100, 100, 100], 0.0),
+        ([101, 100, 102, 99, 99, 99], 3.0),  # still under water at the end
+    ],
+)
 def test_time_under_water(equity, days):
     run = {"equity": equity, "close_ms": CLOSES, "initial": 100.0, "start_ms": 0}
     assert RUN_METRICS["time_under_water"](run) == days
@@ -204,6 +264,7 @@ def test_bad_input_is_refused():
 def test_a_metric_without_text_or_direction_is_refused():
     def nameless(t):
         return t["final"]
+
     with pytest.raises(ConfigError, match="no docstring"):
         metric("1", 1, "final")(nameless)
     with pytest.raises(ConfigError, match="orientation 2"):

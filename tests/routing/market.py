@@ -17,6 +17,13 @@ def line(close: np.ndarray, spread: float = 0.001) -> pd.DataFrame:
     close = np.asarray(close, float)
     start = np.r_[close[0], close[:-1]]
     index = pd.date_range("2024-01-01", periods=close.size, freq="1h", tz="UTC", name="open_time").as_unit("ms")
-    return pd.DataFrame({"open": start, "high": np.maximum(start, close) * (1 + spread),
-                         "low": np.minimum(start, close) * (1 - spread), "close": close,
-                         "volume": np.full(close.size, 10.0)}, index=index)
+    return pd.DataFrame(
+        {
+            "open": start,
+            "high": np.maximum(start, close) * (1 + spread),
+            "low": np.minimum(start, close) * (1 - spread),
+            "close": close,
+            "volume": np.full(close.size, 10.0),
+        },
+        index=index,
+    )

@@ -12,8 +12,18 @@ from traderagent.base.errors import DataError, UnknownName
 from traderagent.routing import DETECTORS, RECOMMENDATIONS, REGIMES, MarketRegimeDetector, RegimeAnalysis, regime_code
 from traderagent.routing.regime import confidence, confluence, percentile_kernel, regime_kernel
 
-FIELDS = ("confidence", "confluence_score", "trend_strength", "volatility_percentile", "ema_divergence_pct",
-          "atr_pct", "rsi", "adx", "bb_width_pct", "volume_ratio")
+FIELDS = (
+    "confidence",
+    "confluence_score",
+    "trend_strength",
+    "volatility_percentile",
+    "ema_divergence_pct",
+    "atr_pct",
+    "rsi",
+    "adx",
+    "bb_width_pct",
+    "volume_ratio",
+)
 
 
 def states(steps):
@@ -25,28 +35,34 @@ def states(steps):
     return [REGIMES[code] for code in out[63:]]
 
 
-@pytest.mark.parametrize(("steps", "expected"), [
-    ([(32, 1, 1)], ["bull_trend"]),
-    ([(32, 0, 1)], ["bull_trend"]),
-    ([(32, -1, 1)], ["bear_trend"]),
-    ([(31.9, 1, 1.9)], ["quiet_transition"]),
-    ([(31.9, 1, 2.0)], ["volatile_transition"]),
-    ([(17.9, 1, 0.99)], ["tight_range"]),
-    ([(17.9, 1, 1.0)], ["wide_range"]),
-    ([(18, 1, 1)], ["quiet_transition"]),
-    # a trend holds down to 25 and may turn over; below, it is judged afresh
-    ([(32, 1, 1), (25, 1, 1), (25, -1, 1), (24.9, 1, 1)],
-     ["bull_trend", "bull_trend", "bear_trend", "quiet_transition"]),
-    ([(32, 1, 1), (24.9, 1, 2), (25, 1, 2)], ["bull_trend", "volatile_transition", "volatile_transition"]),
-    ([(32, 1, 1), (17, 1, 0.5)], ["bull_trend", "tight_range"]),
-    # a range holds below 22 and may widen; at 22 it is judged afresh
-    ([(17, 1, 0.5), (21.9, 1, 0.5), (21.9, 1, 1), (22, 1, 1)],
-     ["tight_range", "tight_range", "wide_range", "quiet_transition"]),
-    ([(17, 1, 0.5), (32, -1, 1)], ["tight_range", "bear_trend"]),
-    # a transition remembers nothing: 21.9 is no range, 25 no trend
-    ([(20, 1, 1), (21.9, 1, 1), (25, 1, 1), (31.9, 1, 1), (32, 1, 1)],
-     ["quiet_transition"] * 4 + ["bull_trend"]),
-])
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([(32, 1, 1)], ["bull_trend"]),
+        ([(32, 0, 1)], ["bull_trend"]),
+        ([(32, -1, 1)], ["bear_trend"]),
+        ([(31.9, 1, 1.9)], ["quiet_transition"]),
+        ([(31.9, 1, 2.0)], ["volatile_transition"]),
+        ([(17.9, 1, 0.99)], ["tight_range"]),
+        ([(17.9, 1, 1.0)], ["wide_range"]),
+        ([(18, 1, 1)], ["quiet_transition"]),
+        # a trend holds down to 25 and may turn over; below, it is judged afresh
+        (
+            [(32, 1, 1), (25, 1, 1), (25, -1, 1), (24.9, 1, 1)],
+            ["bull_trend", "bull_trend", "bear_trend", "quiet_transition"],
+        ),
+        ([(32, 1, 1), (24.9, 1, 2), (25, 1, 2)], ["bull_trend", "volatile_transition", "volatile_transition"]),
+        ([(32, 1, 1), (17, 1, 0.5)], ["bull_trend", "tight_range"]),
+        # a range holds below 22 and may widen; at 22 it is judged afresh
+        (
+            [(17, 1, 0.5), (21.9, 1, 0.5), (21.9, 1, 1), (22, 1, 1)],
+            ["tight_range", "tight_range", "wide_range", "quiet_transition"],
+        ),
+        ([(17, 1, 0.5), (32, -1, 1)], ["tight_range", "bear_trend"]),
+        # a transition remembers nothing: 21.9 is no range, 25 no trend
+        ([(20, 1, 1), (21.9, 1, 1), (25, 1, 1), (31.9, 1, 1), (32, 1, 1)], ["quiet_transition"] * 4 + ["bull_trend"]),
+    ],
+)
 def test_rules_in_their_order(steps, expected):
     assert states(steps) == expected
 
@@ -77,14 +93,14 @@ def test_confluence_by_hand():
 
     assert score(40, 4, 1, 100, 1.5, 3) == pytest.approx(1.0)
     assert score(20, 0, 0, 50, 0.8, 0) == 0.0
-    assert score(10, 0, 0, 40, 0.1, 9) == 0.0                                # nothing falls below 0
+    assert score(10, 0, 0, 40, 0.1, 9) == 0.0  # nothing falls below 0
     assert score(30, 0, 0, 50, 0.8, 0) == pytest.approx(0.30 * 0.5)
     assert score(20, -1, -0.4, 50, 0.8, 0) == pytest.approx(0.25 * 0.4)
     assert score(20, 1, 0, 75, 0.8, 0) == pytest.approx(0.20 * 0.5)
-    assert score(20, -1, 0, 25, 0.8, 0) == pytest.approx(0.20 * 0.5)         # a fall in a falling market
-    assert score(20, -1, 0, 75, 0.8, 0) == 0.0                               # against the trend
+    assert score(20, -1, 0, 25, 0.8, 0) == pytest.approx(0.20 * 0.5)  # a fall in a falling market
+    assert score(20, -1, 0, 75, 0.8, 0) == 0.0  # against the trend
     assert score(20, 0, 0, 50, 1.15, 0) == pytest.approx(0.15 * 0.5)
-    assert score(20, 0, 0, 50, math.nan, 0) == 0.0                           # nothing traded confirms nothing
+    assert score(20, 0, 0, 50, math.nan, 0) == 0.0  # nothing traded confirms nothing
     for width, band in ((1, 0.5), (2, 1), (4, 1), (6, 0.5), (8, 0)):
         assert score(20, 0, 0, 50, 0.8, width) == pytest.approx(0.10 * band)
 
@@ -114,7 +130,7 @@ def test_a_steady_rise_is_a_bull_trend_with_rsi_100():
     assert analysis.adx == pytest.approx(100)
     assert analysis.recommended_strategy == "hybrid"
     assert analysis.confluence_score >= 0.7
-    assert analysis.since == pd.Timestamp("2024-01-03 16:00", tz="UTC")      # close of the 64th candle
+    assert analysis.since == pd.Timestamp("2024-01-03 16:00", tz="UTC")  # close of the 64th candle
 
 
 def test_a_steady_fall_is_a_bear_trend_to_average_into():
@@ -135,11 +151,18 @@ def test_recommendations_follow_regime_and_confluence():
     codes = {}
     for scale in (0.001, 0.003, 0.008):
         history = MarketRegimeDetector().history(hourly(3_000, seed=3, scale=scale))
-        for regime, score, advice in zip(history.regime.values, history.confluence_score.values,
-                                         history.recommended_strategy.values, strict=True):
+        for regime, score, advice in zip(
+            history.regime.values, history.confluence_score.values, history.recommended_strategy.values, strict=True
+        ):
             codes.setdefault((REGIMES[regime], bool(score >= 0.7)), set()).add(RECOMMENDATIONS[advice])
-    expected = {"unknown": "hold", "tight_range": "grid", "wide_range": "grid", "bear_trend": "dca",
-                "quiet_transition": "hold", "volatile_transition": "reduce_exposure"}
+    expected = {
+        "unknown": "hold",
+        "tight_range": "grid",
+        "wide_range": "grid",
+        "bear_trend": "dca",
+        "quiet_transition": "hold",
+        "volatile_transition": "reduce_exposure",
+    }
     assert {name for name, _ in codes} == set(REGIMES)
     assert {("bull_trend", True), ("bull_trend", False)} <= set(codes)
     for (name, agreed), recommendations in codes.items():
@@ -190,11 +213,15 @@ def test_repr_tells_what_a_trader_asks():
 
 def registered():
     for name, detector in DETECTORS.items():
+
         def outputs(columns, detector=detector):
             index = pd.DatetimeIndex(columns["open_time"].astype("datetime64[ms]"), tz="UTC")
             h1 = pd.DataFrame({c: v for c, v in columns.items() if c != "open_time"}, index=index)
-            return {v: d.values.astype(np.int64) if d.dtype.kind == "M" else d.values
-                    for v, d in detector().history(h1).data_vars.items()}
+            return {
+                v: d.values.astype(np.int64) if d.dtype.kind == "M" else d.values
+                for v, d in detector().history(h1).data_vars.items()
+            }
+
         yield name, outputs
 
 
@@ -215,8 +242,9 @@ def test_a_smoothing_detector_is_caught(monkeypatch):
             history = super().history(h1)
             regime = history.regime.values
             known = np.flatnonzero(regime)
-            return history.assign(regime=("time", np.r_[np.full(known[:1].sum(), regime[known[:1]].sum()),
-                                                        regime[known[:1].sum():]]))
+            return history.assign(
+                regime=("time", np.r_[np.full(known[:1].sum(), regime[known[:1]].sum()), regime[known[:1].sum() :]])
+            )
 
     monkeypatch.setattr(DETECTORS, "_items", dict(DETECTORS.items()) | {"smoothed": Smoothed})
     assert list(look_ahead_in(registered(), hours(260, seed=6))) == ["smoothed"]
@@ -229,19 +257,22 @@ def test_missing_rows_are_left_out():
     assert MarketRegimeDetector().history(marked).identical(dropped)
 
 
-@pytest.mark.parametrize(("spoil", "words"), [
-    (lambda h1: h1.to_numpy(), "allowed is a DataFrame"),
-    (lambda h1: h1.drop(columns="volume"), "no column volume"),
-    (lambda h1: h1.reset_index(drop=True), "must be open times in UTC"),
-    (lambda h1: h1.tz_localize(None), "tz_localize"),
-    (lambda h1: h1.tz_convert("Europe/Berlin"), "UTC"),
-    (lambda h1: h1.iloc[::-1], "row 1 .*rising, each once"),
-    (lambda h1: pd.concat([h1, h1.iloc[-1:]]), "row 80 .*rising, each once"),
-    (lambda h1: h1.set_axis(h1.index + pd.Timedelta("5min")), "row 0 .*full hours"),
-    (lambda h1: h1.assign(close=np.where(np.arange(80) == 7, np.nan, h1.close)), "row 7 .*finite and above 0"),
-    (lambda h1: h1.assign(low=0.0), "row 0 .*finite and above 0"),
-    (lambda h1: h1.assign(volume=-1.0), "volume 0 or more"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda h1: h1.to_numpy(), "allowed is a DataFrame"),
+        (lambda h1: h1.drop(columns="volume"), "no column volume"),
+        (lambda h1: h1.reset_index(drop=True), "must be open times in UTC"),
+        (lambda h1: h1.tz_localize(None), "tz_localize"),
+        (lambda h1: h1.tz_convert("Europe/Berlin"), "UTC"),
+        (lambda h1: h1.iloc[::-1], "row 1 .*rising, each once"),
+        (lambda h1: pd.concat([h1, h1.iloc[-1:]]), "row 80 .*rising, each once"),
+        (lambda h1: h1.set_axis(h1.index + pd.Timedelta("5min")), "row 0 .*full hours"),
+        (lambda h1: h1.assign(close=np.where(np.arange(80) == 7, np.nan, h1.close)), "row 7 .*finite and above 0"),
+        (lambda h1: h1.assign(low=0.0), "row 0 .*finite and above 0"),
+        (lambda h1: h1.assign(volume=-1.0), "volume 0 or more"),
+    ],
+)
 def test_what_is_no_hourly_market_is_refused(spoil, words):
     with pytest.raises(DataError, match=words):
         MarketRegimeDetector().history(spoil(hourly(80)))

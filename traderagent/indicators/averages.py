@@ -23,9 +23,9 @@ def sma_kernel(values: np.ndarray, n: int) -> np.ndarray:
     for start in range(n - 1, size, _TILE):
         rows = min(_TILE, size - start)
         total = np.zeros(rows)
-        oldest = values[start - n + 1:start - n + 1 + rows]
+        oldest = values[start - n + 1 : start - n + 1 + rows]
         for k in range(1, n):
-            newer = values[start - n + 1 + k:start - n + 1 + k + rows]
+            newer = values[start - n + 1 + k : start - n + 1 + k + rows]
             for i in range(rows):
                 total[i] += newer[i] - oldest[i]
         for i in range(rows):

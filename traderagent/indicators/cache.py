@@ -78,8 +78,15 @@ class FeatureCache:
             data_hash = hash_frame(frame[list(record.inputs)])
         return self.get(name, parameters, data_hash or "", lambda: record.columns(frame, **parameters))
 
-    def get(self, name: str, parameters: Mapping[str, Any], data_hash: str, compute: Callable[[], Columns], *,
-            code: Iterable[str] = ("base", "indicators")) -> Columns:
+    def get(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        data_hash: str,
+        compute: Callable[[], Columns],
+        *,
+        code: Iterable[str] = ("base", "indicators"),
+    ) -> Columns:
         """Columns from disk, or computed and kept.
 
         Parameters
@@ -91,8 +98,15 @@ class FeatureCache:
         """
         if not name.replace("_", "").isalnum():
             raise ConfigError(f"feature name {name!r}: allowed are letters, digits and _")
-        key = hash_values({"feature": name, "parameters": dict(parameters), "data": data_hash,
-                           "code": code_hash(*sorted(code)), "libraries": {m: version(m) for m in _LIBRARIES}})
+        key = hash_values(
+            {
+                "feature": name,
+                "parameters": dict(parameters),
+                "data": data_hash,
+                "code": code_hash(*sorted(code)),
+                "libraries": {m: version(m) for m in _LIBRARIES},
+            }
+        )
         path = self.folder / f"{name}-{key}.parquet"
         found = self._read(path, key)
         if found is None:
@@ -107,13 +121,13 @@ class FeatureCache:
             table = pq.read_table(path, memory_map=False)
             marks = table.schema.metadata or {}
             found = {name: np.array(table.column(name).to_numpy()) for name in table.column_names}
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:   # what damaged bytes lead to
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:  # what damaged bytes lead to
             _unusable(path, f"cannot be read ({type(error).__name__})")
             return None
         if marks.get(_KEY) != key.encode() or marks.get(_CONTENT) != _content(found).encode():
             _unusable(path, "does not hold what was written")
             return None
-        with suppress(OSError):     # in a read-only folder a file is used, but not marked as used
+        with suppress(OSError):  # in a read-only folder a file is used, but not marked as used
             os.utime(path)
         return found
 
@@ -125,14 +139,17 @@ class FeatureCache:
                 pq.write_table(table, scratch, compression="zstd")
             self._forget_old(path)
         except OSError as error:
-            warnings.warn(f"feature cache: {path} was not written ({type(error).__name__}: {error}); "
-                          f"make the folder writable or choose another one with TRADERAGENT_CACHE",
-                          CacheWarning, stacklevel=4)
+            warnings.warn(
+                f"feature cache: {path} was not written ({type(error).__name__}: {error}); "
+                f"make the folder writable or choose another one with TRADERAGENT_CACHE",
+                CacheWarning,
+                stacklevel=4,
+            )
 
     def _forget_old(self, newest: Path) -> None:
         files = []
         for path in self.folder.glob("*.parquet"):
-            with suppress(FileNotFoundError):   # another process may have deleted it meanwhile
+            with suppress(FileNotFoundError):  # another process may have deleted it meanwhile
                 files.append((path.stat().st_mtime_ns, path.stat().st_size, path))
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
@@ -144,8 +161,11 @@ class FeatureCache:
 
 
 def _content(columns: Columns) -> str:
-    parts = [part for name, values in columns.items()
-             for part in (name.encode(), str(values.dtype).encode(), np.ascontiguousarray(values).tobytes())]
+    parts = [
+        part
+        for name, values in columns.items()
+        for part in (name.encode(), str(values.dtype).encode(), np.ascontiguousarray(values).tobytes())
+    ]
     return hash_bytes(*parts)
 
 

@@ -38,8 +38,10 @@ class Indicator:
         """Its output arrays by name, computed from the columns of `frame`."""
         absent = [c for c in self.inputs if c not in frame]
         if absent:
-            raise DataError(f"{self.name}: the frame has no column {', '.join(absent)}; "
-                            f"got {', '.join(map(str, frame.columns))}, needed {', '.join(self.inputs)}")
+            raise DataError(
+                f"{self.name}: the frame has no column {', '.join(absent)}; "
+                f"got {', '.join(map(str, frame.columns))}, needed {', '.join(self.inputs)}"
+            )
         result = self.function(*(frame[c].to_numpy() for c in self.inputs), **parameters)
         return dict(zip(self.outputs, result if isinstance(result, tuple) else (result,), strict=True))
 
@@ -47,8 +49,9 @@ class Indicator:
 INDICATORS: Registry[Indicator] = Registry("indicator", "traderagent.indicators")
 
 
-def indicator(*inputs: str, samples: Sequence[Mapping[str, Any]], warmup: Callable[..., int],
-              outputs: Sequence[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def indicator(
+    *inputs: str, samples: Sequence[Mapping[str, Any]], warmup: Callable[..., int], outputs: Sequence[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function of float64 arrays and give it a border that takes arrays or Series.
 
     The decorated function sees checked, contiguous float64 arrays of equal length; its caller gets
@@ -82,8 +85,10 @@ def indicator(*inputs: str, samples: Sequence[Mapping[str, Any]], warmup: Callab
 def to_array(name: str, column: str, values: Any) -> np.ndarray:
     """Values as a contiguous one-dimensional float64 array, absent ones as NaN."""
     if isinstance(values, pd.DataFrame):
-        raise DataError(f"{name}: {column} is a DataFrame with columns {', '.join(map(str, values.columns))}; "
-                        f"give one column, e.g. frame[{column!r}]")
+        raise DataError(
+            f"{name}: {column} is a DataFrame with columns {', '.join(map(str, values.columns))}; "
+            f"give one column, e.g. frame[{column!r}]"
+        )
     if isinstance(values, (pd.Series, pd.Index)):
         if not pd.api.types.is_any_real_numeric_dtype(values.dtype):
             raise _not_numbers(name, column, values.dtype)
@@ -127,15 +132,20 @@ def window(n: Any, low: int = 1, what: str = "n") -> int:
 
 def positive(value: Any, what: str) -> float:
     """A finite number above 0 as a float."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)) \
-            or not np.isfinite(value) or value <= 0:
+    if (
+        isinstance(value, (bool, np.bool_))
+        or not isinstance(value, (int, float, np.integer, np.floating))
+        or not np.isfinite(value)
+        or value <= 0
+    ):
         raise ConfigError(f"{what} must be a finite number above 0; got {value!r}")
     return float(value)
 
 
 def _not_numbers(name: str, column: str, dtype: Any) -> DataError:
-    return DataError(f"{name}: {column} has dtype {dtype}, allowed are integers and floats; "
-                     f"convert it, e.g. pd.to_numeric({column})")
+    return DataError(
+        f"{name}: {column} has dtype {dtype}, allowed are integers and floats; convert it, e.g. pd.to_numeric({column})"
+    )
 
 
 def _like_given(name: str, result: Any, index: pd.Index | None) -> Any:

@@ -103,8 +103,12 @@ def atr(high: np.ndarray, low: np.ndarray, close: np.ndarray, n: int = 14) -> np
     return atr_kernel(high, low, close, window(n))
 
 
-@indicator("close", samples=[{"n": 2, "width": 1.0}, {"n": 20, "width": 2.0}], outputs=Bands._fields,
-           warmup=lambda n, width: n - 1)
+@indicator(
+    "close",
+    samples=[{"n": 2, "width": 1.0}, {"n": 20, "width": 2.0}],
+    outputs=Bands._fields,
+    warmup=lambda n, width: n - 1,
+)
 def bollinger(close: np.ndarray, n: int = 20, width: float = 2.0) -> Bands:
     """Bollinger bands: the SMA and `width` sample standard deviations on both sides.
 

@@ -9,8 +9,9 @@ from traderagent.base.errors import DataError
 from traderagent.metrics.record import DAY_MS, RUN_METRICS, metric
 
 
-@metric("days", -1, "longest time from a close at the peak (or the start) to a later close below it",
-        registry=RUN_METRICS)
+@metric(
+    "days", -1, "longest time from a close at the peak (or the start) to a later close below it", registry=RUN_METRICS
+)
 def time_under_water(run: Mapping[str, Any]) -> Any:
     """Longest spell below the peak. Needs equity, close_ms (n_candles,), initial, start_ms."""
     equity, close_ms = _curve(run)
@@ -33,8 +34,9 @@ def ulcer_index(run: Mapping[str, Any]) -> Any:
     return np.sqrt(np.mean(((peak - equity) / peak * 100.0) ** 2))
 
 
-@metric("1", -1, "max over round trips of −(worst unrealised PnL) / cost; NaN without a round trip",
-        registry=RUN_METRICS)
+@metric(
+    "1", -1, "max over round trips of −(worst unrealised PnL) / cost; NaN without a round trip", registry=RUN_METRICS
+)
 def max_adverse_excursion(run: Mapping[str, Any]) -> Any:
     """Deepest a round trip stood below its cost. Needs trip_worst (≤ 0, quote) and the cost it had then, trip_cost."""
     worst, cost = np.atleast_1d(run["trip_worst"]), np.atleast_1d(run["trip_cost"])

@@ -21,13 +21,15 @@ class _Floats(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._values:
-            raise DataError(f"metric {self._metric} needs {name!r}, which the totals do not hold: "
-                            f"{nearest(name, self._values)}")
+            raise DataError(
+                f"metric {self._metric} needs {name!r}, which the totals do not hold: {nearest(name, self._values)}"
+            )
         try:
             return np.asarray(self._values[name], np.float64)[()]
         except (TypeError, ValueError):
-            raise DataError(f"metric {self._metric}: {name} is {self._values[name]!r}, "
-                            f"allowed are numbers or arrays of numbers") from None
+            raise DataError(
+                f"metric {self._metric}: {name} is {self._values[name]!r}, allowed are numbers or arrays of numbers"
+            ) from None
 
     def __iter__(self) -> Any:
         return iter(self._values)
@@ -77,16 +79,21 @@ class Metric:
     @property
     def attributes(self) -> dict[str, Any]:
         """What a cube's variable carries: unit, orientation, description, formula."""
-        return {"unit": self.unit, "orientation": self.orientation, "long_name": self.description,
-                "formula": self.formula}
+        return {
+            "unit": self.unit,
+            "orientation": self.orientation,
+            "long_name": self.description,
+            "formula": self.formula,
+        }
 
 
 METRICS: Registry[Metric] = Registry("metric", "traderagent.metrics")
 RUN_METRICS: Registry[Metric] = Registry("metric of single runs", "traderagent.metrics")
 
 
-def metric(unit: str, orientation: int, formula: str, *,
-           registry: Registry[Metric] = METRICS) -> Callable[[Callable[..., Any]], Metric]:
+def metric(
+    unit: str, orientation: int, formula: str, *, registry: Registry[Metric] = METRICS
+) -> Callable[[Callable[..., Any]], Metric]:
     """Register a function of totals under its own name; its docstring is the description."""
 
     def decorate(function: Callable[..., Any]) -> Metric:
@@ -95,8 +102,9 @@ def metric(unit: str, orientation: int, formula: str, *,
         description = (function.__doc__ or "").strip()
         if not description:
             raise ConfigError(f"metric {function.__name__} has no docstring; say in one line what it tells")
-        return registry.add(function.__name__, Metric(function.__name__, unit, orientation, description, formula,
-                                                      function))
+        return registry.add(
+            function.__name__, Metric(function.__name__, unit, orientation, description, formula, function)
+        )
 
     return decorate
 

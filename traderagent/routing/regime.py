@@ -94,10 +94,12 @@ class RegimeAnalysis:
         if self.regime == "unknown":
             return f"<RegimeAnalysis unknown → hold; fewer than {MIN_CANDLES} hourly candles>"
         since = "" if self.since is None else f" since {self.since:%Y-%m-%d %H:%M} UTC, before {self.previous_regime}"
-        return (f"<RegimeAnalysis {self.regime} → {self.recommended_strategy}, confidence {self.confidence:.2f}"
-                f"{since}; ADX {self.adx:.1f}, EMA divergence {self.ema_divergence_pct:+.2f} %, "
-                f"ATR {self.atr_pct:.2f} %, RSI {self.rsi:.1f}, bands {self.bb_width_pct:.2f} %, "
-                f"volume × {self.volume_ratio:.2f}, confluence {self.confluence_score:.2f}>")
+        return (
+            f"<RegimeAnalysis {self.regime} → {self.recommended_strategy}, confidence {self.confidence:.2f}"
+            f"{since}; ADX {self.adx:.1f}, EMA divergence {self.ema_divergence_pct:+.2f} %, "
+            f"ATR {self.atr_pct:.2f} %, RSI {self.rsi:.1f}, bands {self.bb_width_pct:.2f} %, "
+            f"volume × {self.volume_ratio:.2f}, confluence {self.confluence_score:.2f}>"
+        )
 
 
 @kernel
@@ -154,8 +156,14 @@ def _clip(values: np.ndarray) -> np.ndarray:
     return np.clip(values, 0.0, 1.0)
 
 
-def confluence(adx: np.ndarray, divergence_pct: np.ndarray, strength: np.ndarray, rsi: np.ndarray,
-               volume_ratio: np.ndarray, width_pct: np.ndarray) -> np.ndarray:
+def confluence(
+    adx: np.ndarray,
+    divergence_pct: np.ndarray,
+    strength: np.ndarray,
+    rsi: np.ndarray,
+    volume_ratio: np.ndarray,
+    width_pct: np.ndarray,
+) -> np.ndarray:
     """Agreement of the five signs, 0 to 1; a volume ratio that is undefined agrees with nothing.
 
     All (n,); NaN where one of the others is.
@@ -163,19 +171,28 @@ def confluence(adx: np.ndarray, divergence_pct: np.ndarray, strength: np.ndarray
     with_trend = np.where(divergence_pct >= 0.0, rsi - 50.0, 50.0 - rsi) / 50.0
     volume = np.nan_to_num((volume_ratio - 0.8) / 0.7, nan=0.0)
     band = np.minimum(width_pct / 2.0, (8.0 - width_pct) / 4.0)
-    return (0.30 * _clip((adx - 20.0) / 20.0) + 0.25 * np.abs(strength) + 0.20 * _clip(with_trend)
-            + 0.15 * _clip(volume) + 0.10 * _clip(band))
+    return (
+        0.30 * _clip((adx - 20.0) / 20.0)
+        + 0.25 * np.abs(strength)
+        + 0.20 * _clip(with_trend)
+        + 0.15 * _clip(volume)
+        + 0.10 * _clip(band)
+    )
 
 
-def confidence(regime: np.ndarray, adx: np.ndarray, divergence_pct: np.ndarray, strength: np.ndarray,
-               percentile: np.ndarray) -> np.ndarray:
+def confidence(
+    regime: np.ndarray, adx: np.ndarray, divergence_pct: np.ndarray, strength: np.ndarray, percentile: np.ndarray
+) -> np.ndarray:
     """How clear the regime is: (n,) in [0, 1]."""
     ranging = 0.6 * np.maximum(0.3, 1.0 - np.abs(divergence_pct) / 0.5) + 0.4 * np.maximum(0.0, 1.0 - adx / 25.0)
     trending = 0.6 * (0.5 + 0.5 * np.abs(strength)) + 0.4 * np.minimum(adx / 50.0, 1.0)
     is_range = (regime == TIGHT_RANGE) | (regime == WIDE_RANGE)
     is_trend = (regime == BULL_TREND) | (regime == BEAR_TREND)
-    return np.select([is_range, is_trend, regime == VOLATILE_TRANSITION, regime == QUIET_TRANSITION],
-                     [np.minimum(1.0, ranging), np.minimum(1.0, trending), percentile / 100.0, 0.5], 0.0)
+    return np.select(
+        [is_range, is_trend, regime == VOLATILE_TRANSITION, regime == QUIET_TRANSITION],
+        [np.minimum(1.0, ranging), np.minimum(1.0, trending), percentile / 100.0, 0.5],
+        0.0,
+    )
 
 
 class MarketRegimeDetector:
@@ -209,17 +226,23 @@ class MarketRegimeDetector:
         regime = regime_kernel(signs["adx"], signs["ema_divergence_pct"], signs["atr_pct"])
         known = regime != UNKNOWN
         signs = {name: np.where(known, values, np.nan) for name, values in signs.items()}
-        signs["confidence"] = confidence(regime, signs["adx"], signs["ema_divergence_pct"],
-                                         signs["trend_strength"], signs["volatility_percentile"])
+        signs["confidence"] = confidence(
+            regime, signs["adx"], signs["ema_divergence_pct"], signs["trend_strength"], signs["volatility_percentile"]
+        )
         recommended = _recommendations(regime, signs["confluence_score"])
         time = milliseconds(pd.DatetimeIndex(h1.index)).astype("datetime64[ms]")
         since, previous = _since(regime, time + np.timedelta64(_HOUR, "ms"))
-        codes = {"regime": (regime, REGIMES), "recommended_strategy": (recommended, RECOMMENDATIONS),
-                 "previous_regime": (previous, REGIMES)}
-        variables: dict[str, Any] = {name: ("time", values, {"names": list(names)})
-                                     for name, (values, names) in codes.items()}
-        variables |= {name: ("time", signs[name], {"unit": unit, "long_name": text})
-                      for name, (unit, text) in _FIELDS.items()}
+        codes = {
+            "regime": (regime, REGIMES),
+            "recommended_strategy": (recommended, RECOMMENDATIONS),
+            "previous_regime": (previous, REGIMES),
+        }
+        variables: dict[str, Any] = {
+            name: ("time", values, {"names": list(names)}) for name, (values, names) in codes.items()
+        }
+        variables |= {
+            name: ("time", signs[name], {"unit": unit, "long_name": text}) for name, (unit, text) in _FIELDS.items()
+        }
         variables["since"] = ("time", since, {"long_name": "close time (UTC) at which the regime began"})
         return xr.Dataset(variables, coords={"time": ("time", time, {"long_name": "open time of the candle, UTC"})})
 
@@ -233,9 +256,12 @@ class MarketRegimeDetector:
             return RegimeAnalysis("unknown")
         last = history.isel(time=-1)
         return RegimeAnalysis(
-            regime=REGIMES[int(last.regime)], recommended_strategy=RECOMMENDATIONS[int(last.recommended_strategy)],
-            previous_regime=REGIMES[int(last.previous_regime)], since=pd.Timestamp(last.since.values, tz="UTC"),
-            **{name: float(last[name]) for name in _FIELDS})
+            regime=REGIMES[int(last.regime)],
+            recommended_strategy=RECOMMENDATIONS[int(last.recommended_strategy)],
+            previous_regime=REGIMES[int(last.previous_regime)],
+            since=pd.Timestamp(last.since.values, tz="UTC"),
+            **{name: float(last[name]) for name in _FIELDS},
+        )
 
 
 DETECTORS.add("market_regime", MarketRegimeDetector)
@@ -245,15 +271,25 @@ def _signs(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     high, low, close = columns["high"], columns["low"], columns["close"]
     slow = ema_kernel(close, SLOW)
     divergence_pct = (ema_kernel(close, FAST) - slow) / slow * 100.0
-    atr, adx, rsi = (atr_kernel(high, low, close, ATR_PERIOD), adx_kernel(high, low, close, ADX_PERIOD),
-                     rsi_kernel(close, RSI_PERIOD))
+    atr, adx, rsi = (
+        atr_kernel(high, low, close, ATR_PERIOD),
+        adx_kernel(high, low, close, ADX_PERIOD),
+        rsi_kernel(close, RSI_PERIOD),
+    )
     width_pct = 2.0 * BAND_WIDTH * deviation_kernel(close, BAND_PERIOD) / sma_kernel(close, BAND_PERIOD) * 100.0
     volume_ratio = volume_ratio_kernel(columns["volume"], VOLUME_PERIOD)
     strength = np.clip(divergence_pct / 2.0, -1.0, 1.0) * (0.5 + 0.5 * np.minimum(adx / 50.0, 1.0))
-    return {"ema_divergence_pct": divergence_pct, "atr_pct": atr / close * 100.0, "rsi": rsi, "adx": adx,
-            "bb_width_pct": width_pct, "volume_ratio": volume_ratio, "trend_strength": strength,
-            "volatility_percentile": percentile_kernel(atr, PERCENTILE_CANDLES),
-            "confluence_score": confluence(adx, divergence_pct, strength, rsi, volume_ratio, width_pct)}
+    return {
+        "ema_divergence_pct": divergence_pct,
+        "atr_pct": atr / close * 100.0,
+        "rsi": rsi,
+        "adx": adx,
+        "bb_width_pct": width_pct,
+        "volume_ratio": volume_ratio,
+        "trend_strength": strength,
+        "volatility_percentile": percentile_kernel(atr, PERCENTILE_CANDLES),
+        "confluence_score": confluence(adx, divergence_pct, strength, rsi, volume_ratio, width_pct),
+    }
 
 
 @kernel
@@ -266,7 +302,7 @@ def _recommendations(regime: np.ndarray, confluence_score: np.ndarray) -> np.nda
 
 def _since(regime: np.ndarray, close_time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Close time at which each row's regime began, and the code of the one before it."""
-    begins = np.r_[True, regime[1:] != regime[:-1]][:regime.size]
+    begins = np.r_[True, regime[1:] != regime[:-1]][: regime.size]
     first = np.maximum.accumulate(np.where(begins, np.arange(regime.size), 0))
     previous = np.where(first > 0, regime[np.maximum(first - 1, 0)], UNKNOWN).astype(np.int8)
     return np.where(regime == UNKNOWN, np.datetime64("NaT", "ms"), close_time[first]), previous
@@ -286,12 +322,16 @@ def _checked(h1: pd.DataFrame) -> pd.DataFrame:
     times = milliseconds(index)
     if np.any(times % _HOUR) or np.any(np.diff(times) <= 0):
         row = int(np.argmax((times % _HOUR != 0) | np.r_[False, np.diff(times) <= 0]))
-        raise DataError(f"h1 row {row} ({index[row]}): open times must be full hours, rising, each once; "
-                        f"build them with resample(frame, '1h')")
+        raise DataError(
+            f"h1 row {row} ({index[row]}): open times must be full hours, rising, each once; "
+            f"build them with resample(frame, '1h')"
+        )
     values = h1[list(COLUMNS)].to_numpy(np.float64)
     wrong = ~(np.isfinite(values).all(axis=1) & (values[:, :4] > 0).all(axis=1) & (values[:, 4] >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise DataError(f"h1 row {row} ({index[row]}): prices must be finite and above 0, volume 0 or more; "
-                        f"got {dict(zip(COLUMNS, values[row].tolist(), strict=True))}")
+        raise DataError(
+            f"h1 row {row} ({index[row]}): prices must be finite and above 0, volume 0 or more; "
+            f"got {dict(zip(COLUMNS, values[row].tolist(), strict=True))}"
+        )
     return h1

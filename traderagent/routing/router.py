@@ -74,9 +74,15 @@ class StrategyRouter:
     ConfigError : a negative cooldown, an unknown regime, an own strategy named like a built-in one.
     """
 
-    def __init__(self, cooldown_bars: int = 60, enable_trend_follower: bool = True, enable_smc: bool = False, *,
-                 trend_regimes: Iterable[str] = DEFAULT_TREND_REGIMES,
-                 own: Mapping[str, Collection[str] | None] | None = None) -> None:
+    def __init__(
+        self,
+        cooldown_bars: int = 60,
+        enable_trend_follower: bool = True,
+        enable_smc: bool = False,
+        *,
+        trend_regimes: Iterable[str] = DEFAULT_TREND_REGIMES,
+        own: Mapping[str, Collection[str] | None] | None = None,
+    ) -> None:
         self.cooldown_bars = whole(cooldown_bars, "cooldown_bars")
         for name, value in (("trend_follower", enable_trend_follower), ("smc", enable_smc)):
             if not isinstance(value, bool):
@@ -131,8 +137,14 @@ class StrategyRouter:
         return 0 if self._last_switch is None else max(0, self._last_switch + self.cooldown_bars - bar)
 
     def _switch(self, target: frozenset[str], bar: int, regime: str) -> None:
-        self.switch_history.append({"bar": bar, "from_strategies": self._listed(self.active_strategies),
-                                    "to_strategies": self._listed(target), "regime": regime})
+        self.switch_history.append(
+            {
+                "bar": bar,
+                "from_strategies": self._listed(self.active_strategies),
+                "to_strategies": self._listed(target),
+                "regime": regime,
+            }
+        )
         self.active_strategies = target
         self._last_switch = bar
 

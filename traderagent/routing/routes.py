@@ -28,6 +28,7 @@ from traderagent.routing.words import (
 MAX_STRATEGIES = 8
 """Bits of a row of the mask."""
 
+
 @dataclass(frozen=True)
 class Route:
     """Which strategies may open at each base candle, and how that came about.
@@ -86,14 +87,23 @@ def check_rows(open_time_ms: np.ndarray, duration_ms: int, every: int, warmup: i
         raise DataError(f"open_time_ms row {int(np.argmax(step <= 0)) + 1}: times must rise; sort the candles")
     rows = np.arange(open_time_ms.size)
     due = (open_time_ms + duration_ms) % (duration_ms * every) == 0
-    after_hole = np.r_[False, step > duration_ms][:rows.size]
+    after_hole = np.r_[False, step > duration_ms][: rows.size]
     return (due | after_hole) & (rows >= whole(warmup, "warmup")) | (rows == warmup)
 
 
-def route(regime: np.ndarray, recommendation: np.ndarray, open_time_ms: np.ndarray, duration_ms: int, *,
-          names: Sequence[str], warmup: int = 0, check_every: int = 12, cooldown_bars: int = 60,
-          trend_regimes: Iterable[str] = DEFAULT_TREND_REGIMES,
-          own: Mapping[str, Collection[str] | None] | None = None) -> Route:
+def route(
+    regime: np.ndarray,
+    recommendation: np.ndarray,
+    open_time_ms: np.ndarray,
+    duration_ms: int,
+    *,
+    names: Sequence[str],
+    warmup: int = 0,
+    check_every: int = 12,
+    cooldown_bars: int = 60,
+    trend_regimes: Iterable[str] = DEFAULT_TREND_REGIMES,
+    own: Mapping[str, Collection[str] | None] | None = None,
+) -> Route:
     """Route of every base candle.
 
     Parameters
@@ -118,21 +128,30 @@ def route(regime: np.ndarray, recommendation: np.ndarray, open_time_ms: np.ndarr
     recommendation = _codes(recommendation, RECOMMENDATIONS, "recommendation")
     checked = check_rows(open_time_ms, duration_ms, check_every, warmup)
     if not regime.size == recommendation.size == checked.size:
-        raise DataError(f"regime {regime.size}, recommendation {recommendation.size} and open_time_ms "
-                        f"{checked.size} differ in length; align the regime to the base candles")
+        raise DataError(
+            f"regime {regime.size}, recommendation {recommendation.size} and open_time_ms "
+            f"{checked.size} differ in length; align the regime to the base candles"
+        )
     order = (*BOOTSTRAP, *allowed)
     enabled = enabled_strategies("trend_follower" in names, "smc" in names)
     targets = _targets(order, enabled, regime_names(trend_regimes, "trend_regimes"), allowed)
     bit_of = np.array([order.index(name) for name in names], np.int64)
     mask, regime, recommendation, blocked, active, events = _walk(
-        regime, recommendation, checked, targets, (1 << len(order)) - 1, bit_of,
-        whole(cooldown_bars, "cooldown_bars"))
+        regime, recommendation, checked, targets, (1 << len(order)) - 1, bit_of, whole(cooldown_bars, "cooldown_bars")
+    )
     return Route(names, mask, regime, recommendation, checked, blocked, _switches(order, active, regime), events)
 
 
 @kernel
-def _walk(regime: np.ndarray, recommendation: np.ndarray, checked: np.ndarray, targets: np.ndarray, bootstrap: int,
-          bit_of: np.ndarray, cooldown: int) -> tuple:
+def _walk(
+    regime: np.ndarray,
+    recommendation: np.ndarray,
+    checked: np.ndarray,
+    targets: np.ndarray,
+    bootstrap: int,
+    bit_of: np.ndarray,
+    cooldown: int,
+) -> tuple:
     """Row by row what the router answers; sets are bits in its own order, the mask has those of the run."""
     n = regime.size
     mask = np.zeros(n, np.uint8)
@@ -172,8 +191,12 @@ def _walk(regime: np.ndarray, recommendation: np.ndarray, checked: np.ndarray, t
     return mask, regime_held, recommendation_held, blocked, active_held, events
 
 
-def _targets(order: tuple[str, ...], enabled: tuple[str, ...], trend_regimes: tuple[str, ...],
-             own: Mapping[str, Collection[str] | None]) -> np.ndarray:
+def _targets(
+    order: tuple[str, ...],
+    enabled: tuple[str, ...],
+    trend_regimes: tuple[str, ...],
+    own: Mapping[str, Collection[str] | None],
+) -> np.ndarray:
     """Bits wanted in each regime (row) with each recommendation (column)."""
     table = np.zeros((len(REGIMES), len(RECOMMENDATIONS)), np.int64)
     for i, regime in enumerate(REGIMES):
@@ -186,10 +209,16 @@ def _targets(order: tuple[str, ...], enabled: tuple[str, ...], trend_regimes: tu
 def _switches(order: tuple[str, ...], active: np.ndarray, regime: np.ndarray) -> tuple[dict[str, Any], ...]:
     """Rows at which the router's set changed, the first from bootstrap."""
     before, found = (1 << len(order)) - 1, []
-    for row in np.flatnonzero(active != np.r_[before, active[:-1]][:active.size]):
+    for row in np.flatnonzero(active != np.r_[before, active[:-1]][: active.size]):
         after = int(active[row])
-        found.append({"bar": int(row), "from_strategies": _listed(order, before),
-                      "to_strategies": _listed(order, after), "regime": REGIMES[regime[row]]})
+        found.append(
+            {
+                "bar": int(row),
+                "from_strategies": _listed(order, before),
+                "to_strategies": _listed(order, after),
+                "regime": REGIMES[regime[row]],
+            }
+        )
         before = after
     return tuple(found)
 
@@ -203,8 +232,10 @@ def _names(names: Sequence[str], own: Mapping[str, Any]) -> tuple[str, ...]:
         raise ConfigError(f"names: got {names!r}, allowed is a list of strategy names")
     strange = [name for name in names if name not in BOOTSTRAP and name not in own]
     if strange:
-        raise ConfigError(f"strategy {strange[0]!r} is neither built in ({', '.join(BOOTSTRAP)}) nor in own; "
-                          f"add it to own with the regimes in which it may open, or None")
+        raise ConfigError(
+            f"strategy {strange[0]!r} is neither built in ({', '.join(BOOTSTRAP)}) nor in own; "
+            f"add it to own with the regimes in which it may open, or None"
+        )
     absent = [name for name in own if name not in names]
     if absent:
         raise ConfigError(f"own strategy {absent[0]!r} is not in names ({', '.join(names)}); add it to names")
@@ -218,6 +249,7 @@ def _codes(values: np.ndarray, words: tuple[str, ...], what: str) -> np.ndarray:
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise DataError(f"{what}: got {array.dtype} of shape {array.shape}, allowed are (n_candles,) integer codes")
     if array.size and (array.min() < 0 or array.max() >= len(words)):
-        raise DataError(f"{what}: codes from {array.min()} to {array.max()}, allowed are 0 to {len(words) - 1} "
-                        f"({', '.join(words)})")
+        raise DataError(
+            f"{what}: codes from {array.min()} to {array.max()}, allowed are 0 to {len(words) - 1} ({', '.join(words)})"
+        )
     return array.astype(np.int8)

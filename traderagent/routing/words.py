@@ -7,8 +7,15 @@ from collections.abc import Collection, Iterable, Mapping
 
 from traderagent.base.errors import ConfigError, unknown
 
-REGIMES = ("unknown", "tight_range", "wide_range", "bull_trend", "bear_trend", "quiet_transition",
-           "volatile_transition")
+REGIMES = (
+    "unknown",
+    "tight_range",
+    "wide_range",
+    "bull_trend",
+    "bear_trend",
+    "quiet_transition",
+    "volatile_transition",
+)
 UNKNOWN, TIGHT_RANGE, WIDE_RANGE, BULL_TREND, BEAR_TREND, QUIET_TRANSITION, VOLATILE_TRANSITION = range(len(REGIMES))
 
 RECOMMENDATIONS = ("hold", "grid", "dca", "hybrid", "reduce_exposure")
@@ -20,7 +27,11 @@ BOOTSTRAP = ("grid", "dca", "trend_follower", "smc")
 DEFAULT_TREND_REGIMES = ("bull_trend",)
 
 _STRATEGIES_OF: dict[str, tuple[str, ...]] = {
-    "hold": (), "grid": ("grid",), "dca": ("dca",), "hybrid": ("grid", "dca"), "reduce_exposure": (),
+    "hold": (),
+    "grid": ("grid",),
+    "dca": ("dca",),
+    "hybrid": ("grid", "dca"),
+    "reduce_exposure": (),
 }
 _TREND_STRATEGIES = ("trend_follower", "smc")
 
@@ -48,10 +59,12 @@ def own_strategies(own: Mapping[str, Collection[str] | None] | None) -> dict[str
         raise ConfigError(f"own: got {own!r}, allowed is a mapping of strategy names to sets of regimes or None")
     clash = [name for name in own if name in BOOTSTRAP]
     if clash:
-        raise ConfigError(f"own strategy {clash[0]!r} has the name of a built-in one; rename it "
-                          f"(taken: {', '.join(BOOTSTRAP)})")
-    return {name: None if regimes is None else regime_names(regimes, f"regimes of {name}")
-            for name, regimes in own.items()}
+        raise ConfigError(
+            f"own strategy {clash[0]!r} has the name of a built-in one; rename it (taken: {', '.join(BOOTSTRAP)})"
+        )
+    return {
+        name: None if regimes is None else regime_names(regimes, f"regimes of {name}") for name, regimes in own.items()
+    }
 
 
 def enabled_strategies(trend_follower: bool, smc: bool) -> tuple[str, ...]:
@@ -59,8 +72,13 @@ def enabled_strategies(trend_follower: bool, smc: bool) -> tuple[str, ...]:
     return ("grid", "dca", *(("trend_follower",) if trend_follower else ()), *(("smc",) if smc else ()))
 
 
-def target_set(regime: str, recommendation: str, enabled: Collection[str], trend_regimes: Collection[str],
-               own: Mapping[str, Collection[str] | None]) -> frozenset[str]:
+def target_set(
+    regime: str,
+    recommendation: str,
+    enabled: Collection[str],
+    trend_regimes: Collection[str],
+    own: Mapping[str, Collection[str] | None],
+) -> frozenset[str]:
     """Strategies that may open in a regime with a recommendation, among those enabled."""
     wanted = set(_STRATEGIES_OF[recommendation])
     if regime in trend_regimes:
