@@ -12,6 +12,11 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.11 python3.12 python3.13 pytho
 export DVC_NO_ANALYTICS = 1
 export PYTHONHASHSEED = 0
 export PYTHONNOUSERSITE = 1
+# `dvc exp run` sets uncommitted changes aside as a commit of its own, which needs some name.
+export GIT_AUTHOR_NAME ?= traderagent
+export GIT_AUTHOR_EMAIL ?= traderagent@localhost
+export GIT_COMMITTER_NAME ?= traderagent
+export GIT_COMMITTER_EMAIL ?= traderagent@localhost
 unexport PYTHONPATH PYTHONHOME
 export PATH := $(abspath $(BIN)):$(PATH)
 # A user's own pip settings stay in force, but for those that would install beside the environment.
@@ -40,7 +45,9 @@ $(WARM): $(STAMP) $(wildcard traderagent/*/*.py traderagent/*/*/*.py)
 
 repro: $(WARM)  ## set up and run the main job; CANDLES=folder takes your own candles
 	@echo "3/3 stages"
-	@$(if $(CANDLES),dvc exp run --quiet -S params/data.yaml:source=files -S "params/data.yaml:options.files.path=$(CANDLES)",dvc repro)
+	@$(if $(CANDLES),test -e "$(CANDLES)" || { echo "error: no folder or file $(CANDLES); say CANDLES=path/to/candles" >&2; exit 1; })
+	@$(if $(CANDLES),dvc exp run -S params/data.yaml:source=files -S "params/data.yaml:options.files.path=$(CANDLES)",dvc repro)
+	@$(if $(CANDLES),echo "params/data.yaml now says these candles; 'git checkout params/data.yaml' goes back")
 	@echo "open $(CURDIR)/reports/index.html"
 
 test: $(STAMP)  ## fast tests and every notebook with its small defaults

@@ -188,7 +188,9 @@ def _execute(source: Path, target: Path, values: dict[str, Any], root: Path) -> 
 def _environment(root: Path) -> Iterator[None]:
     """What a kernel needs to give the same answer everywhere; this process gets its own values back."""
     before = dict(os.environ)
-    os.environ.update(PYTHONHASHSEED="0", TRADERAGENT_ROOT=str(root), PYDEVD_DISABLE_FILE_VALIDATION="1")
+    os.environ.update(
+        PYTHONHASHSEED="0", TRADERAGENT_ROOT=str(root), TRADERAGENT_STAGE="1", PYDEVD_DISABLE_FILE_VALIDATION="1"
+    )
     try:
         yield
     finally:

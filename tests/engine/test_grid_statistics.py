@@ -50,7 +50,7 @@ def straight(prices):
 
 # Ornstein–Uhlenbeck
 def cycles_per_time(widening=0.0):
-    """Of θ = σ = 1 over cells of 0.25 from −2 to 2: a cell's mean time from buy to sell and back is 2√π ∫ exp(y²) dy."""
+    """Of θ = σ = 1 over cells of 0.25 from −2 to 2: a cell's mean time there and back is 2√π ∫ exp(y²) dy."""
     lower = np.arange(-8, 8) * 0.25
     return sum(
         1 / (2 * np.sqrt(np.pi) * quad(lambda y: np.exp(y * y), a - widening, a + 0.25 + widening)[0]) for a in lower

@@ -45,7 +45,7 @@ def test_every_symbol_is_not_judged_and_nothing_claims_more(evidence, page):
     verdict = re.search(r'<p class="verdict">(.*?)</p>', page).group(1)
     assert verdict.startswith("<b>NOT JUDGED.</b> On 2 symbols, ")
     assert "No search was made" in verdict
-    assert "has not been measured: run optimization, walk_forward, stress, monte_carlo" in verdict
+    assert "has not been measured: the stages optimization, walk_forward, stress, monte_carlo have not run" in verdict
     assert not any(word in page for word in ("TRADE ", "WATCH", "REJECT "))
 
 

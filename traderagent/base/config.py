@@ -73,7 +73,7 @@ class Config(BaseModel):
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Config from a plain mapping, validated."""
-        if not isinstance(values, dict):
+        if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
             raise ConfigError(
                 f"{cls.__name__}: got {values!r:.80}, allowed is a mapping of names to values; "
                 f"names are {', '.join(cls.model_fields)}"
@@ -92,12 +92,27 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"{path}: no such file; create it or give another path")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        values = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: got {type(values).__name__}, allowed is a mapping of keys to values")
+    for key in values:
+        if not isinstance(key, str):
+            raise ConfigError(f"{path}: got the key {key!r}, allowed are names; put it into quotes")
     return values
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML in which a doubled key is an error, where the plain loader takes the last one silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """A mapping whose keys all differ."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def type_words(annotation: Any) -> str:

@@ -27,15 +27,26 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield scratch
         if scratch.is_dir():
-            if path.exists():
-                os.replace(path, scratch_folder / "old")
-            os.replace(scratch, path)
+            _swap_folders(scratch, path, scratch_folder / "old")
         elif scratch.exists():
             os.replace(scratch, path)
         else:
             raise FileNotFoundError(f"nothing was written for {path}")
     finally:
         shutil.rmtree(scratch_folder, ignore_errors=True)
+
+
+def _swap_folders(new: Path, path: Path, old: Path) -> None:
+    """Put a folder in another's place; when that fails the old one comes back."""
+    if not path.exists():
+        os.replace(new, path)
+        return
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
 
 
 def without_nan(value: Any) -> Any:

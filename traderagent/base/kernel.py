@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -61,8 +62,11 @@ def _cache_folder() -> Path:
 
 def _forget_old(parent: Path) -> None:
     """Keep the newest few cache folders: every edit of a kernel starts another one."""
-    folders = sorted(parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
-    for folder in folders[_KEEP_FOLDERS:]:
+    ages = []
+    for folder in parent.iterdir():
+        with suppress(FileNotFoundError):  # another process may forget the same one
+            ages.append((folder.stat().st_mtime, folder))
+    for _, folder in sorted(ages, reverse=True)[_KEEP_FOLDERS:]:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -103,7 +103,7 @@ def over_symbols(
     market: dict[str, MultiTimeframeData], one: Callable[[MultiTimeframeData], Any], workers: int | None, progress: bool
 ) -> Results:
     """Call `one` for every symbol, in threads; a DataError skips its symbol with the reason."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     def attempt(symbol: str) -> Any:
         try:

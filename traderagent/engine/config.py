@@ -64,13 +64,13 @@ class OrchestratorBacktestConfig(Config):
     enable_smc: bool = parameter(False, doc="trade smart money concepts")
     enable_strategy_router: bool = parameter(True, doc="let the regime choose who may open; False: everybody, always")
     router_cooldown_bars: int = parameter(
-        60, unit="base candles", low=0, coarse=(30, 60, 120), doc="between two changes of route"
+        60, unit="base candles", low=0, high=10_000_000, coarse=(30, 60, 120), doc="between two changes of route"
     )
     router_cooldown_minutes: float | None = parameter(
-        None, unit="minutes", low=0.0, doc="the same in minutes; wins where given"
+        None, unit="minutes", low=0.0, high=10_000_000.0, doc="the same in minutes; wins where given"
     )
     regime_check_every_n: int = parameter(
-        12, unit="base candles", low=1, coarse=(6, 12, 24), doc="between two looks at the regime"
+        12, unit="base candles", low=1, high=10_000_000, coarse=(6, 12, 24), doc="between two looks at the regime"
     )
     detector: str = parameter("market_regime", doc="registered regime detector")
     grid_params: dict[str, Any] = parameter({}, doc="parameters of `grid` by name")
@@ -93,7 +93,9 @@ class OrchestratorBacktestConfig(Config):
     path: Literal["candle", "nearest", "olhc", "ohlc", "detail"] = parameter(
         "candle", doc="order of the extremes inside a candle"
     )
-    penetration_ticks: int = parameter(0, unit="ticks", low=0, doc="how far beyond a limit the price must go")
+    penetration_ticks: int = parameter(
+        0, unit="ticks", low=0, high=1_000_000, doc="how far beyond a limit the price must go"
+    )
     on_deactivate: Literal["exit_only", "flatten", "keep"] = parameter(
         "exit_only", doc="what a strategy does that leaves the route"
     )

@@ -139,7 +139,13 @@ def check_candles(data: MultiTimeframeData) -> None:
             & (tape.high >= np.maximum(tape.open, tape.close))
             & np.isfinite(tape.high + tape.volume)
         )
-        if not sound.all() or (np.diff(tape.time) <= 0).any():
+        steps = np.diff(tape.time)
+        if len(steps) > 1 and steps.min() > tape.duration:
+            raise DataError(
+                f"{data.symbol}: got candles {steps.min() // 1000} s apart as {data.base}, allowed are adjacent ones; "
+                "give their timeframe with base=…"
+            )
+        if not sound.all() or (steps <= 0).any() or (tape.time % tape.duration != 0).any():
             check(traded(data.candles), data.symbol, data.base)
         data.__dict__["_sound"] = True
 
@@ -276,7 +282,10 @@ def given_route(route: Any, names: Sequence[str], data: MultiTimeframeData) -> n
                 f"route at row {row}: got {members!r}, allowed is a set of strategy names, "
                 f"e.g. {{{names[0]!r}}}, or an empty one"
             )
-        key = frozenset(members)
+        try:
+            key = frozenset(members)
+        except TypeError:
+            raise ConfigError(f"route at row {row}: got {members!r}, allowed is a set of strategy names") from None
         if key not in codes:
             for name in key:
                 if name not in bits:

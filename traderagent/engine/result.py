@@ -32,7 +32,7 @@ HEADLINES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OrchestratorBacktestResult:
     """Result of one run of one symbol.
 

@@ -76,6 +76,8 @@ def _data(candles: pd.DataFrame) -> MultiTimeframeData:
         raise DataError(f"candles: got {type(candles).__name__}, allowed is a DataFrame indexed by open time")
     if candles.index.tz is None:
         raise DataError("candles: the index has no time zone; use frame.tz_localize('UTC')")
+    for column in candles.columns[candles.columns.duplicated()]:
+        raise DataError(f"candles: column {column!r} stands there twice; drop one of the two")
     for column in COLUMNS:
         if column not in candles:
             raise DataError(
@@ -87,7 +89,7 @@ def _data(candles: pd.DataFrame) -> MultiTimeframeData:
                 f"candles: column {column!r} holds {candles[column].dtype}, allowed are numbers; "
                 "convert it with astype(float)"
             )
-    frame = candles[list(COLUMNS)].astype(np.float64)
+    frame = candles.astype(dict.fromkeys(COLUMNS, np.float64))
     frame.index = candles.index.tz_convert("UTC").as_unit("ms").rename("open_time")
     return MultiTimeframeData.from_base("SIGNALSUSDT", frame, base=_timeframe(frame), source="given candles")
 
@@ -117,8 +119,7 @@ def _boolean(name: str, values: Any, index: pd.DatetimeIndex) -> np.ndarray:
         isinstance(values, pd.Series)
         and not values.index.equals(index)
         and len(values) == len(index)
-        and not isinstance(values.index, pd.RangeIndex)
-        and (values.index != index).any()
+        and not values.index.equals(pd.RangeIndex(len(index)))
     ):
         raise DataError(
             f"{name}: its index differs from that of the candles, allowed is the same; align it with reindex"

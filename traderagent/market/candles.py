@@ -90,6 +90,8 @@ class MultiTimeframeData:
         for name, frame in frames.items():
             if frame is not None:
                 check_shape(frame, f"{symbol} {name}")
+        # A later write into the caller's frame copies that one; this one stays as it was hashed and checked.
+        frames = {name: None if frame is None else frame.copy(deep=False) for name, frame in frames.items()}
         if len(m5) == 0:
             raise DataError(f"{symbol} {base}: got no candles, at least one is needed; choose a longer span")
         self.__dict__.update(

@@ -104,7 +104,7 @@ def normalise(raw: pd.DataFrame, name: str) -> Table:
     columns = _columns(raw, name)
     time, unit = _times(raw[columns["open_time"]], name)
     values = np.column_stack([_numbers(raw[columns[c]], name, c) for c in COLUMNS])
-    missing = raw[columns["missing"]].to_numpy(bool) if "missing" in columns else None
+    missing = _marks(raw[columns["missing"]], name) if "missing" in columns else None
     newest_first = len(time) > 1 and bool(np.all(np.diff(time) < 0))
     if newest_first:
         time, values = time[::-1], values[::-1]
@@ -213,3 +213,14 @@ def _stamps(times: pd.Series, name: str, text: pd.Series | None = None) -> np.nd
             f"the grid of the timeframe; fix the file"
         )
     return whole.asi8
+
+
+def _marks(values: pd.Series, name: str) -> np.ndarray:
+    """Marks of filled rows: booleans, 0 and 1, or the words true and false."""
+    words = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+    marks = values.astype(str).str.strip().str.lower().map(words)
+    unread = marks.isna().to_numpy()
+    if unread.any():
+        row = int(np.argmax(unread))
+        raise DataError(f"{name} row {row + 1}: missing is {values.iloc[row]!r}, allowed are true and false")
+    return marks.to_numpy(bool)

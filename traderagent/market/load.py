@@ -145,7 +145,7 @@ def _gather(
     workers: int | None,
 ) -> Market:
     """Run the loaders; a symbol that nobody asked for by name and that has no candle in the span is skipped."""
-    from tqdm.auto import tqdm
+    from tqdm import tqdm
 
     def one(symbol: str) -> tuple[Loaded, MultiTimeframeData] | str:
         loaded = offer.loaders[symbol]()

@@ -1,5 +1,6 @@
 """Bokeh figures in the one style, and the pane that shows them in a notebook and in a page."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -156,5 +157,7 @@ def shown(title: str, names: Sequence[Name], *plots: Any, synthetic: bool = Fals
     frame = [bm.InlineStyleSheet(css=_SHEET + (_FRAME if synthetic else ""))]
     layout = bl.column(head, *plots, sizing_mode="stretch_width", max_width=style.WIDTH, spacing=0, stylesheets=frame)
     if not pn.extension._loaded:
-        pn.extension()
+        # In JupyterLab the scripts come with the output, since there may be no network; a stage's page gets them
+        # once, when it is saved.
+        pn.extension(inline="TRADERAGENT_STAGE" not in os.environ)
     return pn.pane.Bokeh(layout, sizing_mode="stretch_width", max_width=style.WIDTH)

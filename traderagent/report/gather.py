@@ -98,12 +98,12 @@ class Evidence:
         number = style.number
         text = (
             f"**{NOT_JUDGED}.** On {len(earned)} symbol{'s' * (len(earned) != 1)}, {begin} to {end}, the orchestrator "
-            f"with the parameters as given would have earned {number(earned.median(), 1, True)} % "
+            f"with the parameters as given would have earned {number(earned.median(), 1, True)} % at the median "
             f"({number(earned.min(), 1, True)} to {number(earned.max(), 1, True)} % by symbol) after costs on {where}; "
             f"holding with the same exposure {number(held.median(), 1, True)} %. "
             f"No search was made, and how often luck alone does as well has not been measured"
         )
-        return text + (f": run {', '.join(self.missing)}." if self.missing else ".")
+        return text + (f": the stages {', '.join(self.missing)} have not run." if self.missing else ".")
 
     def grade(self) -> str:
         """On a synthetic market: whether what was planted shows, and how often nothing looked like something."""
