@@ -133,7 +133,8 @@ def test_fault_11_a_book_sells_only_its_own_coins() -> None:
     assert result.books[("grid", "quantity")].iloc[-1] == 4.0
     stopped = {**DEAL, "max_safety_orders": 0, "stop_loss_pct": 0.05, "tp_pct": 1.0}
     both = trade(candles_through([10, 9, 9, 8.2, 8.2]), {"grid": ladder, "dca": stopped}, **FREE)
-    assert fills(both)[-1][1:] == ("stop", pytest.approx(8.55), 1.0)
+    bought = both.trades.query("strategy == 'dca' and side == 'buy'")["quantity"].sum()
+    assert fills(both)[-1][1:] == ("stop", pytest.approx(8.55), bought)
     assert list(both.books.xs("quantity", axis=1, level="field").iloc[-1]) == [4.0, 0.0]
 
 

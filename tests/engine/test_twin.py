@@ -60,7 +60,7 @@ ORCHESTRATED = {"switches", "cooldown_events", "reduced", *REGIMES}
 MUST = {
     "grid": GRID | REFUSALS,
     "dca": DCA | REFUSALS,
-    "trend_follower": TREND | REFUSALS,
+    "trend_follower": TREND | REFUSALS - {"no risk_position"},  # it sizes itself within the limit
     "together": GRID | DCA | TREND | REFUSALS,
     "orchestrator": GRID | DCA | TREND | REFUSALS | ORCHESTRATED,
 }

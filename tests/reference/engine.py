@@ -253,6 +253,8 @@ class Engine:
         for book in self.books:
             self.desk.cancel_all(book)
             book.sell_all_now(self.desk.close, "end")
+        for number in list(self.account.reservations):  # what was pending never executes
+            self.account.release(number)
         self.desk.equity = self.account.cash
         for name in ("equity", "cash", "free_cash", "books", "deployed", "exposure"):
             getattr(self.result, name).pop()
