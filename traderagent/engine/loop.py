@@ -307,6 +307,9 @@ def liquidate(account, pair, price):
     """Sell every book at the last close, with costs."""
     for b in range(pair.n_books):
         book = book_of(pair, b)
+        book.market_quantity = 0.0  # what is pending at the last row never executes
+        book.market_reserved = 0.0
+        book.waiting = 0
         cancel_entries(account, book)
         if book.quantity > 0.0:
             sell_everything(account, pair, book, price, END)
