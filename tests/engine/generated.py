@@ -168,7 +168,7 @@ GRID = _of(
 DCA = _of(
     trigger_pct=[0.005, 0.0, 0.02, 0.05],
     high_lookback=[12, 1, 288],
-    base_order=[0.01, 0.05, 0.3, 0.9985],
+    base_order=[0.01, 0.3, 1.0, 0.05, 1.0],
     safety_order=[0.01, 0.05, 0.2],
     max_safety_orders=[5, 0, 1, 12],
     deviation_pct=[0.004, 0.0002, 0.015, 0.06],
@@ -217,7 +217,7 @@ ACCOUNT = _of(
 )
 
 
-def strategy_settings(draw: st.DrawFn, names: tuple[str, ...], instrument: str) -> dict:
+def strategy_settings(draw: st.DrawFn, names: tuple[str, ...], instrument: str, settings: dict) -> dict:
     """Parameters of each strategy, the grid's fixed bounds and amounts in coins at the market's price."""
     chosen, price = {name: draw(PARAMETERS[name]) for name in names}, INSTRUMENTS[instrument][0]
     if "grid" in chosen:
@@ -227,6 +227,9 @@ def strategy_settings(draw: st.DrawFn, names: tuple[str, ...], instrument: str) 
             grid |= {"lower_price": price * (1.0 - width), "upper_price": price * (1.0 + width)}
         if in_coins and grid["amount_per_grid"] is not None:
             grid |= {"amount_unit": "base", "amount_per_grid": grid["amount_per_grid"] / price}
+    if "dca" in chosen and chosen["dca"]["base_order"] == 1.0:  # all in: any open above the close cuts it
+        costs = settings["slippage"] + settings["taker"]
+        chosen["dca"] |= {"base_order": 0.999999 / (1.0 + costs), "max_safety_orders": 0}
     if "trend_follower" in chosen:
         trend = chosen["trend_follower"]
         trend["ema_fast"], trend["ema_slow"] = trend.pop("emas")
@@ -250,7 +253,9 @@ def cases(draw: st.DrawFn, kind: str) -> Case:
     """A run of one strategy, or of all three together, on a route that comes and goes."""
     market = draw(markets)
     settings = account_settings(draw, market["instrument"])
-    settings["strategies"] = strategy_settings(draw, ALL if kind == "together" else (kind,), market["instrument"])
+    settings["strategies"] = strategy_settings(
+        draw, ALL if kind == "together" else (kind,), market["instrument"], settings
+    )
     return Case(
         own_market(market, settings),
         draw(st.sampled_from([300, 0, 1, 137])),
@@ -265,7 +270,7 @@ def orchestrated_cases(draw: st.DrawFn) -> Case:
     """A run that finds its own route: long enough for the regime to be known, with a router of any patience."""
     market = draw(markets) | {"rows": draw(st.sampled_from([1600, 2200]))}
     settings = account_settings(draw, market["instrument"])
-    settings["strategies"] = strategy_settings(draw, ALL, market["instrument"])
+    settings["strategies"] = strategy_settings(draw, ALL, market["instrument"], settings)
     settings |= draw(
         _of(
             enable_grid=[True, True, False],
