@@ -10,13 +10,12 @@ from traderagent.base.kernel import kernel
 from traderagent.engine.plan import Plan, plan
 from traderagent.engine.run import (
     Features,
-    features_of,
     new_account,
     new_books,
     new_feed,
     new_pair,
-    next_change_of,
     run,
+    setup_of,
 )
 from traderagent.engine.tape import tape_of
 
@@ -62,10 +61,12 @@ class Loop:
 
     def __post_init__(self):
         data = self.plan.data
-        self.features = self.features or features_of(data, self.plan.strategies)
-        self.arrays = (self.plan.mask, next_change_of(self.plan.mask), self.plan.size_factor)
-        self.feed = new_feed(tape_of(data), self.features, *self.arrays)
-        self.feed["first"] = self.plan.first
+        plan = self.plan
+        self.setup = setup_of(
+            data, plan.config, plan.strategies, plan.mask, plan.size_factor, plan.regime, plan.first, self.features
+        )
+        self.features = self.setup.features
+        self.feed = new_feed(self.setup)
 
     def __len__(self):
         return len(tape_of(self.plan.data))

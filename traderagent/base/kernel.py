@@ -153,6 +153,7 @@ def _loader(number: numba.types.Number, bytes_each: int) -> Callable:
 # Read the k-th number of a C-contiguous array from its address. Kernels that call kernels pass addresses:
 # an array argument costs a counted reference at every call.
 float64_at = _loader(numba.types.float64, 8)
+int64_at = _loader(numba.types.int64, 8)
 int32_at = _loader(numba.types.int32, 4)
 int8_at = _loader(numba.types.int8, 1)
 uint8_at = _loader(numba.types.uint8, 1)

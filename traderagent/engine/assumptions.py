@@ -21,6 +21,8 @@ def assumptions_of(run: Any) -> dict[str, Any]:
         "maker": costs.maker,
         "taker": costs.taker,
         "slippage": costs.slippage,
+        "leverage": config.leverage,
+        "funding": _funding(run),
         "path": config.path,
         "penetration_ticks": config.penetration_ticks,
         "tick": instrument.tick,
@@ -41,17 +43,26 @@ def assumptions_of(run: Any) -> dict[str, Any]:
     }
 
 
+def _funding(run: Any) -> str:
+    if run.config.account == "spot":
+        return "none"
+    if run.plan.data.funding is not None:
+        return "series"
+    return "none" if run.config.funding_rate is None else f"constant {run.config.funding_rate:g}"
+
+
 def grid_spacing_sigma(run: Any) -> float:
     """Smaller of cell spacing and profit distance, relative to the last ladder's middle, over the standard
     deviation of candle returns. Below 1.5 the count of grid fills depends on the path model.
     """
     if "grid" not in run.plan.names:
         return np.nan
-    b = run.plan.names.index("grid")
-    cells = run.raw.cells[b][: run.raw.books["n_cells"][b]]
+    halves = np.flatnonzero(run.raw.books["strategy"] == run.plan.names.index("grid"))
+    ladders = [run.raw.cells[b][: run.raw.books["n_cells"][b]] for b in halves]
+    cells = max(ladders, key=len)
     if len(cells) < 2:
         return np.nan
-    middle = (cells["price"][0] + cells["exit_price"][-1]) / 2
+    middle = abs(cells["price"][0] + cells["exit_price"][-1]) / 2
     distance = min(np.diff(cells["price"]).min(), (cells["exit_price"] - cells["price"]).min())
     sigma = np.std(np.diff(np.log(run.plan.tape.close[run.raw.first :])), ddof=1)
     return float(distance / middle / sigma) if sigma > 0 else np.nan
@@ -76,6 +87,8 @@ def notes_of(run: Any) -> list[str]:
     if run.plan.data.instrument.tick == 0:
         without = ", and penetration_ticks has no effect" if run.config.penetration_ticks else ""
         notes.append(f"no tick size is known: prices and quantities are not rounded{without}")
+    if run.liquidations:
+        notes.append(f"{run.liquidations} liquidations: a stop lay beyond what the margin carried, or there was none")
     if run.raw.account["n_fills"] == 0:
         notes.append(f"nothing traded: {run.why_no_trades()}")
     return notes

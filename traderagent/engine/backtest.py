@@ -11,7 +11,7 @@ from traderagent.base.errors import ConfigError, DataError
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.plan import Plan, plan
 from traderagent.engine.result import OrchestratorBacktestResult
-from traderagent.engine.run import simulate
+from traderagent.engine.run import setup_of, simulate
 from traderagent.engine.tape import tape_of
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.market.frames import milliseconds
@@ -147,16 +147,10 @@ def _backtest_symbol(
 
 def execute(layout: Plan, *, record: bool = True, every_candle: bool = False) -> OrchestratorBacktestResult:
     """Run a plan."""
-    raw = simulate(
-        layout.data,
-        layout.config,
-        layout.strategies,
-        layout.mask,
-        layout.size_factor,
-        layout.first,
-        record=record,
-        every_candle=every_candle,
+    setup = setup_of(
+        layout.data, layout.config, layout.strategies, layout.mask, layout.size_factor, layout.regime, layout.first
     )
+    raw = simulate(setup, layout.config, layout.strategies, record=record, every_candle=every_candle)
     return OrchestratorBacktestResult(layout, raw)
 
 

@@ -89,6 +89,13 @@ class OrchestratorBacktestConfig(Config):
     )
     account: Literal["spot", "perpetual"] = parameter("spot", doc="spot: no shorts, no leverage")
     leverage: float = parameter(1.0, unit="factor", low=1.0, high=125.0, doc="of a perpetual account")
+    funding_rate: float | None = parameter(
+        0.0001,
+        unit="fraction",
+        low=-0.05,
+        high=0.05,
+        doc="paid by longs at 00, 08 and 16 UTC on a perpetual account, unless the candles carry a series; None: off",
+    )
     costs: Costs | str | None = parameter(None, doc="None: those of the account; a name, or own numbers")
     path: Literal["candle", "nearest", "olhc", "ohlc", "detail"] = parameter(
         "candle", doc="order of the extremes inside a candle"

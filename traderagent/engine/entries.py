@@ -4,7 +4,7 @@ import numpy as np
 
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.gate import count_cell_refusal, count_start_refusal
-from traderagent.engine.money import add_to_deal, buy, usable
+from traderagent.engine.money import add_to_deal, take_in, usable
 from traderagent.engine.orders import (
     clear_protection,
     drop_deal,
@@ -23,11 +23,13 @@ from traderagent.strategies.contract import (
     ENTERED,
     HOLDING,
     INITIAL,
-    NO_CASH,
     SAFETY,
+    SELL,
     WAITING,
+    beyond,
     cell_of,
     exit_of,
+    mirrored,
     quantity_down,
     tell,
 )
@@ -35,12 +37,13 @@ from traderagent.strategies.contract import (
 
 @inner_kernel
 def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
-    """A cell's buy fills: its exit rests from here on."""
+    """A cell's entry fills: its exit rests from here on."""
     now = now_of(pair)
     cell.cycle = account.next_cycle
     account.next_cycle += 1
     reserve_cell(account, pair, book, cell, 0.0)
-    cell.fee = buy(account, pair, book, price, quantity, rate, reason, cell.order, cell.cycle)
+    cell.fee = take_in(account, pair, book, price, quantity, rate, reason, cell.order, cell.cycle)
+    cell.funding = 0.0
     cell.held = quantity
     cell.bought = price
     cell.bought_row = now.row
@@ -56,25 +59,37 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
 
 @inner_kernel
 def fill_cell(account, pair, book, price, quantity, rate):
-    """The highest resting buy fills at `price`."""
+    """The nearest resting entry fills at `price`."""
     now = now_of(pair)
     k = book.top_entry
     cell = cell_of(book, k)
     book.ask = 1
     if book.is_ladder == 1:
-        hold(account, pair, book, cell, k, price, quantity, rate, BUY, 0)
+        hold(account, pair, book, cell, k, price, quantity, rate, BUY if book.side > 0.0 else SELL, 0)
         book.top_entry = next_entry_below(book, k)
     else:
-        reserve_cell(account, pair, book, cell, 0.0)
-        fee = buy(account, pair, book, price, quantity, rate, SAFETY, cell.order, book.deal_cycle)
-        add_to_deal(account, pair, book, price, quantity, fee)
+        add_from_cell(account, pair, book, cell, price, quantity, rate)
         cell.state = EMPTY
         book.top_entry = next_entry_below(book, k)
-        book.extreme = -np.inf
-        book.extreme_from = now.row + 1 - pair.at_open
         tell(ADDED, now, book)
         number_exits(account, book)
-    set_triggers(pair, book)
+    set_triggers(account, pair, book)
+
+
+@inner_kernel
+def add_from_cell(account, pair, book, cell, price, quantity, rate):
+    """A limit entry adds to the deal, or opens one."""
+    reserve_cell(account, pair, book, cell, 0.0)
+    if book.deal_quantity == 0.0:
+        book.deal_cycle = account.next_cycle
+        account.next_cycle += 1
+        clear_protection(book)
+    reason = SAFETY if cell.reason == 0 else cell.reason
+    fee = take_in(account, pair, book, price, quantity, rate, reason, cell.order, book.deal_cycle)
+    add_to_deal(account, pair, book, price, quantity, fee)
+    book.extreme = -np.inf
+    book.extreme_from = now_of(pair).row + 1 - (pair.at_open & pair.is_first)
+    book.filled_stop, book.filled_target = cell.stop, cell.target
 
 
 @inner_kernel
@@ -89,12 +104,12 @@ def number_exits(account, book):
 
 @inner_kernel
 def affordable(now, book, quantity, price, payable):
-    """Quantity of a taker buy that can be paid, 0 where what is left is below the minimum."""
-    cost = price * (1 + now.taker)
+    """Quantity of a taker entry that can be paid, 0 where what is left is below the minimum."""
+    cost = abs(price) * now.limit_rate
     if quantity * cost <= payable:
         return quantity
     quantity = quantity_down(now, max(payable, 0.0) / cost)
-    if (quantity <= 0.0) | (quantity * price < now.min_notional):
+    if (quantity <= 0.0) | (quantity * abs(price) < now.min_notional):
         return 0.0
     book.cut_orders += 1
     return quantity
@@ -102,34 +117,35 @@ def affordable(now, book, quantity, price, payable):
 
 @inner_kernel
 def enter_at_market(account, pair, book):
-    """A pending market buy executes at the open, cut to what can be paid."""
+    """A pending market entry executes at the open, cut to what can be paid."""
     now = now_of(pair)
-    price = now.open * (1 + now.slippage)
+    price = beyond(book, mirrored(book, now.open), now.slippage)
     payable = usable(account, book) + book.market_reserved
     quantity = book.market_quantity
     if book.market_fraction > 0.0:
-        quantity = quantity_down(now, book.market_fraction * payable / (price * (1 + now.taker)))
+        quantity = quantity_down(now, book.market_fraction * payable / (abs(price) * now.limit_rate))
     else:
         quantity = affordable(now, book, quantity, price, payable)
     book.ask = 1
     if quantity <= 0.0:
-        count_start_refusal(account, pair, book, NO_CASH)
+        count_start_refusal(account, pair, book, account.poor)
         drop_deal(account, pair, book)
         return
     release_market(account, book)
     order = account.next_order
     account.next_order += 1
-    fee = buy(account, pair, book, price, quantity, now.taker, book.market_reason, order, book.deal_cycle)
+    if book.deal_quantity == 0.0:
+        clear_protection(book)
+    fee = take_in(account, pair, book, price, quantity, now.taker, book.market_reason, order, book.deal_cycle)
     add_to_deal(account, pair, book, price, quantity, fee)
     book.entries += 1
     book.capped += book.market_capped
     book.market_quantity = 0.0
     book.market_fraction = 0.0
-    clear_protection(book)
     book.extreme_from = now.row
     tell(ENTERED, now, book)
     number_exits(account, book)
-    set_triggers(pair, book)
+    set_triggers(account, pair, book)
 
 
 @inner_kernel
@@ -147,15 +163,15 @@ def release_market(account, book):
 def refuse_for_cash(account, pair, book, cell):
     """A cell that cannot be paid gives its reservation back and waits idle."""
     reserve_cell(account, pair, book, cell, 0.0)
-    count_cell_refusal(account, book, cell, NO_CASH)
+    count_cell_refusal(account, book, cell, account.poor)
     make_idle(book, cell)
 
 
 @inner_kernel
-def buy_waiting_cell(account, pair, book, cell, k):
-    """A cell at or above the first open is bought at market."""
+def enter_waiting_cell(account, pair, book, cell, k):
+    """A cell that the first open has passed enters at market."""
     now = now_of(pair)
-    price = now.open * (1 + now.slippage)
+    price = beyond(book, mirrored(book, now.open), now.slippage)
     quantity = affordable(now, book, cell.quantity, price, usable(account, book) + cell.reserved)
     if quantity == 0.0:
         refuse_for_cash(account, pair, book, cell)
@@ -167,28 +183,28 @@ def buy_waiting_cell(account, pair, book, cell, k):
 
 @inner_kernel
 def activate_waiting(account, pair, book):
-    """At the first open: a ladder buys its upper cells and rests the others; safety orders rest."""
+    """At the first open: a ladder enters the cells it has passed and rests the others; safety orders rest."""
     now = now_of(pair)
     book.waiting = 0
     book.ask = 1
     if book.is_ladder == 1:
         for k in range(book.n_cells):
             cell = cell_of(book, k)
-            if (cell.state == WAITING) and (cell.price >= now.open):
-                buy_waiting_cell(account, pair, book, cell, k)
+            if (cell.state == WAITING) and (cell.price >= mirrored(book, now.open)):
+                enter_waiting_cell(account, pair, book, cell, k)
     else:
         for k in range(book.n_cells):
             reserve_cell(account, pair, book, cell_of(book, k), 0.0)
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
         if cell.state == WAITING:
-            need = cell.quantity * cell.price * (1 + now.taker)
+            need = cell.quantity * abs(cell.price) * now.limit_rate
             if need > usable(account, book) + cell.reserved:
                 refuse_for_cash(account, pair, book, cell)
             else:
                 rest(account, pair, book, cell)
     find_cursors(book)
-    set_triggers(pair, book)
+    set_triggers(account, pair, book)
 
 
 @inner_kernel
@@ -196,11 +212,11 @@ def take_entry(account, pair, book):
     """A limit entry placed beyond the path's price fills there at once, cut to what can be paid."""
     now = now_of(pair)
     cell = cell_of(book, book.top_entry)
-    price = pair.price * (1 + now.slippage)
+    price = beyond(book, mirrored(book, pair.price), now.slippage)
     quantity = affordable(now, book, cell.quantity, price, usable(account, book) + cell.reserved)
     if quantity > 0.0:
         fill_cell(account, pair, book, price, quantity, now.taker)
         return
     refuse_for_cash(account, pair, book, cell)
     find_cursors(book)
-    set_triggers(pair, book)
+    set_triggers(account, pair, book)

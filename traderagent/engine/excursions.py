@@ -25,7 +25,7 @@ def excursions(raw: Raw, close: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         held = slice(trip["entry_row"], trip["exit_row"] + (trip["reason"] == END))
         if held.start == held.stop:
             continue
-        gain = close[held] / _cost_price(raw, trip, held) - 1
+        gain = trip["side"] * (close[held] / _cost_price(raw, trip, held) - 1)
         worst[k], best[k] = gain.min(), gain.max()
     return worst, best
 
@@ -36,4 +36,4 @@ def _cost_price(raw: Raw, trip: np.void, held: slice) -> np.ndarray | float:
         return trip["entry_price"]
     at = len(LEDGER_HEAD) + int(trip["book"]) * len(LEDGER_BOOK)
     quantity, cost = raw.ledger[held, at], raw.ledger[held, at + 1]
-    return np.divide(cost, quantity, out=np.full(len(cost), trip["entry_price"]), where=quantity > 0)
+    return np.divide(cost, quantity, out=np.full(len(cost), trip["entry_price"]), where=quantity != 0)

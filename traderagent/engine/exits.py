@@ -1,8 +1,8 @@
-"""Exits filling: cells, targets, stops and market exits, and what each of them ends."""
+"""Exits filling: cells, targets, stops, liquidations and market exits, and what each of them ends."""
 
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.gate import count_cell_refusal
-from traderagent.engine.money import close_lot, sell, take_from_deal, usable
+from traderagent.engine.money import close_lot, move_cash, put_out, take_from_deal, usable
 from traderagent.engine.orders import (
     cancel_entries,
     clear_cells,
@@ -15,26 +15,37 @@ from traderagent.engine.orders import (
 )
 from traderagent.engine.records import now_of
 from traderagent.strategies.contract import (
+    BUY,
     FLAT,
     IDLE,
-    NO_CASH,
+    LEFT,
+    LIQUIDATION,
     OFF_ROUTE,
     OPEN,
     SELL,
     SHIFT,
     STOP,
     TRAILING,
+    beyond,
     cell_of,
     exit_of,
+    mirrored,
     tell,
 )
 
 
 @inner_kernel
 def may_rearm(account, book):
-    """Whether a sold cell buys again at once: entries are open, or left alone by `keep`."""
+    """Whether a closed cell enters again at once: entries are open, or left alone by `keep`."""
     kept = (book.entry == OFF_ROUTE) & (account.keep_entries == 1) & (account.blocked == 0)
     return (account.halted == 0) & ((book.entry == OPEN) | kept)
+
+
+@inner_kernel
+def is_inside(pair, book, price):
+    """Whether the candle being walked holds a mirrored price."""
+    real = book.side * price
+    return (real >= pair.low) & (real <= pair.high)
 
 
 @inner_kernel
@@ -42,33 +53,32 @@ def count_ambiguous(pair, book, is_stop):
     """A stop and an exit limit of one book inside the same candle: which came first is a guess."""
     if pair.at_open == 1:
         return
-    now = now_of(pair)
     if not is_stop:
-        book.ambiguous_fills += int((book.stop >= now.low) & (book.stop <= now.high))
+        book.ambiguous_fills += int(is_inside(pair, book, book.stop))
         return
     for k in range(book.n_exits):
-        if now.low <= exit_of(book, k).price <= now.high:
+        if is_inside(pair, book, exit_of(book, k).price):
             book.ambiguous_fills += 1
             return
 
 
 @inner_kernel
-def sell_cell(account, pair, book, price, rate):
-    """The lowest holding cell sells; its buy rests again at the same price if it may."""
+def close_cell(account, pair, book, price, rate):
+    """The nearest holding cell closes; its entry rests again at the same price if it may."""
     now = now_of(pair)
     k = book.bottom_exit
     cell = cell_of(book, k)
-    quantity, bought, initial = cell.held, cell.bought, cell.initial
-    fee = sell(account, pair, book, price, quantity, bought, rate, SELL, cell.order, cell.cycle)
-    close_lot(account, pair, book, SELL, quantity, bought, cell.fee, cell.bought_row, cell.cycle, initial, price, fee)
+    reason = SELL if book.side > 0.0 else BUY
+    fee = put_out(account, pair, book, price, cell.held, cell.bought, rate, reason, cell.order, cell.cycle)
+    close_lot(account, pair, book, reason, cell, cell.held, price, fee)
     cell.held = 0.0
     cell.initial = 0
     book.bottom_exit = next_exit_above(book, k)
     book.ask = 1
     if not may_rearm(account, book):
         make_idle(book, cell)
-    elif cell.quantity * cell.price * (1 + now.taker) > usable(account, book):
-        count_cell_refusal(account, book, cell, NO_CASH)
+    elif cell.quantity * abs(cell.price) * now.limit_rate > usable(account, book):
+        count_cell_refusal(account, book, cell, account.poor)
         make_idle(book, cell)
     else:
         rest(account, pair, book, cell)
@@ -76,32 +86,20 @@ def sell_cell(account, pair, book, price, rate):
 
 
 @inner_kernel
-def sell_exit(account, pair, book, price, rate):
-    """The nearest exit limit fills: a kept cell, a partial or a target."""
+def close_listed(account, pair, book, price, rate):
+    """The nearest listed exit limit fills: a kept cell, a partial or a target."""
     order = exit_of(book, book.n_exits - 1)
     quantity = order.quantity
     book.n_exits -= 1
     book.ask = 1
     if order.lot == 1:
-        fee = sell(account, pair, book, price, quantity, order.bought, rate, SELL, order.order, order.cycle)
-        close_lot(
-            account,
-            pair,
-            book,
-            SELL,
-            quantity,
-            order.bought,
-            order.fee,
-            order.bought_row,
-            order.cycle,
-            order.initial,
-            price,
-            fee,
-        )
+        reason = SELL if book.side > 0.0 else BUY
+        fee = put_out(account, pair, book, price, quantity, order.bought, rate, reason, order.order, order.cycle)
+        close_lot(account, pair, book, reason, order, quantity, price, fee)
         return
     quantity = min(quantity, book.quantity)
     average = book.cost / book.quantity
-    fee = sell(account, pair, book, price, quantity, average, rate, order.reason, order.order, book.deal_cycle)
+    fee = put_out(account, pair, book, price, quantity, average, rate, order.reason, order.order, book.deal_cycle)
     finish_exit(account, pair, book, order.reason, price, quantity, fee)
 
 
@@ -114,16 +112,18 @@ def finish_exit(account, pair, book, reason, price, quantity, fee):
         clear_protection(book)
         clear_cells(account, book)
         tell(FLAT, now_of(pair), book)
+    elif book.everywhere == 1:
+        tell(LEFT, now_of(pair), book)
 
 
 @inner_kernel
-def sell_deal(account, pair, book, price, reason):
-    """A market exit or stop of a whole deal or position."""
-    now = now_of(pair)
+def close_deal(account, pair, book, price, rate, reason):
+    """A market exit, stop or liquidation of a whole deal or position."""
     quantity = book.quantity
     order = account.next_order
     account.next_order += 1
-    fee = sell(account, pair, book, price, quantity, book.cost / quantity, now.taker, reason, order, book.deal_cycle)
+    average = book.cost / quantity
+    fee = put_out(account, pair, book, price, quantity, average, rate, reason, order, book.deal_cycle)
     finish_exit(account, pair, book, reason, price, quantity, fee)
 
 
@@ -143,81 +143,81 @@ def held_by_ladder(book, cells_too):
 
 
 @inner_kernel
-def sell_ladder(account, pair, book, price, reason):
+def close_ladder(account, pair, book, price, rate, reason):
     """One market order for what a ladder holds (at a shift: its kept lots); each lot ends its round trip."""
-    now = now_of(pair)
     cells_too = int(reason != SHIFT)
     total, cost = held_by_ladder(book, cells_too)
     if total == 0.0:
         return
     order = account.next_order
     account.next_order += 1
-    fee = sell(account, pair, book, price, total, cost / total, now.taker, reason, order, 0)
+    fee = put_out(account, pair, book, price, total, cost / total, rate, reason, order, 0)
     for k in range(book.n_cells * cells_too):
         cell = cell_of(book, k)
         if cell.held > 0.0:
-            close_lot(
-                account,
-                pair,
-                book,
-                reason,
-                cell.held,
-                cell.bought,
-                cell.fee,
-                cell.bought_row,
-                cell.cycle,
-                cell.initial,
-                price,
-                fee * (cell.held / total),
-            )
+            close_lot(account, pair, book, reason, cell, cell.held, price, fee * (cell.held / total))
             cell.held = 0.0
             cell.initial = 0
             cell.state = IDLE
     for k in range(book.n_exits - 1, -1, -1):
         kept = exit_of(book, k)
-        close_lot(
-            account,
-            pair,
-            book,
-            reason,
-            kept.quantity,
-            kept.bought,
-            kept.fee,
-            kept.bought_row,
-            kept.cycle,
-            kept.initial,
-            price,
-            fee * (kept.quantity / total),
-        )
+        close_lot(account, pair, book, reason, kept, kept.quantity, price, fee * (kept.quantity / total))
     book.n_exits = 0
     find_cursors(book)
 
 
 @inner_kernel
-def sell_everything(account, pair, book, market_price, reason):
-    """A market exit of the whole book, as far as it still holds anything."""
-    now = now_of(pair)
+def close_book(account, pair, book, price, rate, reason):
+    """A market exit of the whole book from a mirrored price, slipped, as far as it still holds anything."""
     book.exit_reason = 0
     book.ask = 1
     if book.quantity > 0.0:
-        price = market_price * (1 - now.slippage)
+        slipped = beyond(book, price, -now_of(pair).slippage)
         if book.is_ladder == 1:
-            sell_ladder(account, pair, book, price, reason)
+            close_ladder(account, pair, book, slipped, rate, reason)
         else:
-            sell_deal(account, pair, book, price, reason)
-    set_triggers(pair, book)
+            close_deal(account, pair, book, slipped, rate, reason)
+    set_triggers(account, pair, book)
+
+
+@inner_kernel
+def stopped_at(pair, book, trigger):
+    """Mirrored price at which a stop fills: its own, or where the path already stands beyond it."""
+    if pair.at_open == 1:
+        return mirrored(book, pair.open)
+    return min(trigger, mirrored(book, pair.price))
 
 
 @inner_kernel
 def hit_stop(account, pair, book):
-    """A stop fills at the stop, or where the path already stands beyond it; others are cancelled first."""
-    now = now_of(pair)
+    """The stop is met; the book's other orders are cancelled first."""
+    if (pair.at_open == 1) and (mirrored(book, pair.open) <= book.liquidation):
+        liquidate_book(account, pair, book)
+        return
     count_ambiguous(pair, book, True)
-    price = now.open if pair.at_open == 1 else min(book.stop, pair.price)
+    price = stopped_at(pair, book, book.stop)
     reason = TRAILING if book.stop_moved == 1 else STOP
     cancel_entries(account, book)
     clear_protection(book)
-    sell_everything(account, pair, book, price, reason)
+    close_book(account, pair, book, price, now_of(pair).taker, reason)
+
+
+@inner_kernel
+def liquidate_book(account, pair, book):
+    """The margin is used up; what the fill loses beyond it is paid by the exchange's insurance."""
+    count_ambiguous(pair, book, True)
+    price = stopped_at(pair, book, book.liquidation)
+    rate = now_of(pair).taker + account.liquidation_fee
+    fill = beyond(book, price, -now_of(pair).slippage)
+    loss = book.cost - fill * book.quantity + abs(fill) * book.quantity * rate
+    excess = max(loss - book.margin, 0.0)
+    cancel_entries(account, book)
+    clear_protection(book)
+    close_book(account, pair, book, price, rate, LIQUIDATION)
+    move_cash(account, book, excess, 0.0, 0.0)
+    book.insurance += excess
+    account.insurance += excess
+    book.liquidations += 1
 
 
 @inner_kernel
@@ -225,5 +225,6 @@ def take_exit(account, pair, book):
     """An exit placed beyond the path's price fills there at once, as a taker."""
     now = now_of(pair)
     count_ambiguous(pair, book, False)
-    sell_exit(account, pair, book, pair.price * (1 - now.slippage), now.taker)
-    set_triggers(pair, book)
+    price = beyond(book, mirrored(book, pair.price), -now.slippage)
+    close_listed(account, pair, book, price, now.taker)
+    set_triggers(account, pair, book)

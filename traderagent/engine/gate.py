@@ -5,17 +5,18 @@ import numpy as np
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import drop_deal, find_cursors, reserve_cell, rest
-from traderagent.engine.records import now_of
+from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import (
     EMPTY,
     IDLE,
     MIN_NOTIONAL,
-    NO_CASH,
     OPEN,
     RESTING,
     RISK_POSITION,
     WAITING,
     cell_of,
+    mirrored,
+    wake_ahead,
 )
 
 SLACK = 1 + 1e-9
@@ -46,8 +47,27 @@ def resting_notional(book, close):
     for k in range(book.n_cells):
         cell = cell_of(book, k)
         if (cell.state == RESTING) | (cell.state == WAITING):
-            total += cell.quantity * cell.price
+            total += cell.quantity * abs(cell.price)
     return total
+
+
+@inner_kernel
+def held_quantity(pair, book):
+    """Quantity that the gate sees: the book's, and that of its other half."""
+    return book.quantity if book.partner < 0 else book.quantity + book_of(pair, book.partner).quantity
+
+
+@inner_kernel
+def resting_of_both(pair, book, close):
+    """Notional of resting and pending entries of the book and its other half."""
+    total = resting_notional(book, close)
+    return total if book.partner < 0 else total + resting_notional(book_of(pair, book.partner), close)
+
+
+@inner_kernel
+def committed(pair, book, close):
+    """What the gate holds against a new order at this close: inventory and resting entries, of both halves."""
+    return held_quantity(pair, book) * close + resting_of_both(pair, book, close)
 
 
 @inner_kernel
@@ -65,54 +85,55 @@ def is_below_minimum(now, quantity, price):
 @inner_kernel
 def refusal_of_cell(account, now, book, cell, used, limit, reserve):
     """Reason why a cell may not be authorised at this close, or −1."""
-    if is_below_minimum(now, cell.quantity, cell.price):
+    if is_below_minimum(now, cell.quantity, abs(cell.price)):
         return MIN_NOTIONAL
-    if (book.is_ladder == 1) & (used + cell.quantity * cell.price > limit):
+    if ((book.is_ladder == 1) | (cell.gated == 1)) & (used + cell.quantity * abs(cell.price) > limit):
         return RISK_POSITION
     if reserve > free(account):
-        return NO_CASH
+        return account.poor
     return -1
 
 
 @inner_kernel
 def arm_idle(account, pair, book, equity):
-    """Idle cells below the close ask for their place, highest first."""
+    """Idle cells that the close stands beyond ask for their place, nearest first."""
     now = now_of(pair)
+    close = mirrored(book, now.close)
     leaving = (book.is_ladder == 0) & (book.exit_reason != 0)
-    nobody = (book.n_refused == 0) & (now.close <= book.idle_lowest)
+    nobody = (book.n_refused == 0) & (close <= book.idle_lowest)
     if leaving | nobody | (book.entry != OPEN) | (book.n_idle == 0):
         return
     limit = position_limit(account, equity)
-    used = book.quantity * now.close + resting_notional(book, now.close)
+    used = committed(pair, book, now.close)
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
-        if (cell.state == IDLE) and (cell.price < now.close):
-            reserve = cell.quantity * cell.price * (1 + now.taker)
+        if (cell.state == IDLE) and (cell.price < close):
+            reserve = cell.quantity * abs(cell.price) * now.limit_rate
             reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
             if reason >= 0:
                 count_cell_refusal(account, book, cell, reason)
             else:
                 rest(account, pair, book, cell)
-                used += cell.quantity * cell.price
+                used += cell.quantity * abs(cell.price)
     find_cursors(book)
 
 
 @inner_kernel
 def authorise_ladder(account, pair, book, equity):
-    """Cells of a new ladder ask one by one, highest first; a refused one stays idle."""
+    """Cells of a new ladder ask one by one, nearest first; a refused one stays idle."""
     now = now_of(pair)
     limit = position_limit(account, equity)
-    used = book.quantity * now.close
+    used = held_quantity(pair, book) * now.close
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
-        reserve = cell.quantity * cell.price * (1 + now.slippage + now.taker)
+        reserve = cell.quantity * abs(cell.price) * now.market_rate
         reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
         if reason >= 0:
             count_cell_refusal(account, book, cell, reason)
             cell.state = IDLE
         else:
             reserve_cell(account, pair, book, cell, reserve)
-            used += cell.quantity * cell.price
+            used += cell.quantity * abs(cell.price)
             book.waiting = 1
     find_cursors(book)
 
@@ -123,16 +144,16 @@ def refusal_of_deal(account, now, book, equity):
     if is_below_minimum(now, book.market_quantity, now.close):
         return MIN_NOTIONAL
     notional = book.quantity * now.close + book.market_quantity * now.close
-    cash = book.market_quantity * now.close * (1 + now.slippage + now.taker)
+    cash = book.market_quantity * now.close * now.market_rate
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
-        if not is_below_minimum(now, cell.quantity, cell.price):
-            notional += cell.quantity * cell.price
-            cash += cell.quantity * cell.price * (1 + now.taker)
+        if not is_below_minimum(now, cell.quantity, abs(cell.price)):
+            notional += cell.quantity * abs(cell.price)
+            cash += cell.quantity * abs(cell.price) * now.limit_rate
     if notional > position_limit(account, equity):
         return RISK_POSITION
     if cash > free(account):
-        return NO_CASH
+        return account.poor
     return -1
 
 
@@ -146,16 +167,16 @@ def authorise_deal(account, pair, book, equity):
         drop_deal(account, pair, book)
         return
     if book.market_fraction == 0.0:
-        book.market_reserved = book.market_quantity * now.close * (1 + now.slippage + now.taker)
+        book.market_reserved = book.market_quantity * now.close * now.market_rate
     book.deal_cycle = account.next_cycle
     account.next_cycle += 1
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
-        if is_below_minimum(now, cell.quantity, cell.price):
+        if is_below_minimum(now, cell.quantity, abs(cell.price)):
             account.rejections[MIN_NOTIONAL] += 1
             cell.state = EMPTY
         else:
-            cell.reserved = cell.quantity * cell.price * (1 + now.taker)
+            cell.reserved = cell.quantity * abs(cell.price) * now.limit_rate
             book.waiting = 1
     refresh_reserved(account, book)
     find_cursors(book)
@@ -165,14 +186,14 @@ def authorise_deal(account, pair, book, equity):
 def set_price_wakes(account, pair, book):
     """Prices at whose touch a book must be asked at the close though no order stands there."""
     if (book.n_idle > 0) & (book.entry == OPEN):
-        book.wake_above = min(book.wake_above, book.idle_lowest)
+        wake_ahead(book, book.idle_lowest)
         if book.n_refused > 0:
             set_refusal_wakes(account, pair, book)
     if book.quantity > 0.0:
         trail = book.trail_start
         if trail < np.inf:
             trail = max(trail, book.extreme)
-        book.wake_above = min(book.wake_above, min(book.breakeven_start, trail))
+        wake_ahead(book, min(book.breakeven_start, trail))
 
 
 @inner_kernel
@@ -185,17 +206,17 @@ def set_refusal_wakes(account, pair, book):
     """
     now = now_of(pair)
     share = account.max_position * SLACK
-    slope = book.quantity - share * account.inventory
-    room = share * account.cash - resting_notional(book, now.close)
-    gated = (book.is_ladder == 1) & (account.has_gate == 1)
+    quantity = held_quantity(pair, book)
+    slope = quantity - share * account.inventory
+    room = share * account.cash - resting_of_both(pair, book, now.close)
     for k in range(book.n_cells):
         cell = cell_of(book, k)
         if (cell.state != IDLE) | (cell.refusal == 0) | (cell.refusal == MIN_NOTIONAL + 1):
             continue
-        if cell.price >= now.close:
-            book.wake_above = min(book.wake_above, cell.price)
-        elif gated:
-            turn = (room - cell.quantity * cell.price) / slope
+        if cell.price >= mirrored(book, now.close):
+            wake_ahead(book, cell.price)
+        elif ((book.is_ladder == 1) | (cell.gated == 1)) & (account.has_gate == 1):
+            turn = (room - cell.quantity * abs(cell.price)) / slope
             margin = 1e-9 * (abs(turn) + now.close)
             if turn - margin > now.close:
                 book.wake_above = min(book.wake_above, turn - margin)

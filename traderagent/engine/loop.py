@@ -11,42 +11,39 @@ from traderagent.base.kernel import (
     inner_kernel,
     int8_at,
     int32_at,
+    int64_at,
     kernel,
     uint8_at,
     write_float64,
 )
-from traderagent.engine.exits import sell_everything
+from traderagent.engine.exits import close_book
+from traderagent.engine.funding import settle_funding
 from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_price_wakes
-from traderagent.engine.marks import (
-    block_is_calm,
-    loss_price,
-    mark,
-    mark_block,
-    settle,
-    use_capital,
-    would_stop,
-)
+from traderagent.engine.marks import mark, settle, use_capital
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import (
     cancel_entries,
     find_cursors,
     forget_refusals,
+    leave_at_next_open,
     move_stop,
     no_wakes,
-    sell_all_next_open,
     set_triggers,
 )
-from traderagent.engine.path import is_pending, is_touched, walk_candle
+from traderagent.engine.path import is_touched, walk_candle
 from traderagent.engine.records import book_of, now_of
+from traderagent.engine.skip import skip_to
 from traderagent.strategies.contract import (
     BLOCKED,
     CLOSE,
     DEACTIVATED,
     END,
+    NEVER,
     OFF_ROUTE,
     OPEN,
     PORTFOLIO_STOP,
     SHIFT,
+    mirrored,
     tell,
 )
 
@@ -85,7 +82,7 @@ def judge(account, pair, equity):
             book = book_of(pair, b)
             no_wakes(book)
             book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
-            sell_all_next_open(account, book, PORTFOLIO_STOP)
+            leave_at_next_open(account, book, PORTFOLIO_STOP)
             book.below, book.above = -np.inf, np.inf
 
 
@@ -94,7 +91,7 @@ def follow_route(account, pair, mask):
     """Step 5: leaving the route closes entries, coming back opens them unless the day is blocked."""
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        on_route = (mask >> b) & 1
+        on_route = (mask >> book.strategy) & 1
         if (on_route == 1) and (book.entry == OFF_ROUTE):
             book.entry = BLOCKED if account.blocked == 1 else OPEN
             book.ask = 1
@@ -106,7 +103,7 @@ def follow_route(account, pair, mask):
             else:
                 cancel_entries(account, book)
                 if (account.flatten == 1) and (book.quantity > 0.0) and (book.exit_reason == 0):
-                    sell_all_next_open(account, book, DEACTIVATED)
+                    leave_at_next_open(account, book, DEACTIVATED)
 
 
 @inner_kernel
@@ -126,8 +123,8 @@ def next_signal(feed, book, row):
 
 
 @inner_kernel
-def ask(account, pair, feed, book, equity):
-    """Step 6 for one book: its decision at the close, the orders it wishes for, its idle cells."""
+def hear(account, pair, feed, book):
+    """Step 6, first half: the book's own rule says at the close what it wishes for."""
     now = now_of(pair)
     no_wakes(book)
     book.ask = 0
@@ -142,6 +139,11 @@ def ask(account, pair, feed, book, equity):
         find_cursors(book)
         if (book.relaid == 2) and (book.quantity > 0.0):
             book.exit_reason = SHIFT
+
+
+@inner_kernel
+def grant(account, pair, feed, book, equity):
+    """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when to look again."""
     if book.wish > 0:
         if book.is_ladder == 1:
             authorise_ladder(account, pair, book, equity)
@@ -151,14 +153,29 @@ def ask(account, pair, feed, book, equity):
     set_price_wakes(account, pair, book)
     book.free_seen = free(account)
     book.inventory_seen = account.inventory
+    if book.wake_time < NEVER:
+        book.wake_row = min(book.wake_row, row_closing_at(feed, book.wake_time, now_of(pair).row))
     if book.signal >= 0:
         wake_on_signal(feed, book)
 
 
 @inner_kernel
+def row_closing_at(feed, time, row):
+    """First row after `row` that closes at or after a time in ms."""
+    low, high = row + 1, feed.n
+    while low < high:
+        middle = (low + high) // 2
+        if int64_at(feed.time, middle) + feed.duration >= time:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@inner_kernel
 def is_on_route(feed, book, row):
     """Whether the book may open after this row's close."""
-    return (uint8_at(feed.route, row) >> book.index) & 1 == 1
+    return (uint8_at(feed.route, row) >> book.strategy) & 1 == 1
 
 
 @inner_kernel
@@ -167,7 +184,7 @@ def wake_on_signal(feed, book):
     row = book.want
     while row < feed.n:
         row = next_signal(feed, book, row)
-        if (row >= feed.n) or is_on_route(feed, book, row):
+        if (row >= feed.n) or (book.everywhere == 1) or is_on_route(feed, book, row):
             break
         row = int32_at(feed.next_change, row)
         while (row < feed.n) and not is_on_route(feed, book, row):
@@ -177,21 +194,37 @@ def wake_on_signal(feed, book):
 
 @inner_kernel
 def decide(account, pair, feed, equity):
-    """Step 6: stops move first, then every book that has a reason to is asked."""
+    """Step 6: stops move first, then every book that has a reason to is asked, both halves of a ladder together."""
     now = now_of(pair)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
     now.equity = equity * pair.size_factor
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        due = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1) | may_be_granted(account, book)
-        if due | (now.high >= book.wake_above) | (now.low <= book.wake_below):
-            ask(account, pair, feed, book, equity)
-        set_triggers(pair, book)
+        if book.partner < 0:
+            if is_due(account, pair, feed, book):
+                hear(account, pair, feed, book)
+                grant(account, pair, feed, book, equity)
+        elif book.partner > b:
+            other = book_of(pair, book.partner)
+            if is_due(account, pair, feed, book) or is_due(account, pair, feed, other):
+                hear(account, pair, feed, book)
+                hear(account, pair, feed, other)
+                grant(account, pair, feed, book, equity)
+                grant(account, pair, feed, other, equity)
     for b in range(pair.n_books):
         book = book_of(pair, b)
+        set_triggers(account, pair, book)
         if may_be_granted(account, book):
             book.wake_row = min(book.wake_row, now.row + 1)
+
+
+@inner_kernel
+def is_due(account, pair, feed, book):
+    """Whether a book has a reason to be asked at this close."""
+    now = now_of(pair)
+    due = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1) | may_be_granted(account, book)
+    return due | (now.high >= book.wake_above) | (now.low <= book.wake_below)
 
 
 @inner_kernel
@@ -202,93 +235,8 @@ def may_be_granted(account, book):
 
 
 @inner_kernel
-def skip_to(account, pair, feed, row, limit):
-    """Mark candles from `row` on up to the first one on which something may happen; return that one."""
-    below, above = loss_price(account), np.inf
-    for b in range(pair.n_books):
-        book = book_of(pair, b)
-        if is_pending(book):
-            return row
-        below = max(below, max(book.below, book.wake_below))
-        above = min(above, min(book.above, book.wake_above))
-        limit = min(limit, book.wake_row)
-    while row < limit:
-        block = int32_at(feed.block_of, row)
-        if (row == 0) or (int32_at(feed.block_of, row - 1) != block):
-            row = skip_blocks(account, feed, row, block, limit, below, above)
-            if row >= limit:
-                break
-            block = int32_at(feed.block_of, row)
-        stop = min(limit, int32_at(feed.block_end, block))
-        reached = skip_rows(account, feed, row, stop, below, above)
-        if reached < stop:
-            return reached
-        row = reached
-    return row
-
-
-@inner_kernel
-def skip_rows(account, feed, row, stop, below, above):
-    """Mark candles of one block from `row` on; return the first one that touches a trigger, or `stop`."""
-    first = row
-    low_close, high_close, fall = np.inf, -np.inf, 0.0
-    while (row < stop) and (float64_at(feed.low, row) > below) & (float64_at(feed.high, row) < above):
-        close = float64_at(feed.close, row)
-        low_close = min(low_close, close)
-        high_close = max(high_close, close)
-        fall = max(fall, high_close - close)
-        row += 1
-    if row == first:
-        return row
-    if block_is_calm(account, low_close, fall):
-        last = row - 1
-        mark_block(
-            account,
-            row - first,
-            low_close,
-            high_close,
-            float64_at(feed.close, last),
-            int32_at(feed.hour_weight, last),
-            int8_at(feed.ends_day, last),
-        )
-        return row
-    for i in range(first, row):
-        close = float64_at(feed.close, i)
-        if (account.portfolio_stop < np.inf) and would_stop(account, close):
-            return i
-        mark(account, close, int32_at(feed.hour_weight, i), int8_at(feed.ends_day, i))
-    return row
-
-
-@inner_kernel
-def skip_blocks(account, feed, row, block, limit, below, above):
-    """Mark whole blocks from `row`, the start of one, on; return the row where they stop being calm."""
-    end = int32_at(feed.block_end, block)
-    while (
-        (end <= limit)
-        and (float64_at(feed.block_low, block) > below) & (float64_at(feed.block_high, block) < above)
-        and block_is_calm(account, float64_at(feed.block_min_close, block), float64_at(feed.block_fall, block))
-    ):
-        mark_block(
-            account,
-            end - row,
-            float64_at(feed.block_min_close, block),
-            float64_at(feed.block_max_close, block),
-            float64_at(feed.close, end - 1),
-            int32_at(feed.hour_weight, end - 1),
-            int8_at(feed.ends_day, end - 1),
-        )
-        row = end
-        if row >= limit:
-            break
-        block += 1
-        end = int32_at(feed.block_end, block)
-    return row
-
-
-@inner_kernel
 def write_ledger(account, pair, feed, row):
-    """State after a candle, for single runs: cash, reserved, inventory, then each book's four numbers."""
+    """State after a candle, for single runs: cash, reserved, inventory, then each book's seven numbers."""
     write_float64(feed.written, row, 1.0)
     at = row * feed.width
     write_float64(feed.ledger, at, account.cash)
@@ -296,10 +244,14 @@ def write_ledger(account, pair, feed, row):
     write_float64(feed.ledger, at + 2, account.inventory)
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        write_float64(feed.ledger, at + 3 + 4 * b, book.quantity)
-        write_float64(feed.ledger, at + 4 + 4 * b, book.cost)
-        write_float64(feed.ledger, at + 5 + 4 * b, book.realised)
-        write_float64(feed.ledger, at + 6 + 4 * b, book.fees)
+        at = row * feed.width + 3 + 7 * b
+        write_float64(feed.ledger, at, book.side * book.quantity)
+        write_float64(feed.ledger, at + 1, book.cost)
+        write_float64(feed.ledger, at + 2, book.realised)
+        write_float64(feed.ledger, at + 3, book.fees)
+        write_float64(feed.ledger, at + 4, book.funding)
+        write_float64(feed.ledger, at + 5, book.insurance)
+        write_float64(feed.ledger, at + 6, book.margin)
 
 
 @inner_kernel
@@ -312,7 +264,7 @@ def liquidate(account, pair, price):
         book.waiting = 0
         cancel_entries(account, book)
         if book.quantity > 0.0:
-            sell_everything(account, pair, book, price, END)
+            close_book(account, pair, book, mirrored(book, price), now_of(pair).taker, END)
     settle(account, pair)
 
 
@@ -321,11 +273,13 @@ def read_candle(pair, feed, row):
     """Put a row's candle where steps and fills see it."""
     now = now_of(pair)
     now.row = row
+    now.time = int64_at(feed.time, row) + feed.duration
     now.open = float64_at(feed.open, row)
     now.high = float64_at(feed.high, row)
     now.low = float64_at(feed.low, row)
     now.close = float64_at(feed.close, row)
     now.volume = float64_at(feed.volume, row)
+    now.regime = int8_at(feed.regime, row)
     pair.size_factor = float64_at(feed.size_factor, row)
 
 
@@ -339,6 +293,8 @@ def next_stop(account, feed, row):
         limit = min(limit, int32_at(feed.next_day, row - 1))
     if account.sell_at_end == 1:
         limit = min(limit, feed.n - 1)
+    if account.perpetual == 1:
+        limit = min(limit, int32_at(feed.next_funding, row - 1))
     return limit
 
 
@@ -347,10 +303,14 @@ def step_candle(account, pair, feed, row, mask):
     """All steps of one candle; `mask` is the route so far. Returns the route after it."""
     now = now_of(pair)
     read_candle(pair, feed, row)
+    if account.perpetual == 1:
+        settle_funding(account, pair, float64_at(feed.funding_gap, row), pair.last_close)
     if (int8_at(feed.day_first, row) == 1) & (row > feed.first):
         start_day(account, pair)
     if is_touched(pair, now.low, now.high):
-        walk_candle(account, pair)
+        walk_candle(account, pair, feed)
+    if account.perpetual == 1:
+        settle_funding(account, pair, float64_at(feed.funding, row), now.close)
     settle(account, pair)
     weight, ends_day = int32_at(feed.hour_weight, row), int8_at(feed.ends_day, row)
     closes_out = (account.sell_at_end == 1) & (row == feed.n - 1)

@@ -16,7 +16,7 @@ def settle(account, pair):
     inventory, cost = 0.0, 0.0
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        inventory += book.quantity
+        inventory += book.side * book.quantity
         cost += book.cost
     account.inventory = inventory
     account.cost = cost
@@ -24,8 +24,8 @@ def settle(account, pair):
 
 @inner_kernel
 def use_capital(account):
-    """Count capital in use (inventory at cost + reserved cash) at the close just marked, by run lengths."""
-    deployed = account.cost + account.reserved
+    """Count capital in use (inventory at cost, or its margin, + reserved cash) at the close just marked."""
+    deployed = account.cost + account.locked + account.reserved
     if deployed != account.deployed:
         rows_before = account.n_candles - 1
         account.deployed_sum += account.deployed * (rows_before - account.deployed_from)
@@ -88,29 +88,32 @@ def would_stop(account, close):
 
 
 @inner_kernel
-def block_is_calm(account, low_close, fall):
+def block_is_calm(account, low_close, high_close, fall, rise):
     """Whether no close of the block can set a new largest drawdown or meet the portfolio stop."""
-    if account.inventory == 0.0:
+    held = account.inventory
+    if held == 0.0:
         return True
-    peak = account.peak
-    lowest = account.cash + account.inventory * low_close
-    worst = max(peak - lowest, account.inventory * fall) / peak
-    return worst * (1 + 1e-9) < min(account.max_drawdown, account.portfolio_stop)
+    worst, against = (low_close, fall) if held > 0.0 else (high_close, rise)
+    lost = max(account.peak - (account.cash + held * worst), abs(held) * against) / account.peak
+    return lost * (1 + 1e-9) < min(account.max_drawdown, account.portfolio_stop)
 
 
 @inner_kernel
 def mark_block(account, n, low_close, high_close, last_close, weight, ends_day):
     """Mark a calm block of n candles at once."""
+    held = account.inventory
+    highest, lowest = (high_close, low_close) if held > 0.0 else (low_close, high_close)
     account.n_candles += n
-    account.peak = max(account.peak, account.cash + account.inventory * high_close)
-    account.worst_floating = min(account.worst_floating, account.inventory * low_close - account.cost)
+    account.peak = max(account.peak, account.cash + held * highest)
+    account.worst_floating = min(account.worst_floating, held * lowest - account.cost)
     mark_ends(account, last_close, weight, ends_day)
 
 
 @inner_kernel
 def loss_price(account):
-    """Close at or below which the day's loss limit may be reached, a hair early; −inf where it cannot."""
-    if (account.blocked == 1) | (account.inventory <= 0.0):
-        return -np.inf
+    """Close from which on the day's loss limit may be reached, a hair early; NaN where no close can."""
+    if (account.blocked == 1) | (account.inventory == 0.0) | (account.max_daily_loss == np.inf):
+        return np.nan
     limit = account.daily_reference * (1 - account.max_daily_loss)
-    return (limit - account.cash) / account.inventory * (1 + np.sign(limit - account.cash) * 1e-12)
+    price = (limit - account.cash) / account.inventory
+    return price * (1 + np.sign(price) * np.sign(account.inventory) * 1e-12)

@@ -1,4 +1,8 @@
-"""The only place where money moves: cash, reservations, inventory, fees and what a round trip earned."""
+"""The only place where money moves: cash, reservations, margin, inventory, fees and what a round trip earned.
+
+Prices are mirrored (see `traderagent.strategies.contract`), so one arithmetic serves both sides: an entry
+takes price × quantity from cash, which for a short is negative, its proceeds.
+"""
 
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.records import (
@@ -14,20 +18,25 @@ from traderagent.strategies.contract import cell_of
 
 
 @inner_kernel
-def move_cash(account, book, cash, reserved):
-    """Add to cash and to reserved cash, and keep the book's flow of this candle."""
+def move_cash(account, book, cash, reserved, locked):
+    """Add to cash, reserved cash and locked cash, and keep the book's flow of free cash in this candle."""
     account.lost -= min(book.flow, 0.0)
     account.cash += cash
     account.reserved += reserved
+    account.locked += locked
     book.reserved += reserved
-    book.flow += cash - reserved
+    book.flow += cash - reserved - locked
     account.lost += min(book.flow, 0.0)
 
 
 @inner_kernel
 def free(account):
-    """Cash that nobody has reserved; what a decision at a close may use."""
-    return account.cash - account.reserved
+    """Cash that is neither reserved nor locked; what a decision at a close may use.
+
+    Locked is Σ (margin − cost) over the books of a perpetual account, 0 on a spot account: what cash holds
+    beyond the wallet (the proceeds of shorts), less the margins.
+    """
+    return account.cash - account.reserved - account.locked
 
 
 @inner_kernel
@@ -51,17 +60,19 @@ def refresh_reserved(account, book):
     total = book.market_reserved
     for k in range(book.n_cells):
         total += cell_of(book, k).reserved
-    move_cash(account, book, 0.0, total - book.reserved)
+    move_cash(account, book, 0.0, total - book.reserved, 0.0)
 
 
 @inner_kernel
 def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cycle):
-    """Count a fill and its fee; keep it where the run is recorded."""
+    """Count a fill at a mirrored price and its fee; keep it where the run is recorded."""
     account.fees += fee
-    account.turnover += price * quantity
+    account.turnover += abs(price) * quantity
     book.fees += fee
-    book.turnover += price * quantity
+    book.turnover += abs(price) * quantity
     book.n_fills += 1
+    book.filled_price, book.filled_quantity = abs(price), quantity
+    book.filled_reason, book.filled_side = reason, side
     k = account.n_fills
     account.n_fills += 1
     if k >= account.fills_capacity:
@@ -70,7 +81,7 @@ def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cyc
     fill.row = now_of(pair).row
     fill.book = book.index
     fill.side = side
-    fill.price = price
+    fill.price = abs(price)
     fill.quantity = quantity
     fill.fee = fee
     fill.reason = reason
@@ -79,8 +90,31 @@ def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cyc
 
 
 @inner_kernel
-def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity, entry_price, exit_price, fees, net):
-    """Count a round trip; keep it where the run is recorded."""
+def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity, entry, exit_, fees, funding, net):
+    """Count a round trip between two mirrored prices; keep it where the run is recorded."""
+    count_round_trip(book, kind, net)
+    k = account.n_round_trips
+    account.n_round_trips += 1
+    if k < account.round_trips_capacity:
+        trip = round_trip_at(account, k)
+        trip.book = book.index
+        trip.side = int(book.side)
+        trip.kind = kind
+        trip.reason = reason
+        trip.entry_row = entry_row
+        trip.exit_row = now_of(pair).row
+        trip.cycle = cycle
+        trip.quantity = quantity
+        trip.entry_price = abs(entry)
+        trip.exit_price = abs(exit_)
+        trip.fees = fees
+        trip.funding = funding
+        trip.net = net
+
+
+@inner_kernel
+def count_round_trip(book, kind, net):
+    """Add what a round trip earned to the book's sums."""
     book.round_trips += 1
     if net > 0.0:
         book.winning += 1
@@ -91,65 +125,74 @@ def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity
     if kind != KIND_INITIAL:
         book.completed_cycles += 1
         book.cycle_net += net
-    k = account.n_round_trips
-    account.n_round_trips += 1
-    if k >= account.round_trips_capacity:
-        return
-    trip = round_trip_at(account, k)
-    trip.book = book.index
-    trip.kind = kind
-    trip.reason = reason
-    trip.entry_row = entry_row
-    trip.exit_row = now_of(pair).row
-    trip.cycle = cycle
-    trip.quantity = quantity
-    trip.entry_price = entry_price
-    trip.exit_price = exit_price
-    trip.fees = fees
-    trip.net = net
 
 
 @inner_kernel
-def buy(account, pair, book, price, quantity, rate, reason, order, cycle):
-    """Cash becomes inventory; returns the fee. The order's reservation is released by the caller."""
-    fee = price * quantity * rate
-    move_cash(account, book, -(price * quantity + fee), 0.0)
+def take_in(account, pair, book, price, quantity, rate, reason, order, cycle):
+    """Inventory comes in at a mirrored price; returns the fee. The order's reservation is released by the caller."""
+    fee = abs(price) * quantity * rate
+    cost = price * quantity
+    margin = abs(price) * quantity * now_of(pair).margin_rate if account.perpetual == 1 else cost
+    move_cash(account, book, -(cost + fee), 0.0, margin - cost)
     book.quantity += quantity
-    book.cost += price * quantity
-    log_fill(account, pair, book, 1, price, quantity, fee, reason, order, cycle)
+    book.cost += cost
+    book.margin += margin
+    log_fill(account, pair, book, int(book.side), price, quantity, fee, reason, order, cycle)
     return fee
 
 
 @inner_kernel
-def sell(account, pair, book, price, quantity, bought, rate, reason, order, cycle):
-    """Inventory bought at `bought` becomes cash; returns the fee."""
-    fee = price * quantity * rate
-    move_cash(account, book, price * quantity - fee, 0.0)
+def put_out(account, pair, book, price, quantity, entry, rate, reason, order, cycle):
+    """Inventory that came in at mirrored price `entry` goes out; returns the fee."""
+    fee = abs(price) * quantity * rate
+    cost = entry * quantity
+    margin = cost
+    if account.perpetual == 1:
+        margin = book.margin if quantity >= book.quantity else book.margin * (quantity / book.quantity)
+    move_cash(account, book, price * quantity - fee, 0.0, cost - margin)
     book.quantity -= quantity
-    book.cost -= bought * quantity
-    book.realised += (price - bought) * quantity
-    log_fill(account, pair, book, -1, price, quantity, fee, reason, order, cycle)
+    book.cost -= cost
+    book.margin -= margin
+    book.realised += (price - entry) * quantity
+    log_fill(account, pair, book, -int(book.side), price, quantity, fee, reason, order, cycle)
     return fee
 
 
 @inner_kernel
-def empty(book):
+def empty(account, book):
     """Nothing is held any more: no dust of rounding stays in the books."""
+    account.locked -= book.margin - book.cost if account.perpetual == 1 else 0.0
     book.quantity = 0.0
     book.cost = 0.0
+    book.margin = 0.0
     book.n_lots = 0
 
 
 @inner_kernel
-def close_lot(account, pair, book, reason, quantity, bought, entry_fee, entry_row, cycle, initial, price, exit_fee):
-    """A cell's cycle ends: from flat to flat of that cell."""
-    fees = entry_fee + exit_fee
-    net = (price - bought) * quantity - fees
-    kind = KIND_INITIAL if initial == 1 else KIND_CELL
-    log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity, bought, price, fees, net)
+def close_lot(account, pair, book, reason, lot, quantity, price, exit_fee):
+    """A cell's cycle ends: from flat to flat of that cell. `lot` is a cell or a kept exit."""
+    kind = KIND_INITIAL if lot.initial == 1 else KIND_CELL
+    fees = lot.fee + exit_fee
+    net = (price - lot.bought) * quantity - fees - lot.funding
+    log_round_trip(
+        account,
+        pair,
+        book,
+        kind,
+        reason,
+        lot.bought_row,
+        lot.cycle,
+        quantity,
+        lot.bought,
+        price,
+        fees,
+        lot.funding,
+        net,
+    )
+    lot.funding = 0.0
     book.n_lots -= 1
     if book.n_lots == 0:
-        empty(book)
+        empty(account, book)
 
 
 @inner_kernel
@@ -161,6 +204,7 @@ def add_to_deal(account, pair, book, price, quantity, fee):
         book.deal_bought = 0.0
         book.deal_sold = 0.0
         book.deal_fees = 0.0
+        book.deal_funding = 0.0
     book.entered_row = now_of(pair).row
     book.deal_quantity += quantity
     book.deal_bought += price * quantity
@@ -169,26 +213,19 @@ def add_to_deal(account, pair, book, price, quantity, fee):
 
 @inner_kernel
 def take_from_deal(account, pair, book, reason, price, quantity, fee):
-    """An exit of a deal or position; the last one ends its round trip."""
+    """An exit of a deal or position; the last one ends its round trip. Returns whether it was the last."""
     book.deal_sold += price * quantity
     book.deal_fees += fee
     if book.quantity > 1e-12 * book.deal_quantity:
         return False
-    empty(book)
-    book.deal_net = book.deal_sold - book.deal_bought - book.deal_fees
+    empty(account, book)
+    held = book.deal_quantity
+    entry, exit_ = book.deal_bought / held, book.deal_sold / held
+    fees, funding = book.deal_fees, book.deal_funding
+    net = book.deal_sold - book.deal_bought - fees - funding
     log_round_trip(
-        account,
-        pair,
-        book,
-        KIND_DEAL,
-        reason,
-        book.entry_row,
-        book.deal_cycle,
-        book.deal_quantity,
-        book.deal_bought / book.deal_quantity,
-        book.deal_sold / book.deal_quantity,
-        book.deal_fees,
-        book.deal_net,
+        account, pair, book, KIND_DEAL, reason, book.entry_row, book.deal_cycle, held, entry, exit_, fees, funding, net
     )
+    book.deal_net = net
     book.deal_quantity = 0.0
     return True

@@ -1,7 +1,7 @@
 """Orders of a book: where the next one stands, arming at a close, cancelling, and the two cursors.
 
-Cells stand in rising order of price, so the nearest buy is the highest resting cell and the nearest
-cell exit the lowest holding one. Two cursors remember both; a fill moves them by a cell or two.
+Cells stand in rising order of mirrored price, so the nearest entry is the highest resting cell and the
+nearest cell exit the lowest holding one. Two cursors remember both; a fill moves them by a cell or two.
 """
 
 import numpy as np
@@ -14,15 +14,20 @@ from traderagent.strategies.contract import (
     HOLDING,
     IDLE,
     NEVER,
+    NO_STOP,
     RESTING,
     TRAILING,
     WAITING,
+    best,
+    beyond,
     cell_of,
     exit_of,
+    mirrored,
     price_down,
 )
 
-STOP_KIND, EXIT_KIND, ENTRY_KIND = 0, 1, 2
+# What stands at a price, in the order in which ties are met.
+LIQUIDATION_KIND, STOP_KIND, EXIT_KIND, ENTRY_KIND = 0, 1, 2, 3
 
 
 @inner_kernel
@@ -35,24 +40,40 @@ def ticks_away(pair, price, direction):
 
 
 @inner_kernel
-def set_triggers(pair, book):
-    """Prices at which the path meets the book's next order below and above."""
-    book.below = -np.inf
-    book.above = np.inf
+def liquidation_price(account, book):
+    """Mirrored price at which what is left of the margin no longer carries the book; −inf where none does."""
+    if (account.perpetual == 0) | (book.quantity == 0.0):
+        return NO_STOP
+    price = (book.cost - book.margin) / (book.quantity * (1 - book.side * account.maintenance))
+    return price if book.side * price > 0.0 else NO_STOP
+
+
+@inner_kernel
+def set_triggers(account, pair, book):
+    """Real prices at which the path meets the book's next order below and above."""
+    against, kind = NO_STOP, ENTRY_KIND
     if book.top_entry >= 0:
-        book.below = ticks_away(pair, cell_of(book, book.top_entry).price, -1)
-        book.below_kind = ENTRY_KIND
-    if (book.stop > 0.0) and (book.stop >= book.below):
-        book.below = book.stop
-        book.below_kind = STOP_KIND
+        against = ticks_away(pair, cell_of(book, book.top_entry).price, -1)
+    if book.stop >= against:
+        against, kind = book.stop, STOP_KIND
+    book.liquidation = liquidation_price(account, book)
+    if book.liquidation >= against:
+        against, kind = book.liquidation, LIQUIDATION_KIND
+    ahead = np.inf
+    book.exit_listed = 0
     if book.bottom_exit < book.n_cells:
-        book.above = ticks_away(pair, cell_of(book, book.bottom_exit).exit_price, 1)
-        book.above_kind = ENTRY_KIND
+        ahead = ticks_away(pair, cell_of(book, book.bottom_exit).exit_price, 1)
     if book.n_exits > 0:
-        kept = ticks_away(pair, exit_of(book, book.n_exits - 1).price, 1)
-        if kept <= book.above:
-            book.above = kept
-            book.above_kind = EXIT_KIND
+        listed = ticks_away(pair, exit_of(book, book.n_exits - 1).price, 1)
+        if listed <= ahead:
+            ahead = listed
+            book.exit_listed = 1
+    if book.side > 0.0:
+        book.below, book.below_kind = against, kind
+        book.above, book.above_kind = ahead, EXIT_KIND
+    else:
+        book.below, book.below_kind = -ahead, EXIT_KIND
+        book.above, book.above_kind = -against, kind
 
 
 @inner_kernel
@@ -67,7 +88,7 @@ def find_cursors(book):
         cell = cell_of(book, k)
         if cell.state == RESTING:
             book.top_entry = max(book.top_entry, k)
-        elif (cell.state == HOLDING) and (cell.exit_price > 0.0):
+        elif (cell.state == HOLDING) and (cell.exit_price != 0.0):
             book.bottom_exit = k
         elif cell.state == IDLE:
             book.n_idle += 1
@@ -106,15 +127,15 @@ def make_idle(book, cell):
 @inner_kernel
 def reserve_cell(account, pair, book, cell, amount):
     """Set what a cell reserves."""
-    move_cash(account, book, 0.0, amount - cell.reserved)
+    move_cash(account, book, 0.0, amount - cell.reserved, 0.0)
     cell.reserved = amount
 
 
 @inner_kernel
 def rest(account, pair, book, cell):
-    """The cell's buy rests in the market, its cash reserved."""
+    """The cell's entry rests in the market, its cash reserved."""
     now = now_of(pair)
-    reserve_cell(account, pair, book, cell, cell.quantity * cell.price * (1 + now.taker))
+    reserve_cell(account, pair, book, cell, cell.quantity * abs(cell.price) * now.limit_rate)
     cell.state = RESTING
     cell.refusal = 0
     cell.placed_row = now.row
@@ -168,7 +189,7 @@ def forget_refusals(book):
 @inner_kernel
 def clear_protection(book):
     """No stop stands and none will move."""
-    book.stop = 0.0
+    book.stop = NO_STOP
     book.stop_moved = 0
     book.breakeven_start = np.inf
     book.trail_start = np.inf
@@ -178,7 +199,7 @@ def clear_protection(book):
 
 
 @inner_kernel
-def sell_all_next_open(account, book, reason):
+def leave_at_next_open(account, book, reason):
     """A market exit of everything: entries go now, the stop is gone, exit limits stay through the jump."""
     book.exit_reason = reason
     cancel_entries(account, book)
@@ -187,22 +208,22 @@ def sell_all_next_open(account, book, reason):
 
 @inner_kernel
 def move_stop(account, pair, book):
-    """Break-even and trailing, from the highs since the last entry."""
+    """Break-even and trailing, from the best prices since the last entry."""
     now = now_of(pair)
     if (book.quantity == 0.0) | (book.exit_reason != 0) | (min(book.breakeven_start, book.trail_start) == np.inf):
         return
     if now.row >= book.extreme_from:
-        book.extreme = max(book.extreme, now.high)
+        book.extreme = max(book.extreme, best(now, book))
     stop = book.stop
     if book.extreme >= book.breakeven_start:
         stop = max(stop, book.breakeven_stop)
         book.breakeven_start = np.inf
     if book.extreme >= book.trail_start:
-        level = book.extreme * (1 - book.trail_share) - book.trail_distance
+        level = beyond(book, book.extreme, -book.trail_share) - book.trail_distance
         stop = max(stop, price_down(now, level))
     if stop > book.stop:
-        if stop >= now.close:
-            sell_all_next_open(account, book, TRAILING)
+        if stop >= mirrored(book, now.close):
+            leave_at_next_open(account, book, TRAILING)
         else:
             book.stop = stop
             book.stop_moved = 1
@@ -214,4 +235,5 @@ def no_wakes(book):
     book.wake_row = NEVER
     book.wake_above = np.inf
     book.wake_below = -np.inf
+    book.wake_time = NEVER
     book.want = NEVER

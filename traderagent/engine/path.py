@@ -2,15 +2,17 @@
 
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import float64_at, inner_kernel, int32_at
 from traderagent.engine.entries import activate_waiting, enter_at_market, take_entry
-from traderagent.engine.exits import hit_stop, sell_everything, take_exit
-from traderagent.engine.fills import fill_above, fill_below, has_marketable_entry, has_marketable_exit
+from traderagent.engine.exits import close_book, hit_stop, liquidate_book, take_exit
+from traderagent.engine.fills import has_marketable_entry, has_marketable_exit, meet
 from traderagent.engine.money import start_flows
+from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, LIQUIDATION_KIND, STOP_KIND
 from traderagent.engine.records import book_of, now_of
+from traderagent.strategies.contract import mirrored
 
-PATHS = ("candle", "nearest", "olhc", "ohlc")
-CANDLE, NEAREST, OLHC, OHLC = 0, 1, 2, 3
+PATHS = ("candle", "nearest", "olhc", "ohlc", "detail")
+CANDLE, NEAREST, OLHC, OHLC, DETAIL = 0, 1, 2, 3, 4
 
 
 @inner_kernel
@@ -24,50 +26,33 @@ def low_comes_first(path, open_, high, low, close):
 
 
 @inner_kernel
-def walk_down(account, pair, target):
-    """Meet orders from the present price down to `target`, nearest first; ties by kind, then book."""
+def walk(account, pair, target, direction):
+    """Meet orders from the present price to `target`, nearest first; ties by kind, then book."""
     while True:
-        best, price, kind = -1, -np.inf, 9
+        best, nearest, kind = -1, -np.inf, 9
         for b in range(pair.n_books):
             book = book_of(pair, b)
-            if (book.below >= target) and ((book.below > price) or (book.below == price and book.below_kind < kind)):
-                best, price, kind = b, book.below, book.below_kind
+            price, its = (-book.above, book.above_kind) if direction > 0 else (book.below, book.below_kind)
+            if (price >= -direction * target) and ((price > nearest) or (price == nearest and its < kind)):
+                best, nearest, kind = b, price, its
         if best < 0:
             break
         if pair.at_open == 0:
-            pair.price = min(pair.price, price)
-        fill_below(account, pair, book_of(pair, best))
+            price = -direction * nearest
+            pair.price = max(pair.price, price) if direction > 0 else min(pair.price, price)
+        meet(account, pair, book_of(pair, best), kind)
     pair.price = target
 
 
 @inner_kernel
-def walk_up(account, pair, target):
-    """Meet orders from the present price up to `target`, nearest first; ties by book."""
-    while True:
-        best, price = -1, np.inf
-        for b in range(pair.n_books):
-            book = book_of(pair, b)
-            if (book.above <= target) and (book.above < price):
-                best, price = b, book.above
-        if best < 0:
-            break
-        if pair.at_open == 0:
-            pair.price = max(pair.price, price)
-        fill_above(account, pair, book_of(pair, best))
-    pair.price = target
-
-
-@inner_kernel
-def walk_jump(account, pair, target):
+def walk_jump(account, pair, last_close):
     """From the last close to the open: met in price order, filled at the open."""
     pair.at_open = 1
-    if target < pair.last_close:
-        pair.price = target
-        walk_down(account, pair, target)
-    elif target > pair.last_close:
-        pair.price = target
-        walk_up(account, pair, target)
-    pair.price = target
+    pair.price = pair.open
+    if pair.open < last_close:
+        walk(account, pair, pair.open, -1.0)
+    elif pair.open > last_close:
+        walk(account, pair, pair.open, 1.0)
 
 
 @inner_kernel
@@ -76,7 +61,7 @@ def trade_at_open(account, pair):
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.exit_reason != 0:
-            sell_everything(account, pair, book, now_of(pair).open, book.exit_reason)
+            close_book(account, pair, book, mirrored(book, pair.open), now_of(pair).taker, book.exit_reason)
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.market_quantity != 0.0:
@@ -88,27 +73,34 @@ def trade_at_open(account, pair):
 
 
 @inner_kernel
+def marketable_kind(pair, book):
+    """What of the book stands beyond the path's price: a kind, or one past the last for nothing."""
+    here = mirrored(book, pair.price)
+    if book.liquidation >= here:
+        return LIQUIDATION_KIND
+    if book.stop >= here:
+        return STOP_KIND
+    if has_marketable_exit(pair, book):
+        return EXIT_KIND
+    return ENTRY_KIND if has_marketable_entry(pair, book) else ENTRY_KIND + 1
+
+
+@inner_kernel
 def take_marketable(account, pair):
-    """At the open, fill the first order that fills there have placed beyond it: stops, exits, entries, then books."""
-    best, first = -1, 3
+    """At the open, fill the first order that fills there have placed beyond it, in the order of ties."""
+    best, first = -1, ENTRY_KIND + 1
     for b in range(pair.n_books):
-        book = book_of(pair, b)
-        if (book.stop >= pair.price) & (book.stop > 0.0):
-            kind = 0
-        elif has_marketable_exit(pair, book):
-            kind = 1
-        elif has_marketable_entry(pair, book):
-            kind = 2
-        else:
-            continue
+        kind = marketable_kind(pair, book_of(pair, b))
         if kind < first:
             best, first = b, kind
     if best < 0:
         return False
     book = book_of(pair, best)
-    if first == 0:
+    if first == LIQUIDATION_KIND:
+        liquidate_book(account, pair, book)
+    elif first == STOP_KIND:
         hit_stop(account, pair, book)
-    elif first == 1:
+    elif first == EXIT_KIND:
         take_exit(account, pair, book)
     else:
         take_entry(account, pair, book)
@@ -116,22 +108,50 @@ def take_marketable(account, pair):
 
 
 @inner_kernel
-def walk_candle(account, pair):
+def walk_legs(account, pair, low_first, close):
+    """From the open over both extremes to the close."""
+    pair.at_open = 0
+    if low_first:
+        walk(account, pair, pair.low, -1.0)
+        walk(account, pair, pair.high, 1.0)
+        walk(account, pair, close, -1.0)
+    else:
+        walk(account, pair, pair.high, 1.0)
+        walk(account, pair, pair.low, -1.0)
+        walk(account, pair, close, 1.0)
+
+
+@inner_kernel
+def walk_candle(account, pair, feed):
     """Step 1 for one symbol: everything that can fill inside its present candle."""
     now = now_of(pair)
     start_flows(account, pair)
-    pair.price = pair.last_close
-    walk_jump(account, pair, now.open)
+    pair.is_first = 1
+    if pair.path == DETAIL:
+        walk_detail(account, pair, feed)
+        return
+    pair.open, pair.low, pair.high = now.open, now.low, now.high
+    walk_jump(account, pair, pair.last_close)
     trade_at_open(account, pair)
-    pair.at_open = 0
-    if low_comes_first(pair.path, now.open, now.high, now.low, now.close):
-        walk_down(account, pair, now.low)
-        walk_up(account, pair, now.high)
-        walk_down(account, pair, now.close)
-    else:
-        walk_up(account, pair, now.high)
-        walk_down(account, pair, now.low)
-        walk_up(account, pair, now.close)
+    walk_legs(account, pair, low_comes_first(pair.path, now.open, now.high, now.low, now.close), now.close)
+
+
+@inner_kernel
+def walk_detail(account, pair, feed):
+    """The same through finer candles, each with its jump and the legs of `candle`."""
+    row = now_of(pair).row
+    last_close = pair.last_close
+    for k in range(int32_at(feed.detail_first, row), int32_at(feed.detail_first, row + 1)):
+        pair.open = float64_at(feed.detail_open, k)
+        pair.low = float64_at(feed.detail_low, k)
+        pair.high = float64_at(feed.detail_high, k)
+        close = float64_at(feed.detail_close, k)
+        walk_jump(account, pair, last_close)
+        if pair.is_first == 1:
+            trade_at_open(account, pair)
+            pair.is_first = 0
+        walk_legs(account, pair, close >= pair.open, close)
+        last_close = close
 
 
 @inner_kernel

@@ -10,7 +10,6 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.engine.config import OrchestratorBacktestConfig
-from traderagent.engine.path import PATHS
 from traderagent.engine.run import MAX_BOOKS
 from traderagent.engine.tape import Tape, tape_of
 from traderagent.market.candles import MultiTimeframeData
@@ -100,6 +99,7 @@ def plan(
             f"{data.symbol}: got {len(tape)} candles of {data.base}, allowed are {start + 2} or more, "
             f"since the warm-up takes {start}; load a longer span or shorten the look-backs"
         )
+    _check_sides(config, members)
     start = start if first is None else max(start, first)
     regimes = regimes_on_base(data, config)
     if route is not None:
@@ -170,15 +170,6 @@ def _check(data: MultiTimeframeData, config: OrchestratorBacktestConfig) -> None
             )
     if config.detector not in DETECTORS:
         raise unknown("detector", config.detector, DETECTORS)
-    if config.path not in PATHS:
-        raise ConfigError(
-            f"path {config.path!r} needs finer candles, which this version does not walk yet; "
-            f"allowed: {', '.join(PATHS)}"
-        )
-    if config.account != "spot":
-        raise ConfigError(
-            "account: got 'perpetual', which is not part of this version; allowed is 'spot'; leave it out"
-        )
     for name in ("tick", "step"):
         unit = getattr(data.instrument, name)
         if unit > 0 and abs(round(unit, 12) - unit) > 1e-9 * unit:
@@ -191,6 +182,15 @@ def _check(data: MultiTimeframeData, config: OrchestratorBacktestConfig) -> None
             f"{data.symbol}: the orchestrator needs candles of 5m or finer, got {data.base}; load finer "
             "candles, or set enable_strategy_router: false for single strategies"
         )
+
+
+def _check_sides(config: OrchestratorBacktestConfig, members: Sequence[Strategy]) -> None:
+    for strategy in members:
+        if config.account == "spot" and min(strategy.sides()) < 0:
+            raise ConfigError(
+                f"{strategy.name}: it sells short, which a spot account cannot; allowed is account: perpetual, or a "
+                "long direction"
+            )
 
 
 def _own(strategy: Any) -> Strategy:

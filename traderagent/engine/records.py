@@ -9,11 +9,13 @@ from traderagent.base.kernel import inner_kernel, part_of, record_at
 from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, record_dtype
 
 ACCOUNT = record_dtype(
-    ("initial cash reserved free_start lost fees turnover", "f8"),
+    ("initial cash reserved locked free_start lost fees turnover", "f8"),
+    ("funding insurance maintenance liquidation_fee", "f8"),
     # verdicts
     ("daily_reference peak max_daily_loss portfolio_stop max_position", "f8"),
     ("blocked halted halt_row daily_blocks", "i8"),
     ("keep_entries flatten has_gate sell_at_end", "i8"),
+    ("perpetual poor", "i8"),  # poor: the reason that counts where free cash does not pay
     # accumulators of the metrics, over closes and hours since the start of trading
     ("last_hour sum_r sum_r2 sum_down2 exposure_sum", "f8"),
     ("last_day sum_d sum_d2", "f8"),
@@ -28,17 +30,21 @@ ACCOUNT = record_dtype(
 PAIR = record_dtype(
     ("books n_books", "i8"),
     ("penetration last_close price size_factor", "f8"),
-    ("path at_open", "i8"),
+    ("open low high", "f8"),  # of the candle being walked: the base one, or a finer one
+    ("path at_open is_first", "i8"),
     ("now", ("u1", (NOW.itemsize,))),
 )
 
 # Addresses of the arrays that a run reads and of the ledger that it writes; see `traderagent.engine.tape`.
 FEED = record_dtype(
     ("n first every width", "i8"),
-    ("open high low close volume", "i8"),
+    ("time open high low close volume", "i8"),
+    ("duration", "i8"),
+    ("funding funding_gap next_funding", "i8"),
+    ("detail_first detail_open detail_high detail_low detail_close", "i8"),
     ("day_first next_day ends_day hour_weight block_of block_end", "i8"),
-    ("block_low block_high block_min_close block_max_close block_fall", "i8"),
-    ("route size_factor next_change columns next_signal ledger written", "i8"),
+    ("block_low block_high block_min_close block_max_close block_fall block_rise", "i8"),
+    ("route regime size_factor next_change columns next_signal ledger written", "i8"),
 )
 
 FILL = record_dtype(
@@ -48,8 +54,8 @@ FILL = record_dtype(
 )
 
 ROUND_TRIP = record_dtype(
-    ("book kind reason entry_row exit_row cycle", "i8"),
-    ("quantity entry_price exit_price fees net", "f8"),
+    ("book side kind reason entry_row exit_row cycle", "i8"),
+    ("quantity entry_price exit_price fees funding net", "f8"),
 )
 
 KINDS = ("cell", "initial", "deal")

@@ -88,17 +88,25 @@ class OrchestratorBacktestResult:
 
     @cached_property
     def books(self) -> pd.DataFrame:
-        """Per candle and strategy: quantity, cost, realised, fees, unrealised, pnl (net)."""
+        """Per candle and strategy: quantity and cost (negative for shorts), realised, fees, funding, insurance,
+        margin, unrealised, pnl (net). The two halves of a neutral grid are added up.
+        """
         parts: dict[tuple[str, str], np.ndarray] = {}
-        for b, name in enumerate(self.plan.names):
-            at = len(LEDGER_HEAD) + b * len(LEDGER_BOOK)
-            book = dict(zip(LEDGER_BOOK, self.raw.ledger[:, at : at + len(LEDGER_BOOK)].T, strict=True))
-            book["unrealised"] = book["quantity"] * self.plan.tape.close - book["cost"]
-            book["pnl"] = book["realised"] + book["unrealised"] - book["fees"]
-            parts |= {(name, column): values for column, values in book.items()}
+        for s, name in enumerate(self.plan.names):
+            halves = np.flatnonzero(self.raw.books["strategy"] == s)
+            book = np.sum([self._ledger_of(int(b)) for b in halves], axis=0)
+            columns = dict(zip(LEDGER_BOOK, book.T, strict=True))
+            columns["unrealised"] = columns["quantity"] * self.plan.tape.close - columns["cost"]
+            gross = columns["realised"] + columns["unrealised"] + columns["insurance"]
+            columns["pnl"] = gross - columns["fees"] - columns["funding"]
+            parts |= {(name, column): values for column, values in columns.items()}
         frame = pd.DataFrame(parts, self.index)
         frame.columns = pd.MultiIndex.from_tuples(list(parts), names=["strategy", "field"])
         return frame
+
+    def _ledger_of(self, b: int) -> Any:
+        at = len(LEDGER_HEAD) + b * len(LEDGER_BOOK)
+        return self.raw.ledger[:, at : at + len(LEDGER_BOOK)]
 
     @cached_property
     def route(self) -> pd.DataFrame:
@@ -148,8 +156,8 @@ class OrchestratorBacktestResult:
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
-        """One row from flat to flat of a cell, deal or position: times, prices, fees, net pnl, regime at entry,
-        worst and best unrealised PnL at closes, relative to cost.
+        """One row from flat to flat of a cell, deal or position: side, times, prices, fees, funding, net pnl, regime
+        at entry, worst and best unrealised PnL at closes, relative to cost.
         """
         trips = self.raw.round_trips
         worst, best = excursions(self.raw, self.plan.tape.close)
@@ -157,12 +165,14 @@ class OrchestratorBacktestResult:
             {
                 "strategy": self._named(trips["book"]),
                 "kind": np.array(KINDS, dtype=object)[trips["kind"]],
+                "side": np.where(trips["side"] > 0, "long", "short"),
                 "entry_time": self.index[trips["entry_row"]],
                 "exit_time": self.index[trips["exit_row"]],
                 "quantity": trips["quantity"],
                 "entry_price": trips["entry_price"],
                 "exit_price": trips["exit_price"],
                 "fees": trips["fees"],
+                "funding": trips["funding"],
                 "pnl": trips["net"],
                 "regime": regime_names(self.plan.regime[trips["entry_row"]]),
                 "worst_pct": worst * 100,
@@ -172,7 +182,7 @@ class OrchestratorBacktestResult:
         )
 
     def _named(self, book: np.ndarray) -> np.ndarray:
-        return np.array(self.plan.names, dtype=object)[book]
+        return np.array(self.plan.names, dtype=object)[self.raw.books["strategy"][book]]
 
     # --- numbers ------------------------------------------------------------------------------------
     @property
@@ -252,6 +262,16 @@ class OrchestratorBacktestResult:
         """All fees paid."""
         return float(self.raw.account["fees"])
 
+    @property
+    def funding(self) -> float:
+        """Funding paid, less what was received."""
+        return float(self.raw.account["funding"])
+
+    @property
+    def insurance(self) -> float:
+        """What liquidations lost beyond their margin, credited by the exchange."""
+        return float(self.raw.account["insurance"])
+
     def _count(self, field: str) -> int:
         return int(self.raw.books[field].sum())
 
@@ -259,6 +279,7 @@ class OrchestratorBacktestResult:
     ambiguous_fills = property(
         lambda self: self._count("ambiguous_fills"), doc="fills in candles that could have met both a stop and a target"
     )
+    liquidations = property(lambda self: self._count("liquidations"), doc="books whose margin was used up")
     skipped_partials = property(lambda self: self._count("skipped_partials"), doc="partial exits too small to place")
     daily_blocks = property(lambda self: int(self.raw.account["daily_blocks"]), doc="days closed by the daily loss")
 
@@ -354,6 +375,9 @@ class OrchestratorBacktestResult:
             "ambiguous_fills": self.ambiguous_fills,
             "skipped_partials": self.skipped_partials,
             "daily_blocks": self.daily_blocks,
+            "funding": self.funding,
+            "insurance": self.insurance,
+            "liquidations": self.liquidations,
             "orchestrator": {
                 "per_strategy_pnl": self.per_strategy_pnl,
                 "strategy_switches": self.strategy_switches,

@@ -7,6 +7,8 @@ import numpy as np
 
 from traderagent.base.errors import ConfigError
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.detail import detail_of
+from traderagent.engine.funding import funding_on_candles
 from traderagent.engine.loop import run
 from traderagent.engine.path import PATHS
 from traderagent.engine.records import (
@@ -25,14 +27,18 @@ from traderagent.strategies.contract import (
     BOOK,
     CELL,
     EXIT,
+    MARGIN,
     N_FEATURES,
     NEVER,
+    NO_CASH,
+    NO_STOP,
     OFF_ROUTE,
 )
 from traderagent.strategies.features import frames_of
 
 MAX_BOOKS = 8
 TAPE_COLUMNS = (
+    "time",
     "open",
     "high",
     "low",
@@ -45,9 +51,10 @@ TAPE_COLUMNS = (
     "block_of",
     "block_end",
 )
-BLOCK_COLUMNS = ("block_low", "block_high", "block_min_close", "block_max_close", "block_fall")
+BLOCK_COLUMNS = ("block_low", "block_high", "block_min_close", "block_max_close", "block_fall", "block_rise")
 LEDGER_HEAD = ("cash", "reserved", "inventory")
-LEDGER_BOOK = ("quantity", "cost", "realised", "fees")
+LEDGER_BOOK = ("quantity", "cost", "realised", "fees", "funding", "insurance", "margin")
+MAINTENANCE = LIQUIDATION_FEE = 0.005
 
 
 @dataclass
@@ -55,7 +62,7 @@ class Features:
     """Feature columns of a run's strategies and, for those that carry signals, the next row with one.
 
     columns : (n_columns, n) float64; next_signal : (n_signals, n + 1) int32
-    of : per strategy the columns it reads, in the order of its features; signal : its row in next_signal or −1
+    of : per book the columns it reads, in the order of its features; signal : its row in next_signal or −1
     """
 
     columns: np.ndarray
@@ -78,8 +85,16 @@ class Raw:
     features: Features = field(repr=False)
 
 
-def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy]) -> Features:
-    """Compute every strategy's features on the symbol's whole history."""
+def sides_of(strategies: Sequence[Strategy]) -> list[tuple[int, float]]:
+    """(position of the strategy, side) of each book of a run, in the order of the books."""
+    return [(s, side) for s, strategy in enumerate(strategies) for side in strategy.sides()]
+
+
+def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy], shorts: bool = False) -> Features:
+    """Compute every strategy's features on the symbol's whole history.
+
+    Without `shorts` signals to go short (negative ones) are none.
+    """
     n = len(tape_of(data))
     columns: list[np.ndarray] = []
     signals: list[np.ndarray] = []
@@ -88,9 +103,12 @@ def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy]) -> Fea
         named = strategy.features(frames_of(data))
         if len(named) > N_FEATURES:
             raise ConfigError(f"{strategy.name}: {len(named)} features, allowed are {N_FEATURES}")
-        of.append(list(range(len(columns), len(columns) + len(named))))
+        if strategy.signal and not shorts:
+            named[strategy.signal] = np.maximum(named[strategy.signal], 0.0)
+        for _ in strategy.sides():
+            of.append(list(range(len(columns), len(columns) + len(named))))
+            signal.append(len(signals) if strategy.signal else -1)
         columns += [np.asarray(values, np.float64) for values in named.values()]
-        signal.append(len(signals) if strategy.signal else -1)
         if strategy.signal:
             signals.append(next_true(named[strategy.signal] != 0))
     return Features(
@@ -130,6 +148,9 @@ def new_account(config: OrchestratorBacktestConfig) -> np.ndarray:
     account["portfolio_stop"] = limit(config.portfolio_stop_loss_pct)
     account["has_gate"] = guarded and config.max_position_size_pct is not None
     account["max_position"] = config.position_share
+    account["perpetual"] = config.account == "perpetual"
+    account["poor"] = MARGIN if config.account == "perpetual" else NO_CASH
+    account["maintenance"], account["liquidation_fee"] = MAINTENANCE, LIQUIDATION_FEE
     account["keep_entries"] = config.on_deactivate == "keep"
     account["sell_at_end"] = config.liquidate_at_end
     account["flatten"] = config.on_deactivate == "flatten"
@@ -139,11 +160,6 @@ def new_account(config: OrchestratorBacktestConfig) -> np.ndarray:
 
 def new_pair(config: OrchestratorBacktestConfig, instrument: Instrument, books: np.ndarray) -> np.ndarray:
     """The pair's record: its books, its instrument, its costs."""
-    if config.path not in PATHS:
-        raise ConfigError(
-            f"path {config.path!r} needs finer candles, which this engine does not walk yet; "
-            f"allowed: {', '.join(PATHS)}"
-        )
     pair = np.zeros(1, PAIR)
     pair["books"], pair["n_books"] = books.ctypes.data, len(books)
     pair["penetration"] = config.penetration_ticks * instrument.tick
@@ -151,6 +167,9 @@ def new_pair(config: OrchestratorBacktestConfig, instrument: Instrument, books: 
     now = now_dtype_of(pair)
     costs = config.costs_in_force
     now["maker"], now["taker"], now["slippage"] = costs.maker, costs.taker, costs.slippage
+    now["margin_rate"] = 1 / config.leverage
+    now["limit_rate"] = now["margin_rate"] + costs.taker
+    now["market_rate"] = now["margin_rate"] + costs.slippage + costs.taker
     now["tick"], now["tick_scale"] = instrument.tick, scale_of(instrument.tick)
     now["step"], now["step_scale"] = instrument.step, scale_of(instrument.step)
     now["min_notional"] = instrument.min_notional
@@ -160,16 +179,20 @@ def new_pair(config: OrchestratorBacktestConfig, instrument: Instrument, books: 
 
 def new_books(strategies: Sequence[Strategy], features: Features, first: int, exits: int) -> tuple:
     """Books with their cells and exits; the arrays must outlive the run, the records hold their addresses."""
-    books = np.zeros(len(strategies), BOOK)
+    sides = sides_of(strategies)
+    books = np.zeros(len(sides), BOOK)
     cells, exit_lists = [], []
-    for b, strategy in enumerate(strategies):
-        book = books[b]
+    for b, (s, side) in enumerate(sides):
+        book, strategy = books[b], strategies[s]
         cells.append(np.zeros(max(strategy.n_cells(), 1), CELL))
         exit_lists.append(np.zeros(exits + 2 * strategy.n_cells(), EXIT))
         book["cells"], book["exits"] = cells[b].ctypes.data, exit_lists[b].ctypes.data
         book["exits_capacity"] = len(exit_lists[b])
+        book["strategy"], book["side"] = s, side
+        book["partner"] = next((c for c, (other, _) in enumerate(sides) if other == s and c != b), -1)
         book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
-        book["step"] = type(strategy).step.address
+        book["step"] = strategy.step_address()
+        book["everywhere"] = strategy.everywhere
         book["top_entry"], book["refused_row"] = -1, -2
         for name, value in (
             ("below", -np.inf),
@@ -180,6 +203,9 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
             ("breakeven_start", np.inf),
             ("trail_start", np.inf),
             ("extreme", -np.inf),
+            ("stop", NO_STOP),
+            ("liquidation", NO_STOP),
+            ("wake_time", NEVER),
             ("wake_row", first),
             ("want", NEVER),
         ):
@@ -191,73 +217,93 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
     return books, cells, exit_lists
 
 
-def new_feed(
-    tape: Tape, features: Features, mask: np.ndarray, next_change: np.ndarray, size_factor: np.ndarray
-) -> np.ndarray:
+def new_feed(setup: "Setup") -> np.ndarray:
     """Addresses of the arrays of a run; they must outlive it, and have the types that the loop reads."""
+    tape, features = setup.tape, setup.features
     feed = np.zeros(1, FEED)
-    feed["n"] = len(tape)
-    arrays = {name: getattr(tape, name) for name in TAPE_COLUMNS}
-    arrays |= dict(zip(BLOCK_COLUMNS, tape.blocks, strict=True))
-    arrays |= {
-        "route": mask,
-        "size_factor": size_factor,
-        "next_change": next_change,
-        "columns": features.columns,
-        "next_signal": features.next_signal,
-    }
-    for name, array in arrays.items():
+    feed["n"], feed["duration"], feed["first"] = len(tape), tape.duration, setup.first
+    of_tape = {name: getattr(tape, name) for name in TAPE_COLUMNS} | dict(zip(BLOCK_COLUMNS, tape.blocks, strict=True))
+    of_features = {"columns": features.columns, "next_signal": features.next_signal}
+    for name, array in (of_tape | of_features | setup.arrays).items():
         feed[name] = array.ctypes.data
     return feed
 
 
-def simulate(
+@dataclass(frozen=True)
+class Setup:
+    """What a pass of the loop reads besides its config and the parameters of its strategies.
+
+    Attributes
+    ----------
+    arrays : by their names in the feed: route (n,) uint8 with bit s set where strategy s may open, size_factor (n,)
+        float64 on the equity from which new sizes are computed, regime (n,) int8, and what account and path ask for
+    first : row of the first decision
+    """
+
+    instrument: Instrument
+    tape: Tape
+    features: Features
+    arrays: dict[str, np.ndarray]
+    first: int
+
+
+def setup_of(
     data: MultiTimeframeData,
     config: OrchestratorBacktestConfig,
     strategies: Sequence[Strategy],
     mask: np.ndarray,
     size_factor: np.ndarray,
+    regime: np.ndarray,
     first: int,
+    features: Features | None = None,
+) -> Setup:
+    """Gather what a run of these strategies on a symbol reads.
+
+    Raises
+    ------
+    ConfigError, DataError
+        Where there are too many books, or funding or finer candles do not fit the candles.
+    """
+    if len(sides_of(strategies)) > MAX_BOOKS:
+        raise ConfigError(
+            f"got {len(sides_of(strategies))} books in one run, allowed are {MAX_BOOKS}; a strategy has one, a neutral "
+            "grid two; disable some"
+        )
+    tape = tape_of(data)
+    perpetual = config.account == "perpetual"
+    arrays = {
+        "route": mask,
+        "regime": np.ascontiguousarray(regime, np.int8),
+        "size_factor": size_factor,
+        "next_change": next_change_of(mask),
+    }
+    if perpetual:
+        rates = config.funding_rate if data.funding is None else data.funding
+        arrays |= funding_on_candles(tape.time, tape.duration, rates, data.symbol)
+    if config.path == "detail":
+        arrays |= detail_of(data)
+    features = features or features_of(data, strategies, shorts=perpetual)
+    return Setup(data.instrument, tape, features, arrays, first)
+
+
+def simulate(
+    setup: Setup,
+    config: OrchestratorBacktestConfig,
+    strategies: Sequence[Strategy],
     *,
     record: bool = True,
     every_candle: bool = False,
-    features: Features | None = None,
 ) -> Raw:
-    """One pass of the loop over a symbol.
+    """One run over a symbol: passes of the loop until its logs are large enough.
 
     Parameters
     ----------
-    mask : (n,) uint8, bit b set where strategy b may open
-    size_factor : (n,) float64, factor on the equity from which new sizes are computed
-    first : row of the first decision
     record : keep fills, round trips and the state after each candle
     every_candle : ask everybody at every close; the same fills, slower
-
-    Returns
-    -------
-    Raw
     """
-    if len(strategies) > MAX_BOOKS:
-        raise ConfigError(f"{len(strategies)} strategies in one run, allowed are {MAX_BOOKS}")
-    features = features or features_of(data, strategies)
-    next_change = next_change_of(mask)
-    tape = tape_of(data)
     fills, trips, exits = (4096, 4096, 64) if record else (0, 0, 64)
     while True:
-        raw = _pass(
-            data,
-            tape,
-            config,
-            strategies,
-            features,
-            mask,
-            next_change,
-            size_factor,
-            first,
-            every_candle,
-            (fills, trips, exits),
-            record,
-        )
+        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle)
         overflow = bool(raw.books["overflow"].any())
         needs = (int(raw.account["n_fills"]), int(raw.account["n_round_trips"]))
         if not overflow and (not record or (needs[0] <= fills and needs[1] <= trips)):
@@ -267,35 +313,29 @@ def simulate(
 
 
 def _pass(
-    data: MultiTimeframeData,
-    tape: Tape,
+    setup: Setup,
     config: OrchestratorBacktestConfig,
     strategies: Sequence[Strategy],
-    features: Features,
-    mask: np.ndarray,
-    next_change: np.ndarray,
-    size_factor: np.ndarray,
-    first: int,
-    every_candle: bool,
     capacity: tuple[int, int, int],
     record: bool,
+    every_candle: bool,
 ) -> Raw:
-    n = len(tape)
+    n = len(setup.tape)
     account = new_account(config)
-    books, cells, _exits = new_books(strategies, features, first, capacity[2])
-    pair = new_pair(config, data.instrument, books)
+    books, cells, _exits = new_books(strategies, setup.features, setup.first, capacity[2])
+    pair = new_pair(config, setup.instrument, books)
     fills, trips = np.zeros(capacity[0], FILL), np.zeros(capacity[1], ROUND_TRIP)
     account["fills"], account["fills_capacity"] = fills.ctypes.data, len(fills)
     account["round_trips"], account["round_trips_capacity"] = trips.ctypes.data, len(trips)
     width = len(LEDGER_HEAD) + len(LEDGER_BOOK) * len(books)
     ledger = np.zeros((n if record else 0, width))
     written = np.zeros(n if record else 0)
-    feed = new_feed(tape, features, mask, next_change, size_factor)
-    feed["first"], feed["every"], feed["width"] = first, every_candle, width if record else 0
+    feed = new_feed(setup)
+    feed["every"], feed["width"] = every_candle, width if record else 0
     feed["ledger"], feed["written"] = ledger.ctypes.data, written.ctypes.data
     run(account[0], pair[0], feed[0])
     if record:
-        _carry_forward(ledger, written, first, config.initial_balance)
+        _carry_forward(ledger, written, setup.first, config.initial_balance)
     return Raw(
         account[0],
         books,
@@ -303,8 +343,8 @@ def _pass(
         fills[: account["n_fills"][0]],
         trips[: account["n_round_trips"][0]],
         ledger,
-        first,
-        features,
+        setup.first,
+        setup.features,
     )
 
 

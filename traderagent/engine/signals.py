@@ -9,7 +9,7 @@ from traderagent.base.errors import ConfigError, DataError
 from traderagent.engine.config import Costs, OrchestratorBacktestConfig
 from traderagent.engine.plan import Plan, check_candles
 from traderagent.engine.result import OrchestratorBacktestResult
-from traderagent.engine.run import Features, next_true, simulate
+from traderagent.engine.run import Features, next_true, setup_of, simulate
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import COLUMNS, TIMEFRAMES, milliseconds, traded
 from traderagent.strategies.signals import Signals
@@ -66,7 +66,8 @@ def backtest_signals(
     n = len(index)
     features = Features(event[None, :].copy(), next_true(event != 0)[None, :].copy(), [[0]], [0])
     layout = Plan(data, config, (Signals(size=size),), np.ones(n, np.uint8), np.ones(n), np.zeros(n, np.int8), 0, None)
-    raw = simulate(data, config, layout.strategies, layout.mask, layout.size_factor, 0, features=features)
+    setup = setup_of(data, config, layout.strategies, layout.mask, layout.size_factor, layout.regime, 0, features)
+    raw = simulate(setup, config, layout.strategies)
     return OrchestratorBacktestResult(layout, raw)
 
 

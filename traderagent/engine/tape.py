@@ -22,7 +22,7 @@ class Tape:
     ends_day : 1 at the last candle of a label day
     hour_weight : at the last candle of a block the number of full hours that its mark serves (holes included), else 0
     block_of, block_end : block of a row and the row after a block; a block is a UTC hour (or one candle if longer)
-    blocks : (5, n_blocks): low, high, lowest close, highest close, largest fall of the close
+    blocks : (6, n_blocks): low, high, lowest close, highest close, largest fall and largest rise of the close
     """
 
     time: np.ndarray
@@ -101,7 +101,7 @@ def _hour_weight(time: np.ndarray, duration: int, sample: int, block_end: np.nda
 def _summaries(columns: dict[str, np.ndarray], block_of: np.ndarray, block_end: np.ndarray) -> np.ndarray:
     starts = np.append(0, block_end[:-1])
     close = columns["close"]
-    peak = _running_peak(close, starts)
+    peak, trough = _running_peak(close, starts), -_running_peak(-close, starts)
     return np.ascontiguousarray(
         np.vstack(
             (
@@ -110,6 +110,7 @@ def _summaries(columns: dict[str, np.ndarray], block_of: np.ndarray, block_end: 
                 np.minimum.reduceat(close, starts),
                 np.maximum.reduceat(close, starts),
                 np.maximum.reduceat(peak - close, starts),
+                np.maximum.reduceat(close - trough, starts),
             )
         )
     )

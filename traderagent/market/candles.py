@@ -37,6 +37,7 @@ class MultiTimeframeData:
     instrument : tick, step and minimum notional
     detail : finer candles of the same span for `path="detail"`, or None
     detail_timeframe : their timeframe, e.g. "1m"
+    funding : funding rates of a perpetual by time (fraction paid by longs), or None
     source : text for reports, e.g. "files" or "synthetic, seed 7"
     synthetic : True for candles that no exchange has ever seen
     planted : what a synthetic market hides
@@ -55,6 +56,7 @@ class MultiTimeframeData:
     duration: int
     instrument: Instrument
     detail_timeframe: str | None
+    funding: pd.Series | None
     source: str
     synthetic: bool
     planted: Planted | None
@@ -76,6 +78,7 @@ class MultiTimeframeData:
         instrument: Instrument | None = None,
         detail: pd.DataFrame | None = None,
         detail_timeframe: str | None = None,
+        funding: pd.Series | None = None,
         source: str = "",
         synthetic: bool = False,
         planted: Planted | None = None,
@@ -100,6 +103,7 @@ class MultiTimeframeData:
             duration=duration,
             instrument=instrument or Instrument(),
             detail_timeframe=detail_timeframe,
+            funding=funding,
             source=source,
             synthetic=synthetic,
             planted=planted,
@@ -192,6 +196,7 @@ class MultiTimeframeData:
                     str(self.detail_timeframe),
                     str(self.synthetic),
                     repr(self.instrument),
+                    "" if self.funding is None else hash_frame(self.funding.to_frame("rate")),
                     *(f"{name}:{'' if f is None else hash_frame(f)}" for name, f in self._frames.items()),
                 )
             )
@@ -204,6 +209,7 @@ class MultiTimeframeData:
             "base",
             "instrument",
             "detail_timeframe",
+            "funding",
             "source",
             "synthetic",
             "planted",
@@ -244,6 +250,7 @@ class MultiTimeframeData:
             instrument=self.instrument,
             detail=detail,
             detail_timeframe=self.detail_timeframe,
+            funding=self.funding,
             source=self.source,
             synthetic=self.synthetic,
             planted=self.planted and self.planted.slice(first, last),

@@ -20,6 +20,7 @@ class Strategy(Config):
     frames : timeframes whose candles `features` needs besides the base ones
     signal : name of the feature that is not 0 where the strategy may want to start, or None
     step : compiled rule, see `traderagent.strategies.contract`
+    everywhere : it is asked off the route too, and told of every fill
     """
 
     name: ClassVar[str] = ""
@@ -27,6 +28,7 @@ class Strategy(Config):
     signal: ClassVar[str | None] = None
     regimes: ClassVar[Any] = None
     step: ClassVar[Any] = None
+    everywhere: ClassVar[bool] = False
 
     @classmethod
     def parameter_names(cls) -> tuple[str, ...]:
@@ -44,6 +46,14 @@ class Strategy(Config):
     def warmup(self, duration: int) -> int:
         """Base candles before the first sensible decision; `duration` is the base candle's milliseconds."""
         raise NotImplementedError  # pragma: no cover
+
+    def step_address(self) -> int:
+        """Where the engine calls its rule."""
+        return type(self).step.address
+
+    def sides(self) -> tuple[float, ...]:
+        """Side of each of its books at the start: +1 long, −1 short; a strategy that holds both apart has two."""
+        return (1.0,)
 
     def n_cells(self) -> int:
         """Largest number of cells (limit entries) it places at once."""

@@ -6,6 +6,10 @@ orders into the book. It never moves money: the engine asks the risk gate, reser
 
 Orders of a book: one pending market order, one stop for everything it holds, a list of exit limits,
 and a list of *cells*: limit entries in rising order of price, each with or without an exit of its own.
+
+A book has a side, +1 or −1. Its prices are *mirrored*: real price × side. So a short book is written and
+filled like a long one: it enters below and exits above, its stop lies under its entry, what was gained is
+exit − entry. Prices in `now` are real; `mirrored` turns one into the book's own.
 """
 
 from collections.abc import Callable
@@ -17,8 +21,9 @@ from numba import from_dtype, types
 from traderagent.base.kernel import caller_of, inner_kernel, part_of, record_at, step_kernel
 
 # What a step is told.
-# ENTERED: its market entry filled; ADDED: a limit entry filled; FLAT: it holds nothing any more.
-CLOSE, ENTERED, ADDED, FLAT = 0, 1, 2, 3
+# ENTERED: its market entry filled; ADDED: a limit entry filled; LEFT: part of it was sold, which only books that are
+# asked everywhere are told; FLAT: it holds nothing any more.
+CLOSE, ENTERED, ADDED, FLAT, LEFT = 0, 1, 2, 3, 4
 
 # Whether a book may enter: the day's block and the route close it.
 OPEN, BLOCKED, OFF_ROUTE = 0, 1, 2
@@ -70,6 +75,11 @@ REASONS = (
     "end",
     "shift",
     "signal",
+    "liquidation",
+    "engulfing",
+    "pin_bar",
+    "inside_bar",
+    "time",
 )
 (
     NO_REASON,
@@ -90,12 +100,18 @@ REASONS = (
     END,
     SHIFT,
     SIGNAL,
-) = range(18)
+    LIQUIDATION,
+    ENGULFING,
+    PIN_BAR,
+    INSIDE_BAR,
+    TIME,
+) = range(23)
 
 N_FEATURES = 16
 N_PARAMETERS = 48
 N_MEMORY = 32
 NEVER = np.int64(2**62)
+NO_STOP = -np.inf
 
 
 def record_dtype(*fields: tuple[str, Any]) -> np.dtype:
@@ -107,33 +123,39 @@ def record_dtype(*fields: tuple[str, Any]) -> np.dtype:
 
 
 NOW = record_dtype(
-    ("row", "i8"),
+    ("row time", "i8"),  # time: when the candle closes, ms UTC
     ("open high low close volume", "f8"),
     ("signal", "i8"),  # 1 where this candle carries a signal of the book
+    ("regime", "i8"),  # code of the regime in force
     ("equity max_position", "f8"),  # sizing equity; largest share of it one book may hold
     ("maker taker slippage", "f8"),
+    ("margin_rate limit_rate market_rate", "f8"),  # 1/leverage; what a limit and a market entry reserve
     ("tick tick_scale step step_scale min_notional", "f8"),
     ("feature", ("f8", (N_FEATURES,))),
 )
 
 CELL = record_dtype(
     ("price exit_price quantity", "f8"),  # the entry limit, its own exit (0: none), quantity per cycle
-    ("held bought fee reserved", "f8"),  # while holding: quantity, entry price, entry fee; reserved cash
+    ("held bought fee funding reserved", "f8"),  # while holding: quantity, entry price, costs so far; reserved cash
+    ("stop target", "f8"),  # of an own strategy's order: for the position once it fills, 0 for none
     ("bought_row placed_row order cycle", "i8"),
     ("state refusal seen initial", "i8"),  # refusal: reason + 1 of the running episode
+    ("reason gated", "i8"),  # of its fill, 0: the usual one; gated: it asks the gate by itself, like a ladder's
 )
 
 EXIT = record_dtype(
-    ("price quantity bought fee", "f8"),
+    ("price quantity bought fee funding", "f8"),
     ("bought_row placed_row order cycle", "i8"),
     ("reason lot initial", "i8"),  # lot: closes a round trip of its own (a kept cell)
 )
 
 BOOK = record_dtype(
     ("cells exits n_cells n_exits exits_capacity overflow", "i8"),
-    ("index entry step", "i8"),
-    # inventory
-    ("quantity cost realised fees reserved flow", "f8"),
+    ("index strategy entry step", "i8"),
+    ("partner", "i8"),  # the other half of a two-sided ladder, −1 for none
+    # inventory: quantity is positive, cost mirrored
+    ("side quantity cost realised fees reserved flow", "f8"),
+    ("margin funding insurance", "f8"),
     ("n_lots", "i8"),
     # orders
     ("market_quantity market_reserved market_fraction", "f8"),
@@ -143,21 +165,24 @@ BOOK = record_dtype(
     ("breakeven_start breakeven_stop trail_start trail_distance trail_share extreme", "f8"),
     ("extreme_from", "i8"),
     ("is_ladder relaid", "i8"),
+    ("everywhere", "i8"),  # asked off the route too, and told of every fill: an own strategy's
+    ("filled_price filled_quantity filled_stop filled_target", "f8"),  # the fill just told
+    ("filled_reason filled_side", "i8"),
     ("top_entry bottom_exit n_idle n_refused", "i8"),
     ("idle_lowest free_seen inventory_seen", "f8"),
     # the running deal or position
-    ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_net", "f8"),
+    ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_funding deal_net", "f8"),
     ("entry_row entered_row deal_cycle", "i8"),
     # when to look again
-    ("below above wake_below wake_above", "f8"),
-    ("below_kind above_kind wake_row want ask", "i8"),
+    ("below above wake_below wake_above liquidation", "f8"),  # real prices but for the last
+    ("below_kind above_kind exit_listed wake_row wake_time want ask", "i8"),
     ("signal n_features", "i8"),
     ("column", ("i8", (N_FEATURES,))),
     # refused starts, counters
     ("wish refused_reason refused_row", "i8"),
     ("gross_profit gross_loss cycle_net turnover", "f8"),
     ("round_trips winning losing completed_cycles entries capped", "i8"),
-    ("skipped_partials ambiguous_fills cut_orders n_fills cells_laid cells_seen n_shifts", "i8"),
+    ("skipped_partials ambiguous_fills cut_orders n_fills cells_laid cells_seen n_shifts liquidations", "i8"),
     ("parameter", ("f8", (N_PARAMETERS,))),
     ("memory", ("f8", (N_MEMORY,))),
 )
@@ -239,13 +264,13 @@ def ceil_to(x, unit, scale):
 
 @inner_kernel
 def price_down(now, x):
-    """Down to the tick: buy limits and long stops."""
+    """A mirrored price down to the tick: entries and stops."""
     return floor_to(x, now.tick, now.tick_scale)
 
 
 @inner_kernel
 def price_up(now, x):
-    """Up to the tick: sell limits."""
+    """A mirrored price up to the tick: exit limits."""
     return ceil_to(x, now.tick, now.tick_scale)
 
 
@@ -253,6 +278,36 @@ def price_up(now, x):
 def quantity_down(now, x):
     """Down to the step."""
     return floor_to(x, now.step, now.step_scale)
+
+
+# --- mirrored prices --------------------------------------------------------------------------------
+
+
+@inner_kernel
+def mirrored(book, price):
+    """A real price as the book's own, and back."""
+    return book.side * price
+
+
+@inner_kernel
+def beyond(book, price, share):
+    """A mirrored price moved by a share of it in the book's favour; a negative share moves it back."""
+    return price * (1 + book.side * share)
+
+
+@inner_kernel
+def best(now, book):
+    """The candle's extreme in the book's favour, mirrored."""
+    return now.high if book.side > 0.0 else -now.low
+
+
+@inner_kernel
+def wake_ahead(book, price):
+    """Ask the book at the close of a candle that reaches this mirrored price in its favour."""
+    if book.side > 0.0:
+        book.wake_above = min(book.wake_above, price)
+    else:
+        book.wake_below = max(book.wake_below, -price)
 
 
 # --- verbs ------------------------------------------------------------------------------------------
@@ -280,7 +335,7 @@ def refuse(book, reason):
 
 @inner_kernel
 def add_exit(now, book, price, quantity, reason):
-    """A resting exit limit for part or all of what the book holds.
+    """A resting exit limit for part or all of what the book holds, at a mirrored price.
 
     The list is kept with the nearest (lowest, then oldest) exit at its end. Returns the place in it.
     """
@@ -297,6 +352,7 @@ def add_exit(now, book, price, quantity, reason):
     order.placed_row = now.row
     order.reason = reason
     order.lot = 0
+    order.funding = 0.0
     order.initial = 0
     order.order = 0
     order.cycle = 0
@@ -311,6 +367,7 @@ def copy_exit(source, target):
     target.quantity = source.quantity
     target.bought = source.bought
     target.fee = source.fee
+    target.funding = source.funding
     target.bought_row = source.bought_row
     target.placed_row = source.placed_row
     target.order = source.order

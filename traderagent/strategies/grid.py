@@ -36,6 +36,7 @@ from traderagent.strategies.contract import (
 )
 from traderagent.strategies.features import Frames
 
+NEUTRAL = 2.0
 ARITHMETIC, GEOMETRIC = 0.0, 1.0
 PROFIT, NEXT_LEVEL = 0.0, 1.0
 BUY_INITIAL = 0.0
@@ -51,6 +52,9 @@ class Grid(Strategy):
     name: ClassVar[str] = "grid"
     prefix: ClassVar[str] = "grid_"
 
+    direction: Literal["long", "short", "neutral"] = parameter(
+        "long", doc="short sells first; neutral buys below and sells above the start; both need a perpetual account"
+    )
     num_levels: int = parameter(10, unit="levels", low=2, high=500, coarse=(5, 10, 20), doc="price levels")
     spacing: Literal["arithmetic", "geometric"] = parameter("arithmetic", doc="equal steps or equal ratios")
     exit: Literal["profit", "next_level"] = parameter("profit", doc="where a cell sells")
@@ -93,8 +97,15 @@ class Grid(Strategy):
         if self.amount_per_grid == 0:
             raise ConfigError("grid: amount_per_grid 0 buys nothing; leave it out for an equal share of the limit")
 
+    def sides(self) -> tuple[float, ...]:
+        return {"long": (1.0,), "short": (-1.0,), "neutral": (1.0, -1.0)}[self.direction]
+
     def check_costs(self, maker: float) -> None:
-        """Refuse cells whose cycle cannot pay its own fees: (1 + p)(1 − f) ≤ 1 + f."""
+        """Refuse cells whose cycle cannot pay its own fees.
+
+        Bought at 1 and sold at 1 + p it keeps (1 + p)(1 − f) − (1 + f); sold at 1 and bought back at 1 − p,
+        (1 − f) − (1 − p)(1 + f), which pays a little sooner.
+        """
         profit = self.profit_per_grid
         if self.exit == "next_level":
             if self.lower_price is None or self.upper_price is None:
@@ -103,8 +114,11 @@ class Grid(Strategy):
             steps = self.num_levels - 1
             gap = (self.upper_price - self.lower_price) / steps
             profit = ratio ** (1 / steps) - 1 if self.spacing == "geometric" else gap / (self.upper_price - gap)
-        if (1 + profit) * (1 - maker) <= 1 + maker:
-            least = (1 + maker) / (1 - maker) - 1
+        if self.direction == "short" and self.exit == "profit":
+            nets, least = 1 - maker > (1 - profit) * (1 + maker), 1 - (1 - maker) / (1 + maker)
+        else:
+            nets, least = (1 + profit) * (1 - maker) > 1 + maker, (1 + maker) / (1 - maker) - 1
+        if not nets:
             raise ConfigError(
                 f"grid: a cycle of {profit:.4%} cannot pay its fees of 2 × {maker:.4%}; "
                 f"the smallest profit that can is above {least:.6%}"
@@ -127,44 +141,76 @@ memory = memory_of(("lower upper laid shift_row", "f8"))
 
 @inner_kernel
 def level(p, lower, upper, i):
-    """Price level i of n between the bounds, before rounding."""
+    """Price level i of n between the bounds, real, before rounding."""
     if p.spacing == ARITHMETIC:
         return lower + i * (upper - lower) / (p.num_levels - 1)
     return lower * (upper / lower) ** (i / (p.num_levels - 1))
 
 
 @inner_kernel
-def is_valid(now, p, lower, upper, n):
-    """Whether every cell has a price of its own that is positive, and sells above what it buys at."""
-    last = 0.0
-    for k in range(n):
-        price = price_down(now, level(p, lower, upper, k))
-        if (price <= last) | (sell_price(now, p, lower, upper, k, price) <= price):
+def mirrored_level(p, side, lower, upper, k):
+    """The k-th level in rising order of mirrored price."""
+    return level(p, lower, upper, k) if side > 0.0 else -level(p, lower, upper, p.num_levels - 1 - k)
+
+
+@inner_kernel
+def entry_price(now, p, side, lower, upper, k):
+    """Mirrored price at which cell k enters."""
+    return price_down(now, mirrored_level(p, side, lower, upper, k))
+
+
+@inner_kernel
+def exit_price(now, p, side, lower, upper, k, price):
+    """Mirrored price at which cell k, entered at `price`, leaves."""
+    if p.exit == PROFIT:
+        return price_up(now, price * (1 + side * p.profit_per_grid))
+    return price_up(now, mirrored_level(p, side, lower, upper, k + 1))
+
+
+@inner_kernel
+def n_cells_of(now, p, side, lower, upper):
+    """Number of cells of one side: all levels that have an exit, in a neutral grid only those beyond the close."""
+    n = int(p.num_levels) if p.exit == PROFIT else int(p.num_levels) - 1
+    if p.direction == NEUTRAL:
+        while (n > 0) and (entry_price(now, p, side, lower, upper, n - 1) >= side * now.close):
+            n -= 1
+    return n
+
+
+@inner_kernel
+def is_valid(now, p, side, lower, upper):
+    """Whether every cell of a side has a positive price of its own, and leaves at a better one."""
+    last = -np.inf
+    for k in range(n_cells_of(now, p, side, lower, upper)):
+        price = entry_price(now, p, side, lower, upper, k)
+        exit_ = exit_price(now, p, side, lower, upper, k, price)
+        if (price <= last) | (exit_ <= price) | (side * price <= 0.0) | (side * exit_ <= 0.0):
             return False
         last = price
     return True
 
 
 @inner_kernel
-def sell_price(now, p, lower, upper, k, price):
-    """Where cell k sells, before it is laid."""
-    if p.exit == PROFIT:
-        return price_up(now, price * (1 + p.profit_per_grid))
-    return price_up(now, level(p, lower, upper, k + 1))
+def is_ladder(now, book, p, lower, upper):
+    """Whether these bounds can be laid; of a neutral grid both halves, or neither is laid."""
+    if (lower <= 0.0) | (not is_valid(now, p, book.side, lower, upper)):
+        return False
+    return (p.direction != NEUTRAL) or is_valid(now, p, -book.side, lower, upper)
 
 
 @inner_kernel
 def lay(now, book, p, own, lower, upper, state):
     """Write the ladder's cells. `state` is what a cell waits in: WAITING for the open, or IDLE."""
-    n = int(p.num_levels) if p.exit == PROFIT else int(p.num_levels) - 1
+    n = n_cells_of(now, p, book.side, lower, upper)
     amount = p.amount_per_grid
     if np.isnan(amount):
-        amount = now.max_position * now.equity / n
+        of_both = n if p.direction != NEUTRAL else n + n_cells_of(now, p, -book.side, lower, upper)
+        amount = now.max_position * now.equity / of_both
     for k in range(n):
         cell = cell_of(book, k)
-        cell.price = price_down(now, level(p, lower, upper, k))
-        cell.exit_price = sell_price(now, p, lower, upper, k, cell.price)
-        share = amount / cell.price if p.amount_unit == QUOTE else amount
+        cell.price = entry_price(now, p, book.side, lower, upper, k)
+        cell.exit_price = exit_price(now, p, book.side, lower, upper, k, cell.price)
+        share = amount / abs(cell.price) if p.amount_unit == QUOTE else amount
         cell.quantity = quantity_down(now, share)
         cell.state = state
         cell.refusal = 0
@@ -182,7 +228,7 @@ def lay(now, book, p, own, lower, upper, state):
 
 @inner_kernel
 def keep_holding_cells(now, book, p):
-    """Turn what the old ladder holds into exits of their own; its unfilled buys end here."""
+    """Turn what the old ladder holds into exits of their own; its unfilled entries end here."""
     for k in range(book.n_cells):
         cell = cell_of(book, k)
         book.cells_seen += cell.seen
@@ -190,6 +236,7 @@ def keep_holding_cells(now, book, p):
             kept = exit_of(book, add_exit(now, book, cell.exit_price, cell.held, 0))
             kept.bought = cell.bought
             kept.fee = cell.fee
+            kept.funding = cell.funding
             kept.bought_row = cell.bought_row
             kept.placed_row = cell.placed_row
             kept.order = cell.order
@@ -209,15 +256,14 @@ def start(now, book, p, own):
         lower, upper = now.close - p.atr_multiplier * atr, now.close + p.atr_multiplier * atr
     if np.isnan(lower):
         return
-    n = int(p.num_levels) if p.exit == PROFIT else int(p.num_levels) - 1
     if book.entry == BLOCKED:
         refuse(book, RISK_DAILY)
-    elif (lower <= 0.0) | (not is_valid(now, p, lower, upper, n)):
+    elif not is_ladder(now, book, p, lower, upper):
         refuse(book, INVALID_LADDER)
     else:
-        buys = p.initial_inventory == BUY_INITIAL
-        lay(now, book, p, own, lower, upper, WAITING if buys else IDLE)
-        book.wish = 1 if buys else 0
+        enters = (p.initial_inventory == BUY_INITIAL) & (p.direction != NEUTRAL)
+        lay(now, book, p, own, lower, upper, WAITING if enters else IDLE)
+        book.wish = 1 if enters else 0
         book.relaid = 1
 
 
@@ -238,7 +284,7 @@ def shift(now, book, p, own):
         return
     if book.entry == BLOCKED:
         refuse(book, RISK_DAILY)
-    elif (lower <= 0.0) | (not is_valid(now, p, lower, upper, book.n_cells)):
+    elif not is_ladder(now, book, p, lower, upper):
         refuse(book, INVALID_LADDER)
     else:
         keep_holding_cells(now, book, p)

@@ -1,7 +1,8 @@
-"""Trend follower: buys M15 trends that the hourly trend agrees with, exits by stop, partial and target.
+"""Trend follower: goes with M15 trends that the hourly trend agrees with, exits by stop, partial and target.
 
 Earns in long moves; loses in ranges, where every pullback looks like a start. In a sideways market it
-buys only an RSI that turns up from oversold. The stop moves to break-even and then trails.
+buys only an RSI that turns up from oversold. The stop moves to break-even and then trails. Where the
+account allows shorts it sells falling trends in the same way.
 
 Source: spec "The four strategies", trend_follower.
 """
@@ -39,12 +40,12 @@ from traderagent.strategies.contract import (
 from traderagent.strategies.features import Frame, Frames
 
 VOLUME_LOOKBACK = 20
-OVERSOLD = 30.0
+OVERSOLD, OVERBOUGHT = 30.0, 70.0
 
 
 @STRATEGIES.register("trend_follower")
 class TrendFollower(Strategy):
-    """Buys trends and breakouts on M15 when H1 agrees."""
+    """Goes with trends and breakouts on M15 when H1 agrees."""
 
     name: ClassVar[str] = "trend_follower"
     prefix: ClassVar[str] = "tf_"
@@ -79,27 +80,44 @@ class TrendFollower(Strategy):
     def features(self, data: Frames) -> dict[str, np.ndarray]:
         """Columns on base candles; see the module."""
         m15, h1 = data["15m"], data["1h"]
+        with np.errstate(invalid="ignore"):
+            hour = h1.on_base(np.sign(h1.indicator("ema", self.ema_fast) - h1.indicator("ema", self.ema_slow)))
         kind = m15.as_events(self._kinds(m15))
-        agrees = h1.on_base(h1.indicator("ema", self.ema_fast) > h1.indicator("ema", self.ema_slow)) == 1.0
-        return {"kind": np.where((kind == RSI) | agrees, kind, 0.0), "atr": m15.on_base("atr", self.atr_period)}
+        agrees = (np.abs(kind) == RSI) | (np.sign(kind) == hour)
+        return {"kind": np.where(agrees, kind, 0.0), "atr": m15.on_base("atr", self.atr_period)}
 
     def _kinds(self, m15: Frame) -> np.ndarray:
-        """Reason of an entry at each M15 close before H1 is asked, 0 where there is none."""
+        """Reason of an entry at each M15 close before H1 is asked, negative for a short, 0 where there is none."""
         close = m15.close
         fast, slow = m15.indicator("ema", self.ema_fast), m15.indicator("ema", self.ema_slow)
         atr, rsi = m15.indicator("atr", self.atr_period), m15.indicator("rsi", self.rsi_period)
         top = shifted(m15.indicator("rolling_max", self.breakout_lookback, of="high"))
+        bottom = shifted(m15.indicator("rolling_min", self.breakout_lookback, of="low"))
         mean_volume = shifted(m15.indicator("sma", VOLUME_LOOKBACK, of="volume"))
         with np.errstate(invalid="ignore", divide="ignore"):
             allowed = (atr > 0) & (atr / close <= self.max_atr_pct)
             if self.volume_ratio > 0:
                 allowed &= m15.volume / mean_volume >= self.volume_ratio
             divergence = np.abs(fast - slow) / slow
-            is_trend = divergence >= self.divergence_pct
-            trend = is_trend & (fast > slow) & (close > fast)
-            pullback = trend & (np.abs(close - fast) / fast <= self.pullback_pct) & (close > shifted(close))
-            turns_up = (divergence < self.divergence_pct) & (shifted(rsi) < OVERSOLD) & (rsi >= OVERSOLD)
-            kinds = np.select([pullback, trend & (close > top), turns_up], [PULLBACK, BREAKOUT, RSI], 0)
+            is_trend, is_flat = divergence >= self.divergence_pct, divergence < self.divergence_pct
+            near = np.abs(close - fast) / fast <= self.pullback_pct
+            before, rsi_before = shifted(close), shifted(rsi)
+            up = is_trend & (fast > slow) & (close > fast)
+            down = is_trend & (fast < slow) & (close < fast)
+            turns_up = is_flat & (rsi_before < OVERSOLD) & (rsi >= OVERSOLD)
+            turns_down = is_flat & (rsi_before > OVERBOUGHT) & (rsi <= OVERBOUGHT)
+            kinds = np.select(
+                [
+                    up & near & (close > before),
+                    up & (close > top),
+                    turns_up,
+                    down & near & (close < before),
+                    down & (close < bottom),
+                    turns_down,
+                ],
+                [PULLBACK, BREAKOUT, RSI, -PULLBACK, -BREAKOUT, -RSI],
+                0,
+            )
         return np.where(allowed, kinds, 0).astype(np.float64)
 
     def warmup(self, duration: int) -> int:
@@ -119,12 +137,14 @@ memory = memory_of(("atr losses", "f8"))
 @inner_kernel
 def wish(now, book, p, own):
     """Ask for a position, sized by risk and cut by the limit."""
+    kind = int(now.feature[0])
     own.atr = now.feature[1]
     risk = p.risk_per_trade * (0.5 if own.losses >= p.loss_streak else 1.0)
     by_risk = risk * now.equity / (p.sl_atr_mult * own.atr)
     by_limit = now.max_position * now.equity / now.close
     book.market_capped = 1 if by_limit < by_risk else 0
-    enter(book, quantity_down(now, min(by_risk, by_limit)), int(now.feature[0]))
+    book.side = 1.0 if kind > 0 else -1.0
+    enter(book, quantity_down(now, min(by_risk, by_limit)), abs(kind))
 
 
 @inner_kernel
@@ -137,7 +157,7 @@ def protect(now, book, p, own):
         at = price_up(now, fill + p.partial_at * p.tp_atr_mult * atr)
         part = quantity_down(now, quantity * p.partial_fraction)
         rest = quantity - part
-        if (part > 0.0) & (rest > 0.0) & (part * at >= now.min_notional) & (rest * at >= now.min_notional):
+        if (part > 0.0) & (rest > 0.0) & (part * abs(at) >= now.min_notional) & (rest * abs(at) >= now.min_notional):
             add_exit(now, book, at, part, PARTIAL)
             quantity = rest
         else:
@@ -145,7 +165,7 @@ def protect(now, book, p, own):
     add_exit(now, book, target, quantity, TARGET)
     if p.breakeven_atr > 0.0:
         book.breakeven_start = fill + p.breakeven_atr * atr
-        book.breakeven_stop = price_down(now, fill * (1 + 2 * now.taker + now.slippage))
+        book.breakeven_stop = price_down(now, fill * (1 + book.side * 2 * now.taker + book.side * now.slippage))
     if p.trailing_start_atr > 0.0:
         book.trail_start = fill + p.trailing_start_atr * atr
         book.trail_distance = p.trailing_atr * atr

@@ -1,0 +1,69 @@
+"""Finer candles of a symbol, as the path model `detail` walks them inside each base candle."""
+
+import numpy as np
+
+from traderagent.base.errors import DataError
+from traderagent.engine.tape import tape_of
+from traderagent.market.candles import MultiTimeframeData
+from traderagent.market.frames import milliseconds, traded
+
+
+def detail_of(data: MultiTimeframeData) -> dict[str, np.ndarray]:
+    """Columns of the finer candles and where each base candle's begin, made once and kept with the symbol.
+
+    Returns
+    -------
+    detail_first : (n + 1,) int32, position of each base candle's first finer one
+    detail_open, detail_high, detail_low, detail_close : (m,) float64
+
+    Raises
+    ------
+    DataError
+        Where there are none, or a base candle is not made of its finer ones exactly.
+    """
+    if "_detail" not in data.__dict__:
+        data.__dict__["_detail"] = _build(data)
+    return data.__dict__["_detail"]
+
+
+def _build(data: MultiTimeframeData) -> dict[str, np.ndarray]:
+    if data.detail is None:
+        raise DataError(
+            f"{data.symbol}: path 'detail' needs finer candles, got none beside {data.base}; put 1m files into the "
+            "same folder, or choose another path"
+        )
+    tape, frame = tape_of(data), traded(data.detail)
+    time = milliseconds(frame.index)
+    row = np.searchsorted(tape.time, time, side="right") - 1
+    inside = (row >= 0) & (time < tape.time[np.maximum(row, 0)] + tape.duration)  # holes of the base are left out
+    counts = np.bincount(row[inside], minlength=len(tape))
+    columns = {c: np.ascontiguousarray(frame[c].to_numpy(np.float64)[inside]) for c in ("open", "high", "low", "close")}
+    _check(data, columns, counts)
+    first = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
+    return {"detail_first": first, **{f"detail_{c}": values for c, values in columns.items()}}
+
+
+def _check(data: MultiTimeframeData, columns: dict[str, np.ndarray], counts: np.ndarray) -> None:
+    tape, index = tape_of(data), traded(data.candles).index
+    name = f"{data.symbol} {data.detail_timeframe}"
+    if (counts == 0).any():
+        raise DataError(
+            f"{name}: the candle of {index[int(np.argmax(counts == 0))]} has none of them ({int((counts == 0).sum())} "
+            f"of {len(counts)} have none), allowed is that they cover the whole span; load more, or choose another path"
+        )
+    last = np.cumsum(counts)
+    first = last - counts
+    made = {
+        "open": columns["open"][first],
+        "high": np.maximum.reduceat(columns["high"], first),
+        "low": np.minimum.reduceat(columns["low"], first),
+        "close": columns["close"][last - 1],
+    }
+    for column, values in made.items():
+        wrong = values != getattr(tape, column)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise DataError(
+                f"{name}: those of {index[row]} make {column} {values[row]!r}, the {data.base} candle says "
+                f"{getattr(tape, column)[row]!r} ({int(wrong.sum())} candles differ); load both from one source"
+            )
