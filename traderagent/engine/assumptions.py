@@ -6,6 +6,7 @@ import numpy as np
 
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
+from traderagent.engine.detail import detail_of
 
 # The folders of code that can change a run's numbers; what draws them is not among them.
 CODE = ("base", "indicators", "market", "metrics", "routing", "strategies", "engine")
@@ -53,7 +54,7 @@ def _funding(run: Any) -> str:
 
 def grid_spacing_sigma(run: Any) -> float:
     """Smaller of cell spacing and profit distance, relative to the last ladder's middle, over the standard
-    deviation of candle returns. Below 1.5 the count of grid fills depends on the path model.
+    deviation of the returns of the candles walked. Below 1.5 the count of grid fills depends on the path model.
     """
     if "grid" not in run.plan.names:
         return np.nan
@@ -64,8 +65,17 @@ def grid_spacing_sigma(run: Any) -> float:
         return np.nan
     middle = abs(cells["price"][0] + cells["exit_price"][-1]) / 2
     distance = min(np.diff(cells["price"]).min(), (cells["exit_price"] - cells["price"]).min())
-    sigma = np.std(np.diff(np.log(run.plan.tape.close[run.raw.first :])), ddof=1)
+    sigma = np.std(np.diff(np.log(_walked_closes(run))), ddof=1)
     return float(distance / middle / sigma) if sigma > 0 else np.nan
+
+
+def _walked_closes(run: Any) -> np.ndarray:
+    """Closes of the candles whose extremes the path visits: the base ones, or the finer ones."""
+    first = run.raw.first
+    if run.config.path != "detail":
+        return run.plan.tape.close[first:]
+    detail = detail_of(run.plan.data)
+    return detail["detail_close"][detail["detail_first"][first] :]
 
 
 def capped_share(run: Any) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html import escape
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.path import PATHS
 from traderagent.engine.plan import Plan, plan
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.engine.run import setup_of, simulate
@@ -49,6 +51,7 @@ def backtest(
     *,
     strategies: Sequence[Strategy] = (),
     route: Any = None,
+    path_spread: bool = False,
     holdout: float | None = None,
     workers: int | None = None,
     progress: bool = True,
@@ -61,6 +64,7 @@ def backtest(
     config : what the run assumes; defaults where None
     strategies : own strategies, after the enabled built-in ones
     route : sets of strategy names by candle (a sequence, or a Series by time) instead of the router
+    path_spread : run the four models of the path inside a candle as well; `result.path_spread` compares them
     holdout : share of the span set aside; None runs the whole span
     workers : threads over symbols; None is one per core
     progress : show a bar when it takes longer than two seconds
@@ -87,7 +91,10 @@ def backtest(
         raise ConfigError(f"workers: got {workers!r}, allowed is a whole number of at least 1, or None for the cores")
 
     def one(symbol_data: MultiTimeframeData) -> Any:
-        return _backtest_symbol(symbol_data, config, strategies, route, holdout)
+        found = _backtest_symbol(symbol_data, config, strategies, route, holdout)
+        if not path_spread:
+            return found
+        return {k: spread(r) for k, r in found.items()} if isinstance(found, dict) else spread(found)
 
     if isinstance(data, MultiTimeframeData):
         return one(data)
@@ -152,6 +159,16 @@ def execute(layout: Plan, *, record: bool = True, every_candle: bool = False) ->
     )
     raw = simulate(setup, layout.config, layout.strategies, record=record, every_candle=every_candle)
     return OrchestratorBacktestResult(layout, raw)
+
+
+def spread(result: OrchestratorBacktestResult) -> OrchestratorBacktestResult:
+    """The result with its metrics under every path model that needs no finer candles beside it."""
+    models = [model for model in PATHS if model != "detail"]
+    runs = {m: execute(replace(result.plan, config=result.config.replace(path=m))) for m in models}
+    table = pd.DataFrame({model: run.metrics for model, run in runs.items()}).rename_axis("metric")
+    table.insert(0, "lowest", table[models].min(axis=1))
+    table.insert(1, "highest", table[models].max(axis=1))
+    return replace(result, path_spread=table)
 
 
 def compare(results: dict[str, OrchestratorBacktestResult]) -> pd.DataFrame:

@@ -123,7 +123,7 @@ def check_funding(rates: Any, symbol: str = "") -> tuple[np.ndarray, np.ndarray]
     for bad, what in ((~np.isfinite(rate), "is no number"), (np.diff(at, prepend=at[0] - 1) <= 0, "does not rise")):
         if bad.any():
             row = int(np.argmax(bad))
-            raise DataError(f"{name} row {row + 1} ({_text(at[row])}): {rates.iloc[row]!r} {what}; correct the series")
+            raise DataError(f"{name} row {row + 1} ({_text(at[row])}): {rates.iloc[row]} {what}; correct the series")
     expected = np.arange(at[0] // EVERY + (at[0] % EVERY > 0), at[-1] // EVERY + 1, dtype=np.int64) * EVERY
     missing = expected[~np.isin(expected, at)]
     if len(missing):

@@ -36,13 +36,14 @@ HEADLINES = (
 class OrchestratorBacktestResult:
     """Result of one run of one symbol.
 
-    Curves are Series and frames by open time (UTC) of the candle at whose close they hold; money is in
+    `path_spread`, where it was asked for, holds each metric (row) under the four path models and its lowest and
+    highest; a spread, never a bound, since models can err on the same side. Curves are Series and frames by open time (UTC) of the candle at whose close they hold; money is in
     quote currency. Fields ending in `_pct` are percent.
     """
 
     plan: Plan
     raw: Raw
-    end_fills: pd.DataFrame | None = None
+    path_spread: pd.DataFrame | None = None
 
     # --- identity -----------------------------------------------------------------------------------
     @property

@@ -1,0 +1,213 @@
+"""Margin, funding and liquidation by hand: one position of a probe that enters where it is told."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import traderagent as ta
+from traderagent.strategies.contract import CLOSE, ENTERED, SIGNAL, enter, is_idle, mirrored, parameters_of, step
+
+DURATION = pd.Timedelta("5min")
+ENTRY = 2  # the row at whose open the probe's order fills
+
+
+class Probe(ta.Strategy):
+    """Enters at the first close with a fixed quantity, long or short; a stop where one is given."""
+
+    name: ClassVar[str] = "probe"
+    prefix: ClassVar[str] = "probe_"
+
+    side: float = 1.0
+    quantity: float = 10.0
+    stop: float = 0.0
+
+    def features(self, data: object) -> dict[str, np.ndarray]:
+        return {}
+
+    def warmup(self, duration: int) -> int:
+        return 0
+
+    def sides(self) -> tuple[float, ...]:
+        return (self.side,)
+
+
+parameters = parameters_of(Probe)
+
+
+@step
+def probe_step(what, now, book):
+    p = parameters(book)
+    if what == ENTERED:
+        if p.stop > 0.0:
+            book.stop = mirrored(book, p.stop)
+    elif (what == CLOSE) and is_idle(book):
+        book.wake_row = now.row + 1
+        if now.row == 1:
+            enter(book, p.quantity, SIGNAL)
+
+
+Probe.step = probe_step
+
+
+def candles(*rows: tuple[float, float, float, float], start: str = "2024-01-01 01:00") -> pd.DataFrame:
+    """Three flat candles at 100, then those given."""
+    values = [(100.0, 100.0, 100.0, 100.0)] * 3 + list(rows)
+    index = pd.date_range(start, periods=len(values), freq=DURATION, tz="UTC", name="open_time").as_unit("ms")
+    return pd.DataFrame(values, index, columns=["open", "high", "low", "close"]).assign(volume=1.0)
+
+
+def run(frame: pd.DataFrame, *, funding: object = None, probe: dict | None = None, **config: object) -> object:
+    """A perpetual run of the probe alone: 10,000, leverage 10, taker 0.1 %, no slippage, no funding."""
+    data = ta.MultiTimeframeData.from_base("XUSDT", frame).replace(funding=funding)
+    given = {
+        "account": "perpetual",
+        "leverage": 10.0,
+        "funding_rate": None,
+        "warmup_bars": 1,
+        "enable_grid": False,
+        "enable_dca": False,
+        "enable_trend_follower": False,
+        "enable_strategy_router": False,
+        "enable_risk_manager": False,
+        "costs": ta.Costs(maker=0.0, taker=0.001, slippage=0.0),
+        **config,
+    }
+    return ta.backtest(data, ta.OrchestratorBacktestConfig(**given), strategies=[Probe(**(probe or {}))])
+
+
+def ends(result: object) -> dict[str, float]:
+    return result.books["probe"].iloc[-1].to_dict()
+
+
+# 10 coins at 100 with leverage 10: margin 100, entry fee 1.
+@pytest.mark.parametrize(
+    ("side", "candle", "price"),
+    [
+        (1.0, (100.0, 100.0, 85.0, 95.0), (1000 - 100) / (10 * 0.995)),  # 90.4523
+        (-1.0, (100.0, 115.0, 100.0, 105.0), (1000 + 100) / (10 * 1.005)),  # 109.4527
+    ],
+)
+def test_a_liquidation_fills_at_the_formula_and_costs_no_more_than_the_margin(side, candle, price):
+    result = run(candles(candle), probe={"side": side})
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+    assert result.trades["price"].iloc[-1] == pytest.approx(price, rel=1e-12)
+    fee = 10 * price * (0.001 + 0.005)
+    loss = 10 * abs(100 - price) + fee  # 100.90 and 101.09: more than the margin
+    assert ends(result)["fees"] == pytest.approx(1 + fee)
+    assert result.insurance == pytest.approx(loss - 100)
+    assert result.final_balance == pytest.approx(10_000 - 1 - 100)
+    assert result.liquidations == 1
+
+
+@pytest.mark.parametrize(("side", "open_"), [(1.0, 80.0), (-1.0, 125.0)])
+def test_a_gap_beyond_the_margin_is_the_insurances(side, open_):
+    result = run(candles((open_, open_, open_, open_)), probe={"side": side})
+    fee = 10 * open_ * 0.006
+    assert result.trades["price"].iloc[-1] == open_
+    assert result.insurance == pytest.approx(10 * abs(100 - open_) + fee - 100)
+    assert ends(result)["pnl"] == pytest.approx(-101)  # margin and entry fee
+
+
+def test_a_stop_before_the_liquidation_is_a_stop_and_in_a_gap_beyond_it_a_liquidation():
+    inside = run(candles((100.0, 100.0, 85.0, 90.0)), probe={"stop": 95.0})
+    assert list(inside.trades["reason"]) == ["signal", "stop"]
+    assert inside.trades["price"].iloc[-1] == 95.0
+    beyond = run(candles((80.0, 80.0, 80.0, 80.0)), probe={"stop": 95.0})
+    assert list(beyond.trades["reason"]) == ["signal", "liquidation"]
+    assert ends(beyond)["pnl"] == pytest.approx(-101)
+
+
+def test_a_long_pays_funding_out_of_its_margin_and_a_short_receives_it():
+    flat = [(100.0, 100.0, 100.0, 100.0)] * 4
+    for side in (1.0, -1.0):
+        result = run(candles(*flat, start="2024-01-01 07:35"), probe={"side": side}, funding_rate=0.0001)
+        paid = side * 0.0001 * 10 * 100
+        # The candle of 07:55 covers 08:00.
+        assert result.books["probe"]["funding"].to_list() == pytest.approx([0] * 4 + [paid] * 3)
+        assert ends(result)["margin"] == pytest.approx(100 - paid)
+        assert result.final_balance == pytest.approx(10_000 - 1 - paid)
+        assert result.funding == pytest.approx(paid)
+
+
+def test_funding_of_a_hole_is_settled_at_the_last_close_before_it():
+    frame = candles((100.0, 110.0, 100.0, 110.0), (120.0, 120.0, 120.0, 120.0), start="2024-01-01 07:35")
+    frame.index = frame.index[:4].append(pd.DatetimeIndex(["2024-01-01 16:30"], tz="UTC").as_unit("ms"))
+    frame.index.name = "open_time"
+    result = run(frame, funding_rate=0.0001)
+    # 08:00 and 16:00 lie in the hole after the close of 07:55 at 110.
+    assert result.books["probe"]["funding"].to_list() == pytest.approx([0, 0, 0, 0, 2 * 0.0001 * 10 * 110])
+
+
+def test_a_series_of_rates_is_used_as_it_is():
+    times = pd.DatetimeIndex(["2024-01-01 00:00", "2024-01-01 08:00", "2024-01-01 16:00"], tz="UTC")
+    flat = [(100.0, 100.0, 100.0, 100.0)] * 4
+    result = run(candles(*flat, start="2024-01-01 07:35"), funding=pd.Series([1.0, -0.002, 1.0], times))
+    assert result.funding == pytest.approx(-0.002 * 10 * 100)
+
+
+def test_funding_brings_the_liquidation_nearer():
+    at_eight = [(100.0, 100.0, 100.0, 100.0)] * 2
+    frame = candles(*at_eight, (100.0, 100.0, 90.5, 95.0), start="2024-01-01 07:35")
+    assert len(run(frame).trades) == 1  # 90.4523 is not reached
+    paid = 0.01 * 10 * 100
+    result = run(frame, funding_rate=0.01)
+    assert result.trades["price"].iloc[-1] == pytest.approx((1000 - (100 - paid)) / (10 * 0.995))
+
+
+def test_leverage_divides_what_an_entry_needs():
+    # 10 coins at 100: margin 1000/leverage and a fee of 1 have to be free.
+    for balance, leverage, n in ((1000.9, 1.0, 0), (1001.0, 1.0, 1), (100.9, 10.0, 0), (101.0, 10.0, 1)):
+        result = run(candles(), initial_balance=balance, leverage=leverage)
+        assert len(result.trades) == n
+        assert result.rejections == ({} if n else {"margin": 1})
+
+
+def test_a_round_trip_carries_its_side_and_its_funding():
+    flat = [(100.0, 100.0, 100.0, 100.0)] * 3
+    frame = candles(*flat, (100.0, 104.0, 100.0, 104.0), start="2024-01-01 07:35")
+    result = run(frame, probe={"side": -1.0, "stop": 103.0}, funding_rate=0.0001)
+    trip = result.round_trips.iloc[0]
+    assert (trip["side"], trip["entry_price"], trip["exit_price"]) == ("short", 100.0, 103.0)
+    assert trip["funding"] == pytest.approx(-0.1)
+    assert trip["pnl"] == pytest.approx(-30 - 1 - 1.03 + 0.1)
+    assert list(result.trades["side"]) == ["sell", "buy"]
+    assert result.final_balance == pytest.approx(10_000 + trip["pnl"])
+
+
+TIMES = pd.DatetimeIndex(["2024-01-01 00:00", "2024-01-01 08:00", "2024-01-01 16:00", "2024-01-02 00:00"], tz="UTC")
+
+
+@pytest.mark.parametrize(
+    ("series", "says"),
+    [
+        (pd.Series([0.1, 0.1], TIMES[[0, 2]]), "1 times are missing, the first is 2024-01-01 08:00"),
+        (pd.Series([0.1, np.nan], TIMES[:2]), "row 2 .*nan is no number"),
+        (pd.Series([0.1, "x"], TIMES[:2]), "row 2 .*x is no number"),
+        (pd.Series([0.1, 0.1], TIMES[[1, 0]]), "row 2 .*does not rise"),
+        (pd.Series([0.1, 0.1], TIMES[2:]), "allowed are those that cover the candles"),
+        (pd.Series([0.1], TIMES[:1].tz_localize(None)), "indexed by times in UTC"),
+        (pd.Series([], pd.DatetimeIndex([], tz="UTC"), dtype=float), "got no rates"),
+        ([0.1], "got list, allowed is a Series"),
+    ],
+)
+def test_a_bad_series_of_funding_is_refused(series, says):
+    with pytest.raises(ta.DataError, match=says):
+        run(candles(start="2024-01-01 07:50"), funding=series)
+
+
+def test_what_only_a_perpetual_account_can_do_is_refused_on_spot():
+    with pytest.raises(ta.ConfigError, match="leverage: got 0.5"):
+        ta.OrchestratorBacktestConfig(account="perpetual", leverage=0.5)
+    with pytest.raises(ta.ConfigError, match="leverage: got 2.0 on a spot account"):
+        ta.OrchestratorBacktestConfig(leverage=2.0)
+    with pytest.raises(ta.ConfigError, match="probe: it sells short, which a spot account cannot"):
+        run(candles(), probe={"side": -1.0}, account="spot", leverage=1.0)
+    for direction in ("short", "neutral"):
+        config = ta.OrchestratorBacktestConfig(grid_params={"direction": direction}, enable_strategy_router=False)
+        market = ta.load_market("synthetic", symbols=1, days=10, seed=1, progress=False)
+        with pytest.raises(ta.ConfigError, match="grid: it sells short"):
+            ta.backtest(market["SYN-01"], config)
