@@ -14,7 +14,7 @@ def detail_of(data: MultiTimeframeData) -> dict[str, np.ndarray]:
     Returns
     -------
     detail_first : (n + 1,) int32, position of each base candle's first finer one
-    detail_open, detail_high, detail_low, detail_close : (m,) float64
+    detail_open, detail_high, detail_low, detail_close : (m,) float64; detail_time : (m,) int64, open times, ms
 
     Raises
     ------
@@ -40,7 +40,11 @@ def _build(data: MultiTimeframeData) -> dict[str, np.ndarray]:
     columns = {c: np.ascontiguousarray(frame[c].to_numpy(np.float64)[inside]) for c in ("open", "high", "low", "close")}
     _check(data, columns, counts)
     first = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
-    return {"detail_first": first, **{f"detail_{c}": values for c, values in columns.items()}}
+    return {
+        "detail_first": first,
+        "detail_time": time[inside],
+        **{f"detail_{c}": values for c, values in columns.items()},
+    }
 
 
 def _check(data: MultiTimeframeData, columns: dict[str, np.ndarray], counts: np.ndarray) -> None:
@@ -64,6 +68,6 @@ def _check(data: MultiTimeframeData, columns: dict[str, np.ndarray], counts: np.
         if wrong.any():
             row = int(np.argmax(wrong))
             raise DataError(
-                f"{name}: those of {index[row]} make {column} {values[row]!r}, the {data.base} candle says "
-                f"{getattr(tape, column)[row]!r} ({int(wrong.sum())} candles differ); load both from one source"
+                f"{name}: those of {index[row]} make {column} {values[row]}, the {data.base} candle says "
+                f"{getattr(tape, column)[row]} ({int(wrong.sum())} candles differ); load both from one source"
             )

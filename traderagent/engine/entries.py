@@ -50,7 +50,7 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
     cell.seen = 1
     cell.initial = initial
     cell.state = HOLDING
-    cell.placed_row = now.row
+    cell.placed = now.candle
     cell.order = account.next_order
     account.next_order += 1
     book.n_lots += 1

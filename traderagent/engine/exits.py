@@ -205,7 +205,6 @@ def hit_stop(account, pair, book):
 @inner_kernel
 def liquidate_book(account, pair, book):
     """The margin is used up; what the fill loses beyond it is paid by the exchange's insurance."""
-    count_ambiguous(pair, book, True)
     price = stopped_at(pair, book, book.liquidation)
     rate = now_of(pair).taker + account.liquidation_fee
     fill = beyond(book, price, -now_of(pair).slippage)

@@ -9,28 +9,28 @@ from traderagent.strategies.contract import cell_of, exit_of, mirrored
 
 
 @inner_kernel
-def entry_price(pair, book, limit, placed_row):
+def entry_price(pair, book, limit, placed):
     """A limit entry that rested when the candle began never pays more than the open."""
     open_ = mirrored(book, pair.open)
     if pair.at_open == 1:
         return open_
-    return min(limit, open_) if placed_row < now_of(pair).row else limit
+    return min(limit, open_) if placed < now_of(pair).candle else limit
 
 
 @inner_kernel
-def exit_price(pair, book, limit, placed_row):
+def exit_price(pair, book, limit, placed):
     """A limit exit that rested when the candle began never gets less than the open."""
     open_ = mirrored(book, pair.open)
     if pair.at_open == 1:
         return open_
-    return max(limit, open_) if placed_row < now_of(pair).row else limit
+    return max(limit, open_) if placed < now_of(pair).candle else limit
 
 
 @inner_kernel
 def fill_entry(account, pair, book):
     """The nearest entry is met; exits that it places at or beyond the path's price fill at once."""
     cell = cell_of(book, book.top_entry)
-    price = entry_price(pair, book, cell.price, cell.placed_row)
+    price = entry_price(pair, book, cell.price, cell.placed)
     fill_cell(account, pair, book, price, cell.quantity, now_of(pair).maker)
     while (pair.at_open == 0) and has_marketable_exit(pair, book):
         take_exit(account, pair, book)
@@ -43,10 +43,10 @@ def fill_exit(account, pair, book):
     count_ambiguous(pair, book, False)
     if book.exit_listed == 1:
         order = exit_of(book, book.n_exits - 1)
-        close_listed(account, pair, book, exit_price(pair, book, order.price, order.placed_row), now.maker)
+        close_listed(account, pair, book, exit_price(pair, book, order.price, order.placed), now.maker)
     else:
         cell = cell_of(book, book.bottom_exit)
-        close_cell(account, pair, book, exit_price(pair, book, cell.exit_price, cell.placed_row), now.maker)
+        close_cell(account, pair, book, exit_price(pair, book, cell.exit_price, cell.placed), now.maker)
     set_triggers(account, pair, book)
 
 
@@ -69,7 +69,7 @@ def has_marketable_exit(pair, book):
     if book.n_exits == 0:
         return False
     order = exit_of(book, book.n_exits - 1)
-    return (order.lot == 0) & (order.placed_row == now_of(pair).row) & (order.price <= mirrored(book, pair.price))
+    return (order.lot == 0) & (order.placed == now_of(pair).candle) & (order.price <= mirrored(book, pair.price))
 
 
 @inner_kernel
@@ -78,4 +78,4 @@ def has_marketable_entry(pair, book):
     if (book.is_ladder == 1) | (book.top_entry < 0):
         return False
     cell = cell_of(book, book.top_entry)
-    return (cell.placed_row == now_of(pair).row) & (cell.price >= mirrored(book, pair.price))
+    return (cell.placed == now_of(pair).candle) & (cell.price >= mirrored(book, pair.price))

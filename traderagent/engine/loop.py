@@ -30,7 +30,7 @@ from traderagent.engine.orders import (
     no_wakes,
     set_triggers,
 )
-from traderagent.engine.path import is_touched, walk_candle
+from traderagent.engine.path import DETAIL, is_touched, walk_candle
 from traderagent.engine.records import book_of, now_of
 from traderagent.engine.skip import skip_to
 from traderagent.strategies.contract import (
@@ -132,7 +132,8 @@ def hear(account, pair, feed, book):
     book.relaid = 0
     show(feed, now, book, now.row)
     tell(CLOSE, now, book)
-    if book.wish < 0:
+    is_second_half = (book.partner >= 0) & (book.partner < book.index)  # it refuses with the first, counted once
+    if (book.wish < 0) & (not is_second_half):
         count_start_refusal(account, pair, book, -1 - book.wish)
     if book.relaid > 0:
         refresh_reserved(account, book)
@@ -273,6 +274,7 @@ def read_candle(pair, feed, row):
     """Put a row's candle where steps and fills see it."""
     now = now_of(pair)
     now.row = row
+    now.candle = row if pair.path != DETAIL else int32_at(feed.detail_first, row + 1) - 1
     now.time = int64_at(feed.time, row) + feed.duration
     now.open = float64_at(feed.open, row)
     now.high = float64_at(feed.high, row)

@@ -79,6 +79,7 @@ def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cyc
         return
     fill = fill_at(account, k)
     fill.row = now_of(pair).row
+    fill.detail_row = pair.detail_row
     fill.book = book.index
     fill.side = side
     fill.price = abs(price)

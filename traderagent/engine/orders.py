@@ -138,7 +138,7 @@ def rest(account, pair, book, cell):
     reserve_cell(account, pair, book, cell, cell.quantity * abs(cell.price) * now.limit_rate)
     cell.state = RESTING
     cell.refusal = 0
-    cell.placed_row = now.row
+    cell.placed = now.candle
     cell.order = account.next_order
     account.next_order += 1
 

@@ -28,6 +28,7 @@ def low_comes_first(path, open_, high, low, close):
 @inner_kernel
 def walk(account, pair, target, direction):
     """Meet orders from the present price to `target`, nearest first; ties by kind, then book."""
+    liquidate_due(account, pair)
     while True:
         best, nearest, kind = -1, -np.inf, 9
         for b in range(pair.n_books):
@@ -37,27 +38,37 @@ def walk(account, pair, target, direction):
                 best, nearest, kind = b, price, its
         if best < 0:
             break
-        if pair.at_open == 0:
-            price = -direction * nearest
-            pair.price = max(pair.price, price) if direction > 0 else min(pair.price, price)
+        price = -direction * nearest
+        pair.price = max(pair.price, price) if direction > 0 else min(pair.price, price)
         meet(account, pair, book_of(pair, best), kind)
+        liquidate_due(account, pair)
     pair.price = target
+
+
+@inner_kernel
+def liquidate_due(account, pair):
+    """Whatever moved the liquidation price to or beyond the path's price, a fill or funding: it is met now."""
+    if account.perpetual == 1:
+        for b in range(pair.n_books):
+            book = book_of(pair, b)
+            if book.liquidation >= mirrored(book, pair.price):
+                liquidate_book(account, pair, book)
 
 
 @inner_kernel
 def walk_jump(account, pair, last_close):
     """From the last close to the open: met in price order, filled at the open."""
     pair.at_open = 1
-    pair.price = pair.open
-    if pair.open < last_close:
-        walk(account, pair, pair.open, -1.0)
-    elif pair.open > last_close:
-        walk(account, pair, pair.open, 1.0)
+    pair.price = last_close
+    if pair.open != last_close:
+        walk(account, pair, pair.open, 1.0 if pair.open > last_close else -1.0)
+    else:
+        liquidate_due(account, pair)
 
 
 @inner_kernel
 def trade_at_open(account, pair):
-    """Pending market orders: all exits, then all entries, then what they placed beyond the open."""
+    """Pending market orders: all exits, then all entries."""
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.exit_reason != 0:
@@ -68,6 +79,14 @@ def trade_at_open(account, pair):
             enter_at_market(account, pair, book)
         if book.waiting == 1:
             activate_waiting(account, pair, book)
+
+
+@inner_kernel
+def pass_open(account, pair, last_close):
+    """The jump to the open of the candle being walked, pending orders where it is the first, and what both placed."""
+    walk_jump(account, pair, last_close)
+    if pair.is_first == 1:
+        trade_at_open(account, pair)
     while take_marketable(account, pair):
         pass
 
@@ -131,27 +150,27 @@ def walk_candle(account, pair, feed):
         walk_detail(account, pair, feed)
         return
     pair.open, pair.low, pair.high = now.open, now.low, now.high
-    walk_jump(account, pair, pair.last_close)
-    trade_at_open(account, pair)
+    pass_open(account, pair, pair.last_close)
     walk_legs(account, pair, low_comes_first(pair.path, now.open, now.high, now.low, now.close), now.close)
 
 
 @inner_kernel
 def walk_detail(account, pair, feed):
     """The same through finer candles, each with its jump and the legs of `candle`."""
-    row = now_of(pair).row
+    now = now_of(pair)
     last_close = pair.last_close
-    for k in range(int32_at(feed.detail_first, row), int32_at(feed.detail_first, row + 1)):
+    for k in range(int32_at(feed.detail_first, now.row), int32_at(feed.detail_first, now.row + 1)):
+        now.candle = k
+        pair.detail_row = k
         pair.open = float64_at(feed.detail_open, k)
         pair.low = float64_at(feed.detail_low, k)
         pair.high = float64_at(feed.detail_high, k)
         close = float64_at(feed.detail_close, k)
-        walk_jump(account, pair, last_close)
-        if pair.is_first == 1:
-            trade_at_open(account, pair)
-            pair.is_first = 0
+        pass_open(account, pair, last_close)
+        pair.is_first = 0
         walk_legs(account, pair, close >= pair.open, close)
         last_close = close
+    pair.detail_row = -1
 
 
 @inner_kernel

@@ -32,6 +32,7 @@ PAIR = record_dtype(
     ("penetration last_close price size_factor", "f8"),
     ("open low high", "f8"),  # of the candle being walked: the base one, or a finer one
     ("path at_open is_first", "i8"),
+    ("detail_row", "i8"),  # of the finer candle being walked, −1 for none
     ("now", ("u1", (NOW.itemsize,))),
 )
 
@@ -48,7 +49,7 @@ FEED = record_dtype(
 )
 
 FILL = record_dtype(
-    ("row book side", "i8"),
+    ("row detail_row book side", "i8"),
     ("price quantity fee", "f8"),
     ("reason order cycle", "i8"),
 )

@@ -11,6 +11,7 @@ import pandas as pd
 from traderagent.base.files import without_nan
 from traderagent.engine.assumptions import assumptions_of, grid_spacing_sigma, notes_of, why_no_trades
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.detail import detail_of
 from traderagent.engine.excursions import excursions
 from traderagent.engine.plan import Plan, regime_names
 from traderagent.engine.records import KINDS
@@ -137,11 +138,13 @@ class OrchestratorBacktestResult:
     # --- fills --------------------------------------------------------------------------------------
     @cached_property
     def trades(self) -> pd.DataFrame:
-        """One row a fill: time, symbol, strategy, side, price, quantity, fee, reason, order_id, cycle_id."""
+        """One row a fill: time (open of its candle, of the finer one on path `detail`), symbol, strategy, side,
+        price, quantity, fee, reason, order_id, cycle_id, row of the base candle.
+        """
         fills = self.raw.fills
         return pd.DataFrame(
             {
-                "time": self.index[fills["row"]],
+                "time": self._fill_times(),
                 "symbol": self.symbol,
                 "strategy": self._named(fills["book"]),
                 "side": np.where(fills["side"] > 0, "buy", "sell"),
@@ -181,6 +184,14 @@ class OrchestratorBacktestResult:
                 "cycle_id": trips["cycle"],
             }
         )
+
+    def _fill_times(self) -> pd.DatetimeIndex:
+        fills = self.raw.fills
+        times = self.plan.tape.time[fills["row"]]
+        if self.config.path == "detail":
+            finer = fills["detail_row"] >= 0
+            times[finer] = detail_of(self.plan.data)["detail_time"][fills["detail_row"][finer]]
+        return pd.DatetimeIndex(times.astype("datetime64[ms]"), tz="UTC")
 
     def _named(self, book: np.ndarray) -> np.ndarray:
         return np.array(self.plan.names, dtype=object)[self.raw.books["strategy"][book]]

@@ -163,6 +163,7 @@ def new_pair(config: OrchestratorBacktestConfig, instrument: Instrument, books: 
     pair = np.zeros(1, PAIR)
     pair["books"], pair["n_books"] = books.ctypes.data, len(books)
     pair["penetration"] = config.penetration_ticks * instrument.tick
+    pair["detail_row"] = -1
     pair["path"] = PATHS.index(config.path)
     now = now_dtype_of(pair)
     costs = config.costs_in_force
@@ -281,7 +282,7 @@ def setup_of(
         rates = config.funding_rate if data.funding is None else data.funding
         arrays |= funding_on_candles(tape.time, tape.duration, rates, data.symbol)
     if config.path == "detail":
-        arrays |= detail_of(data)
+        arrays |= {name: values for name, values in detail_of(data).items() if name != "detail_time"}
     features = features or features_of(data, strategies, shorts=perpetual)
     return Setup(data.instrument, tape, features, arrays, first)
 

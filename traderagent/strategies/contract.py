@@ -123,7 +123,7 @@ def record_dtype(*fields: tuple[str, Any]) -> np.dtype:
 
 
 NOW = record_dtype(
-    ("row time", "i8"),  # time: when the candle closes, ms UTC
+    ("row candle time", "i8"),  # candle: the one walked, row or finer; time: when the row closes, ms UTC
     ("open high low close volume", "f8"),
     ("signal", "i8"),  # 1 where this candle carries a signal of the book
     ("regime", "i8"),  # code of the regime in force
@@ -138,14 +138,14 @@ CELL = record_dtype(
     ("price exit_price quantity", "f8"),  # the entry limit, its own exit (0: none), quantity per cycle
     ("held bought fee funding reserved", "f8"),  # while holding: quantity, entry price, costs so far; reserved cash
     ("stop target", "f8"),  # of an own strategy's order: for the position once it fills, 0 for none
-    ("bought_row placed_row order cycle", "i8"),
+    ("bought_row placed order cycle", "i8"),
     ("state refusal seen initial", "i8"),  # refusal: reason + 1 of the running episode
     ("reason gated", "i8"),  # of its fill, 0: the usual one; gated: it asks the gate by itself, like a ladder's
 )
 
 EXIT = record_dtype(
     ("price quantity bought fee funding", "f8"),
-    ("bought_row placed_row order cycle", "i8"),
+    ("bought_row placed order cycle", "i8"),
     ("reason lot initial", "i8"),  # lot: closes a round trip of its own (a kept cell)
 )
 
@@ -349,7 +349,7 @@ def add_exit(now, book, price, quantity, reason):
     order = exit_of(book, k)
     order.price = price
     order.quantity = quantity
-    order.placed_row = now.row
+    order.placed = now.candle
     order.reason = reason
     order.lot = 0
     order.funding = 0.0
@@ -369,7 +369,7 @@ def copy_exit(source, target):
     target.fee = source.fee
     target.funding = source.funding
     target.bought_row = source.bought_row
-    target.placed_row = source.placed_row
+    target.placed = source.placed
     target.order = source.order
     target.cycle = source.cycle
     target.reason = source.reason

@@ -168,9 +168,15 @@ def exit_price(now, p, side, lower, upper, k, price):
 
 
 @inner_kernel
+def n_with_exit(p):
+    """Number of levels that have an exit: the last one has none where a cell leaves at the next level."""
+    return int(p.num_levels) if p.exit == PROFIT else int(p.num_levels) - 1
+
+
+@inner_kernel
 def n_cells_of(now, p, side, lower, upper):
-    """Number of cells of one side: all levels that have an exit, in a neutral grid only those beyond the close."""
-    n = int(p.num_levels) if p.exit == PROFIT else int(p.num_levels) - 1
+    """Number of cells of one side: in a neutral grid only those beyond the close."""
+    n = n_with_exit(p)
     if p.direction == NEUTRAL:
         while (n > 0) and (entry_price(now, p, side, lower, upper, n - 1) >= side * now.close):
             n -= 1
@@ -181,7 +187,7 @@ def n_cells_of(now, p, side, lower, upper):
 def is_valid(now, p, side, lower, upper):
     """Whether every cell of a side has a positive price of its own, and leaves at a better one."""
     last = -np.inf
-    for k in range(n_cells_of(now, p, side, lower, upper)):
+    for k in range(n_with_exit(p)):
         price = entry_price(now, p, side, lower, upper, k)
         exit_ = exit_price(now, p, side, lower, upper, k, price)
         if (price <= last) | (exit_ <= price) | (side * price <= 0.0) | (side * exit_ <= 0.0):
@@ -238,7 +244,7 @@ def keep_holding_cells(now, book, p):
             kept.fee = cell.fee
             kept.funding = cell.funding
             kept.bought_row = cell.bought_row
-            kept.placed_row = cell.placed_row
+            kept.placed = cell.placed
             kept.order = cell.order
             kept.cycle = cell.cycle
             kept.initial = cell.initial

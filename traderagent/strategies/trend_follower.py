@@ -157,7 +157,9 @@ def protect(now, book, p, own):
         at = price_up(now, fill + p.partial_at * p.tp_atr_mult * atr)
         part = quantity_down(now, quantity * p.partial_fraction)
         rest = quantity - part
-        if (part > 0.0) & (rest > 0.0) & (part * abs(at) >= now.min_notional) & (rest * abs(at) >= now.min_notional):
+        least = now.min_notional
+        price = book.side * at
+        if (part > 0.0) & (rest > 0.0) & (price > 0.0) & (part * price >= least) & (rest * price >= least):
             add_exit(now, book, at, part, PARTIAL)
             quantity = rest
         else:

@@ -1,0 +1,105 @@
+"""Finer candles inside the base ones, and the spread of the path models: what they decide, and what they refuse."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import traderagent as ta
+from tests.engine.test_perpetual import Probe
+from traderagent.engine.path import PATHS
+from traderagent.market.frames import resample
+
+COLUMNS = ["open", "high", "low", "close"]
+
+
+def minutes(*rows):
+    """1m candles from 01:00 on."""
+    index = pd.date_range("2024-01-01 01:00", periods=len(rows), freq="1min", tz="UTC", name="open_time").as_unit("ms")
+    return pd.DataFrame(rows, index, columns=COLUMNS, dtype=float).assign(volume=1.0)
+
+
+def data_of(fine, detail=None):
+    detail = fine if detail is None else detail
+    return ta.MultiTimeframeData.from_base("XUSDT", resample(fine, "5m"), detail=detail, detail_timeframe="1m")
+
+
+def run(data, stop, path="detail"):
+    config = ta.OrchestratorBacktestConfig(
+        path=path,
+        warmup_bars=1,
+        enable_grid=False,
+        enable_dca=False,
+        enable_trend_follower=False,
+        enable_strategy_router=False,
+        enable_risk_manager=False,
+        costs=ta.Costs(maker=0.0, taker=0.0, slippage=0.0),
+    )
+    return ta.backtest(data, config, strategies=[Probe(stop=stop)])
+
+
+FLAT = [(100, 100, 100, 100)] * 15  # three base candles; the probe enters at the open of the third
+# The fourth rises to 110 first and falls through 95 in its fourth minute.
+LAST = [(100, 110, 100, 108), (108, 108, 104, 104), (104, 104, 99, 99), (98, 98, 94, 96), (96, 97, 96, 97)]
+
+
+def test_a_stop_fills_in_its_minute():
+    result = run(data_of(minutes(*FLAT, *LAST)), 95.0)
+    assert list(result.trades["reason"]) == ["signal", "stop"]
+    assert result.trades["time"].iloc[-1] == pd.Timestamp("2024-01-01 01:18", tz="UTC")
+    assert result.trades["price"].iloc[-1] == 95.0
+
+
+def test_a_jump_between_minutes_fills_at_the_open_of_the_next():
+    result = run(data_of(minutes(*FLAT, *LAST)), 98.5)
+    assert result.trades["price"].iloc[-1] == 98.0
+    assert run(data_of(minutes(*FLAT, *LAST)), 98.5, "candle").trades["price"].iloc[-1] == 98.5
+
+
+def test_a_run_without_finer_candles_says_where_to_get_them():
+    data = ta.MultiTimeframeData.from_base("XUSDT", resample(minutes(*FLAT, *LAST), "5m"))
+    with pytest.raises(
+        ta.DataError, match="XUSDT: path 'detail' needs finer candles, got none beside 5m; put 1m files"
+    ):
+        run(data, 95.0)
+
+
+def test_finer_candles_that_do_not_cover_the_span_are_refused_by_name():
+    fine = minutes(*FLAT, *LAST)
+    with pytest.raises(ta.DataError, match=r"XUSDT 1m: the candle of 2024-01-01 01:15.* has none of them \(1 of 4"):
+        run(data_of(fine, fine.iloc[:15]), 95.0)
+    with pytest.raises(ta.DataError, match=r"those of 2024-01-01 01:15.* make close 96.0, the 5m candle says 97.0"):
+        run(data_of(fine, fine.iloc[:19]), 95.0)
+
+
+@pytest.mark.parametrize(("column", "row"), [("open", 15), ("high", 15), ("low", 18), ("close", 19)])
+def test_finer_candles_of_another_market_are_refused(column, row):
+    fine = minutes(*FLAT, *LAST)
+    other = fine.copy()
+    other.iloc[row, COLUMNS.index(column)] *= 1.001 if column in ("high", "close") else 0.999
+    with pytest.raises(ta.DataError, match=f"make {column} .* load both from one source"):
+        run(data_of(fine, other), 95.0)
+
+
+def test_minutes_in_a_hole_of_the_base_candles_are_left_out():
+    fine = minutes(*FLAT, *LAST)
+    whole = data_of(fine)
+    data = whole.replace(m5=whole.candles.iloc[[0, 1, 3]], m15=None, h1=None, h4=None, d1=None)
+    result = run(data, 95.0)
+    assert list(result.trades["price"]) == [100.0, 95.0]
+
+
+def test_the_spread_of_the_path_models_holds_each_of_them():
+    data = ta.load_market("synthetic", symbols=1, days=20, seed=7, progress=False)["SYN-01"]
+    config = ta.OrchestratorBacktestConfig(warmup_bars=800).only("grid")
+    result = ta.backtest(data, config, path_spread=True)
+    models = [p for p in PATHS if p != "detail"]
+    table = result.path_spread
+    assert list(table.columns) == ["lowest", "highest", *models]
+    for model in models:
+        alone = ta.backtest(data, config.replace(path=model))
+        np.testing.assert_array_equal(table[model], pd.Series(alone.metrics))
+    returns = table.loc["total_return_pct"]
+    assert returns["lowest"] == returns[models].min() < returns[models].max() == returns["highest"]
+    assert ta.backtest(data, config).path_spread is None
+    parts = ta.backtest(data, config, path_spread=True, holdout=0.5)
+    assert parts["out"].path_spread is not None
