@@ -4,6 +4,8 @@ from __future__ import annotations
 
 
 class Account:
+    refusal = "cash"  # the reason of an order that free cash does not pay
+
     def __init__(self, initial_balance: float, books: list[str]):
         self.cash = initial_balance
         self.books = books
@@ -12,6 +14,7 @@ class Account:
         self.inside_candle = False
         self.free_at_start = initial_balance
         self.flow = dict.fromkeys(books, 0.0)
+        self.margin = dict.fromkeys(books, 0.0)  # a spot account knows none
 
     def reserved(self) -> float:
         return sum(amount for _, amount in self.reservations.values())
@@ -52,3 +55,10 @@ class Account:
     def change_cash(self, book: str, amount: float) -> None:
         self.cash += amount
         self.flow[book] += amount
+
+    # trades: `cash` is what the trade moves, fee included
+    def entered(self, book: str, cash: float, value: float, fee: float) -> None:
+        self.change_cash(book, cash)
+
+    def left(self, book: str, cash: float, net: float, part: float) -> None:
+        self.change_cash(book, cash)

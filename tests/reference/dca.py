@@ -56,6 +56,7 @@ class Deal:
     bought: float = 0.0
     entry_row: int = -1
     fees: float = 0.0
+    funding: float = 0.0
     stop: Order | None = None
     target: Order | None = None
     trailed: bool = False
@@ -90,6 +91,9 @@ class Dca(Book):
         if self.deal is not None and not self.deal.pending:
             self.deal.worst = min(self.deal.worst, self.desk.close / self.deal.average() - 1.0)
 
+    def note_funding(self, per_unit: float) -> None:
+        self.deal.funding += per_unit * self.deal.quantity
+
     # decisions
     def decide(self) -> None:
         if self.deal is None:
@@ -123,14 +127,14 @@ class Dca(Book):
             return
         base_amount = desk.market_reservation(base, desk.close)
         amounts = [desk.limit_reservation(s.quantity, s.planned) for s in safeties]
-        if base_amount + sum(amounts) > desk.account.may_use(self.name):
-            self.refuse_start("cash")
+        if base_amount + sum(amounts) > desk.account.may_use(self.key):
+            self.refuse_start(desk.account.refusal)
             return
         for _ in range(len(planned) - len(safeties)):
             desk.reject("min_notional")
-        self.deal = Deal(base, safeties, desk.account.reserve(self.name, base_amount))
+        self.deal = Deal(base, safeties, desk.account.reserve(self.key, base_amount))
         for safety, amount in zip(safeties, amounts, strict=True):
-            safety.reservation = desk.account.reserve(self.name, amount)
+            safety.reservation = desk.account.reserve(self.key, amount)
 
     def planned_safeties(self) -> list[Safety]:
         """All that lie above zero and above the stop."""
@@ -152,35 +156,36 @@ class Dca(Book):
                 self.rest_safety(safety)
 
     def rest_safety(self, safety: Safety) -> None:
-        if self.desk.limit_reservation(safety.quantity, safety.limit) > self.desk.account.may_use(self.name):
+        if self.desk.limit_reservation(safety.quantity, safety.limit) > self.desk.account.may_use(self.key):
             self.refuse_safety(safety)
             return
         safety.refused = None
-        safety.order = self.desk.place(self, "buy", "limit", safety.limit, safety.quantity, "safety", safety)
+        safety.order = self.desk.place(self, "entry", "limit", safety.limit, safety.quantity, "safety", safety)
 
     def refuse_safety(self, safety: Safety) -> None:
-        if safety.refused != "cash":
-            self.desk.reject("cash")
-        safety.refused = "cash"
+        reason = self.desk.account.refusal
+        if safety.refused != reason:
+            self.desk.reject(reason)
+        safety.refused = reason
 
     # fills
     def execute_entries(self) -> None:
         deal, desk = self.deal, self.desk
         if deal is None or not deal.pending:
             return
-        fill = desk.take_buy(self, desk.open, deal.base_quantity, deal.reservation, "base")
+        fill = desk.take_entry(self, desk.open, deal.base_quantity, deal.reservation, "base")
         for safety in deal.safeties:
             desk.account.release(safety.reservation)
             safety.reservation = None
         if fill is None:
             self.deal = None
-            self.refuse_start("cash")
+            self.refuse_start(desk.account.refusal)
             return
         deal.pending, deal.entry_row = False, desk.row
         self.add(fill)
         if self.parameters["stop_loss_pct"] > 0.0:
             price = desk.instrument.price_down(fill.price * (1.0 - self.parameters["stop_loss_pct"]))
-            deal.stop = desk.place(self, "sell", "stop", price, deal.quantity, "stop")
+            deal.stop = desk.place(self, "exit", "stop", price, deal.quantity, "stop")
         self.replace_target()
         for safety in deal.safeties:
             safety.limit = desk.instrument.price_down(fill.price * (1.0 - safety.deviation))
@@ -201,10 +206,10 @@ class Dca(Book):
         self.desk.cancel(deal.target)
         if self.parameters["tp_pct"] > 0.0:
             price = self.desk.instrument.price_up(deal.average() * (1.0 + self.parameters["tp_pct"]))
-            deal.target = self.desk.place(self, "sell", "limit", price, deal.quantity, "target")
+            deal.target = self.desk.place(self, "exit", "limit", price, deal.quantity, "target")
 
     def filled(self, order: Order, fill: Fill) -> None:
-        if order.side == "buy":
+        if order.role == "entry":
             order.owner.filled = True
             order.owner.order = None
             self.add(fill)
@@ -220,14 +225,14 @@ class Dca(Book):
         deal = self.deal
         gross = (fill.price - deal.average()) * deal.quantity
         self.realised += gross
-        pnl = gross - deal.fees - fill.fee
-        self.close_round_trip("deal", deal.entry_row, deal.bought, pnl, deal.worst)
+        pnl = gross - deal.fees - fill.fee - deal.funding
+        self.close_round_trip("deal", deal.entry_row, deal.bought, pnl, deal.worst, deal.funding)
         self.desk.cancel_all(self)
         self.deal = None
         self.last_exit = self.desk.row
 
     def execute_exit(self, price: float, reason: str) -> None:
-        self.end_deal(self.desk.take_sell(self, price, self.deal.quantity, reason))
+        self.end_deal(self.desk.take_exit(self, price, self.deal.quantity, self.deal.cost, reason))
 
     def cancel_entries(self) -> None:
         if self.deal is not None:
@@ -259,4 +264,4 @@ class Dca(Book):
             self.schedule_exit("trailing")
             return
         desk.cancel(deal.stop)
-        deal.stop = desk.place(self, "sell", "stop", price, deal.quantity, "trailing")
+        deal.stop = desk.place(self, "exit", "stop", price, deal.quantity, "trailing")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.reference.account import Account
+from tests.reference.perpetual import LIQUIDATION_FEE, liquidation_price
 from tests.reference.rounding import Instrument
 
 
@@ -15,7 +16,8 @@ class Order:
 
     number: int
     book: Any
-    side: str  # "buy" is an entry, "sell" an exit: spot accounts are long only
+    role: str  # "entry" or "exit"
+    side: str  # "buy" or "sell": entries of a long book and exits of a short one buy
     kind: str  # "limit" or "stop"
     price: float
     quantity: float
@@ -25,13 +27,18 @@ class Order:
     inside: bool = False  # placed inside the candle that is being walked
     fresh: bool = False  # not yet compared with the price the path stands at
 
+    def waits_below(self) -> bool:
+        """Limits to buy and stops that sell are met by a falling price."""
+        return (self.side == "buy") == (self.kind == "limit")
+
 
 @dataclass(frozen=True)
 class Fill:
     price: float
     quantity: float
     fee: float
-    at_open: bool
+    rate: float
+    at_open: bool  # of the base candle
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Settings:
     enable_risk_manager: bool
     on_deactivate: str
     instrument: Instrument
+    perpetual: bool = False
+    leverage: float = 1.0
 
 
 class Desk:
@@ -57,11 +66,16 @@ class Desk:
         self.next_number = 0
         self.row = 0
         self.open = self.high = self.low = self.close = 0.0
-        self.at_open = False
+        self.at_open = False  # of the base candle, or of a finer one
+        self.in_first_jump = False
+        self.liquidations = 0
         self.equity = account.cash
         self.reduce_factor = 1.0
         self.entries_blocked = False
         self.halted = False
+
+    def see(self, open_: float, high: float, low: float, close: float) -> None:
+        self.open, self.high, self.low, self.close = open_, high, low, close
 
     # sizes, gate, refusals
     def sizing_equity(self) -> float:
@@ -76,30 +90,31 @@ class Desk:
         limit = self.settings.max_position_size_pct
         if not self.settings.enable_risk_manager or limit is None:
             return True
-        committed = book.quantity() * self.close + book.pending_notional()
+        together = book.in_one_gate()
+        committed = sum(one.quantity() * self.close + one.pending_notional() for one in together)
         for order in self.orders:
-            if order.book is book and order.side == "buy":
+            if order.book in together and order.role == "entry":
                 committed += order.quantity * order.price
         return committed + notional <= limit * self.equity * (1.0 + 1e-9)
 
     def market_reservation(self, quantity: float, price: float) -> float:
-        return quantity * price * (1.0 + self.settings.slippage + self.settings.taker)
+        return quantity * price * (1.0 / self.settings.leverage + self.settings.slippage + self.settings.taker)
 
     def limit_reservation(self, quantity: float, price: float) -> float:
-        return quantity * price * (1.0 + self.settings.taker)
+        return quantity * price * (1.0 / self.settings.leverage + self.settings.taker)
 
     def reject(self, reason: str) -> None:
         self.rejections[reason] = self.rejections.get(reason, 0) + 1
 
     # resting orders
     def place(
-        self, book: Any, side: str, kind: str, price: float, quantity: float, reason: str, owner: Any = None
+        self, book: Any, role: str, kind: str, price: float, quantity: float, reason: str, owner: Any = None
     ) -> Order:
         self.next_number += 1
-        inside = self.account.inside_candle
-        order = Order(self.next_number, book, side, kind, price, quantity, reason, owner, None, inside, inside)
-        if side == "buy":
-            order.reservation = self.account.reserve(book.name, self.limit_reservation(quantity, price))
+        inside, side = self.account.inside_candle, market_side(book, role)
+        order = Order(self.next_number, book, role, side, kind, price, quantity, reason, owner, None, inside, inside)
+        if role == "entry":
+            order.reservation = self.account.reserve(book.key, self.limit_reservation(quantity, price))
         self.orders.append(order)
         return order
 
@@ -113,10 +128,23 @@ class Desk:
             self.cancel(order)
 
     # trades
-    def record(self, book: Any, side: str, price: float, quantity: float, rate: float, reason: str) -> Fill:
+    def enter(self, book: Any, price: float, quantity: float, rate: float, reason: str) -> Fill:
+        value, fee = price * quantity, price * quantity * rate
+        side = market_side(book, "entry")
+        self.account.entered(book.key, -value - fee if side == "buy" else value - fee, value, fee)
+        return self.write_down(book, side, price, quantity, rate, reason)
+
+    def leave(self, book: Any, price: float, quantity: float, cost: float, rate: float, reason: str) -> Fill:
+        """`cost` is what the quantity was entered for; the book still holds it."""
+        value, fee = price * quantity, price * quantity * rate
+        side = market_side(book, "exit")
+        net = book.side * (value - cost) - fee
+        part = quantity / book.quantity()
+        self.account.left(book.key, -value - fee if side == "buy" else value - fee, net, part)
+        return self.write_down(book, side, price, quantity, rate, reason)
+
+    def write_down(self, book: Any, side: str, price: float, quantity: float, rate: float, reason: str) -> Fill:
         fee = price * quantity * rate
-        value = price * quantity
-        self.account.change_cash(book.name, -value - fee if side == "buy" else value - fee)
         book.fees += fee
         self.fills.append(
             {
@@ -129,21 +157,49 @@ class Desk:
                 "reason": reason,
             }
         )
-        return Fill(price, quantity, fee, self.at_open)
+        return Fill(price, quantity, fee, rate, self.at_open and self.in_first_jump)
 
-    def take_buy(self, book: Any, price: float, quantity: float, reservation: int | None, reason: str) -> Fill | None:
-        """A taker buy at `price` plus slippage, cut to what its book can pay; None where nothing is left."""
+    def take_entry(self, book: Any, price: float, quantity: float, reservation: int | None, reason: str) -> Fill | None:
+        """A taker entry at `price` with slippage, cut to what its book can pay; None where nothing is left."""
         self.account.release(reservation)
-        slipped = price * (1.0 + self.settings.slippage)
-        unit_cost = slipped * (1.0 + self.settings.taker)
-        payable = self.account.may_use(book.name)
+        slipped = price * (1.0 + book.side * self.settings.slippage)
+        unit_cost = slipped * (1.0 / self.settings.leverage + self.settings.taker)
+        payable = self.account.may_use(book.key)
         if quantity * unit_cost > payable:
             quantity = self.instrument.quantity_down(max(payable, 0.0) / unit_cost)
             if self.instrument.too_small(quantity, slipped):
                 return None
             self.cut_orders += 1
-        return self.record(book, "buy", slipped, quantity, self.settings.taker, reason)
+        return self.enter(book, slipped, quantity, self.settings.taker, reason)
 
-    def take_sell(self, book: Any, price: float, quantity: float, reason: str) -> Fill:
-        slipped = price * (1.0 - self.settings.slippage)
-        return self.record(book, "sell", slipped, quantity, self.settings.taker, reason)
+    def take_exit(self, book: Any, price: float, quantity: float, cost: float, reason: str) -> Fill:
+        slipped = price * (1.0 - book.side * self.settings.slippage)
+        if reason == "liquidation":
+            return self.leave_insured(book, slipped, quantity, cost, reason)
+        return self.leave(book, slipped, quantity, cost, self.settings.taker, reason)
+
+    # liquidation
+    def leave_insured(self, book: Any, price: float, quantity: float, cost: float, reason: str) -> Fill:
+        """The whole book; what its loss and the fee take beyond the margin is credited."""
+        margin = self.account.margin[book.key]
+        fill = self.leave(book, price, quantity, cost, self.settings.taker + LIQUIDATION_FEE, reason)
+        excess = fill.fee - book.side * (price * quantity - cost) - margin
+        if excess > 0.0:
+            self.account.insure(book.key, excess)
+            book.insurance += excess
+        self.liquidations += 1
+        return fill
+
+    def liquidation_price(self, book: Any) -> float | None:
+        if not self.settings.perpetual:
+            return None
+        return liquidation_price(book.side, book.quantity(), book.cost(), self.account.margin[book.key])
+
+    def is_ruined(self, book: Any, price: float) -> bool:
+        """Is `price` at or beyond the liquidation price?"""
+        limit = self.liquidation_price(book)
+        return limit is not None and book.side * price <= book.side * limit
+
+
+def market_side(book: Any, role: str) -> str:
+    return "buy" if (role == "entry") == (book.side > 0) else "sell"

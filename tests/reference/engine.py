@@ -10,7 +10,9 @@ from tests.reference.book import Book
 from tests.reference.dca import Dca
 from tests.reference.desk import Desk, Settings
 from tests.reference.frames import DAY, H1, M15, last_closed, resample
-from tests.reference.grid import GRID_DEFAULTS, Grid
+from tests.reference.ladder import GRID_DEFAULTS, Ladder
+from tests.reference.path import finer_candles
+from tests.reference.perpetual import Funding, PerpetualAccount
 from tests.reference.rounding import Instrument
 from tests.reference.trend_follower import TrendFollower
 from tests.reference.walk import Walk
@@ -25,7 +27,7 @@ class Result:
     cash: list[float] = field(default_factory=list)
     free_cash: list[float] = field(default_factory=list)
     books: list[dict] = field(default_factory=list)
-    deployed: list[float] = field(default_factory=list)  # inventory at cost + reserved cash
+    deployed: list[float] = field(default_factory=list)  # inventory at cost, or margin, + reserved cash
     exposure: list[float] = field(default_factory=list)  # inventory x close / equity
     route: list[set] = field(default_factory=list)
     round_trips: list[dict] = field(default_factory=list)
@@ -35,6 +37,7 @@ class Result:
     cut_orders: int = 0
     skipped_partials: int = 0
     ambiguous_fills: int = 0
+    liquidations: int = 0
     daily_blocks: int = 0
     entries: int = 0
     capped_entries: int = 0
@@ -71,8 +74,20 @@ def run(
     liquidate_at_end=False,
     enable_risk_manager=True,
     reduce=None,
+    account="spot",
+    leverage=1.0,
+    funding=0.0001,
+    detail=None,
+    detail_duration_ms=60_000,
 ) -> Result:
-    """One run on one spot account; `route[row]` is what may open from the close of that row on."""
+    """One run on one account; `route[row]` is what may open from the close of that row on.
+
+    `funding` is a constant rate or a series of (time_ms, rate); a spot account pays none.
+    """
+    if account not in ("spot", "perpetual"):
+        raise ValueError(f"unknown account {account!r}; allowed: spot, perpetual")
+    if leverage < 1.0 or (account == "spot" and leverage != 1.0):
+        raise ValueError(f"a {account} account has no leverage of {leverage}")
     if on_deactivate not in ("exit_only", "flatten", "keep"):
         raise ValueError(f"unknown on_deactivate {on_deactivate!r}; allowed: exit_only, flatten, keep")
     settings = Settings(
@@ -83,10 +98,17 @@ def run(
         enable_risk_manager,
         on_deactivate,
         Instrument(tick, step, min_notional),
+        account == "perpetual",
+        leverage,
     )
     engine = Engine(candles, duration_ms, settings, strategies, initial_balance, path, penetration_ticks)
     engine.max_daily_loss_pct = max_daily_loss_pct if enable_risk_manager else None
     engine.portfolio_stop_loss_pct = portfolio_stop_loss_pct if enable_risk_manager else None
+    if account == "perpetual":
+        engine.funding = Funding(funding)
+        engine.funding.check(candles["open_time"][warmup] + duration_ms, candles["open_time"][-1] + duration_ms)
+    if path == "detail":
+        engine.finer = finer_candles(candles, duration_ms, detail, detail_duration_ms)
     engine.walk_all(route, warmup, reduce)
     if liquidate_at_end:
         engine.liquidate()
@@ -101,17 +123,26 @@ class Engine:
         if unknown:
             raise ValueError(f"unknown strategies {sorted(unknown)}; allowed: {STRATEGY_ORDER}")
         names = [name for name in STRATEGY_ORDER if name in strategies]
-        self.account = Account(initial_balance, names)
+        self.account = self.open_account(settings, initial_balance, [*names, "short grid"])
         self.desk = Desk(settings, self.account)
         self.frames = self.build_frames()
-        self.books: list[Book] = [self.build(name, strategies[name]) for name in names]
-        self.walk = Walk(self.desk, self.books, path, penetration_ticks)
+        self.ladder: Ladder | None = None
+        self.books: list[Book] = [book for name in names for book in self.build(name, strategies[name])]
+        self.walk = Walk(self.desk, self.books, "candle" if path == "detail" else path, penetration_ticks)
+        self.finer: list[list[tuple]] | None = None
+        self.funding: Funding | None = None
+        self.paid_in_hole = 0.0
         self.initial_balance = initial_balance
         self.max_daily_loss_pct: float | None = None
         self.portfolio_stop_loss_pct: float | None = None
         self.daily_reference = initial_balance
         self.peak = initial_balance
         self.result = Result(initial_balance=initial_balance, duration_ms=duration_ms)
+
+    def open_account(self, settings: Settings, initial_balance: float, keys: list[str]) -> Account:
+        if settings.perpetual:
+            return PerpetualAccount(initial_balance, keys, settings.leverage)
+        return Account(initial_balance, keys)
 
     def build_frames(self) -> dict:
         m15 = resample(self.candles, M15)
@@ -123,15 +154,17 @@ class Engine:
             "h1_at": last_closed(self.candles, self.duration, h1, H1),
         }
 
-    def build(self, name: str, parameters: dict) -> Book:
+    def build(self, name: str, parameters: dict) -> list[Book]:
         if name == "grid":
             h1 = self.frames["h1"]
             period = parameters.get("atr_period", GRID_DEFAULTS["atr_period"])
             values = indicators.atr(h1["high"], h1["low"], h1["close"], period)
-            return Grid(self.desk, parameters, [values[k] if k >= 0 else indicators.NAN for k in self.frames["h1_at"]])
+            on_rows = [values[k] if k >= 0 else indicators.NAN for k in self.frames["h1_at"]]
+            self.ladder = Ladder(self.desk, parameters, on_rows)
+            return list(self.ladder.halves)
         if name == "dca":
-            return Dca(self.desk, parameters, self.candles["close"])
-        return TrendFollower(self.desk, parameters, self.frames)
+            return [Dca(self.desk, parameters, self.candles["close"])]
+        return [TrendFollower(self.desk, parameters, self.frames)]
 
     # the loop
     def walk_all(self, route, warmup: int, reduce) -> None:
@@ -142,9 +175,13 @@ class Engine:
                 self.result.route.append(set())
                 self.remember()
                 continue
+            if row > warmup:
+                self.settle_hole(row)
             self.begin_day(row, warmup)
             if row > warmup:
-                self.walk.candle(self.candles["close"][row - 1])
+                self.walk.candle(self.candles["close"][row - 1], self.finer[row] if self.finer else None)
+                label = self.candles["open_time"][row]
+                self.settle_funding(label, label + self.duration, self.desk.close)
             self.mark()
             self.verdicts()
             self.desk.reduce_factor = 1.0 if reduce is None else reduce[row]
@@ -158,21 +195,36 @@ class Engine:
     def look_at(self, row: int) -> None:
         desk, candles = self.desk, self.candles
         desk.row = row
-        desk.open, desk.high = candles["open"][row], candles["high"][row]
-        desk.low, desk.close = candles["low"][row], candles["close"][row]
+        desk.see(candles["open"][row], candles["high"][row], candles["low"][row], candles["close"][row])
 
+    # funding
+    def settle_hole(self, row: int) -> None:
+        """Step 0: times in the hole before this candle settle at the last close."""
+        label, before = self.candles["open_time"][row], self.candles["open_time"][row - 1]
+        cash = self.account.cash
+        self.settle_funding(before + self.duration, label, self.candles["close"][row - 1])
+        self.paid_in_hole = cash - self.account.cash
+
+    def settle_funding(self, after: int, until: int, close: float) -> None:
+        """Several times settle one after the other, each of every book apart."""
+        rates = self.funding.rates_between(after, until) if self.funding is not None else []
+        for rate in rates:
+            for book in self.books:
+                book.settle_funding(rate, close)
+
+    # the steps
     def begin_day(self, row: int, warmup: int) -> None:
         """Step 0: a new label day has a new reference, and the day's block ends."""
         if row == warmup or self.candles["open_time"][row] // DAY == self.candles["open_time"][row - 1] // DAY:
             return
-        self.daily_reference = self.result.equity[row - 1]
+        self.daily_reference = self.result.equity[row - 1] - self.paid_in_hole
         self.desk.entries_blocked = False
         self.update_entries_open()
 
     def mark(self) -> None:
         """Step 3."""
         desk = self.desk
-        desk.equity = self.account.cash + sum(book.quantity() * desk.close for book in self.books)
+        desk.equity = self.account.cash + sum(book.side * book.quantity() * desk.close for book in self.books)
         self.peak = max(self.peak, desk.equity)
         for book in self.books:
             book.observe_close()
@@ -233,19 +285,27 @@ class Engine:
         result.equity.append(desk.equity)
         result.cash.append(self.account.cash)
         result.free_cash.append(self.account.free())
-        result.books.append({book.name: self.book_row(book) for book in self.books})
-        result.deployed.append(sum(book.cost() for book in self.books) + self.account.reserved())
-        value = sum(book.quantity() for book in self.books) * desk.close
+        result.books.append({name: self.book_row(name) for name in dict.fromkeys(book.name for book in self.books)})
+        perpetual = desk.settings.perpetual
+        held = sum(self.account.margin[book.key] if perpetual else book.cost() for book in self.books)
+        result.deployed.append(held + self.account.reserved())
+        value = sum(book.side * book.quantity() for book in self.books) * desk.close
         result.exposure.append(abs(value) / desk.equity if desk.equity != 0.0 else indicators.NAN)
         if desk.entries_blocked:
             result.blocked_rows.append(desk.row)
 
-    def book_row(self, book: Book) -> dict:
+    def book_row(self, name: str) -> dict:
+        """Both halves of a neutral grid are one book here."""
+        books = [book for book in self.books if book.name == name]
         return {
-            "quantity": book.quantity(),
-            "realised": book.realised,
-            "fees": book.fees,
-            "unrealised": book.unrealised(self.desk.close),
+            "quantity": sum(book.side * book.quantity() for book in books),
+            "cost": sum(book.side * book.cost() for book in books),
+            "realised": sum(book.realised for book in books),
+            "fees": sum(book.fees for book in books),
+            "funding": sum(book.funding for book in books),
+            "insurance": sum(book.insurance for book in books),
+            "margin": sum(self.account.margin[book.key] for book in books),
+            "unrealised": sum(book.unrealised(self.desk.close) for book in books),
         }
 
     def liquidate(self) -> None:
@@ -269,10 +329,15 @@ class Engine:
         result.cut_orders = desk.cut_orders
         result.ambiguous_fills = self.walk.ambiguous_fills
         result.final_equity = desk.equity
+        result.liquidations = desk.liquidations
+        if self.ladder is not None:
+            result.shifts = self.ladder.shifts
+            result.cells_laid = sum(half.cells_laid for half in self.ladder.halves)
+            result.cells_traded = sum(half.cells_traded for half in self.ladder.halves)
         for book in self.books:
             result.round_trips += book.round_trips
-            for name in ("skipped_partials", "entries", "capped_entries", "shifts", "cells_laid", "cells_traded"):
-                if hasattr(book, name):
-                    setattr(result, name, getattr(book, name))
+            if isinstance(book, TrendFollower):
+                result.skipped_partials, result.entries = book.skipped_partials, book.entries
+                result.capped_entries = book.capped_entries
         result.round_trips.sort(key=lambda trip: trip["exit_row"])
         return result

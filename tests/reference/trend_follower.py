@@ -44,14 +44,15 @@ class Position:
     bought: float = 0.0
     gross: float = 0.0
     fees: float = 0.0
-    extreme: float = -math.inf
+    funding: float = 0.0
+    extreme: float = -math.inf  # mirrored for a short
     stop: Order | None = None
     target: Order | None = None
     worst: float = 0.0
 
 
 class Signals:
-    """Entry kind and ATR at the close of each M15 candle."""
+    """Side, entry kind and ATR at the close of each M15 candle."""
 
     def __init__(self, parameters: dict, m15: dict, h1: dict):
         self.parameters = parameters
@@ -60,12 +61,14 @@ class Signals:
         self.slow = indicators.ema(m15["close"], parameters["ema_slow"])
         self.atr = indicators.atr(m15["high"], m15["low"], m15["close"], parameters["atr_period"])
         self.rsi = indicators.rsi(m15["close"], parameters["rsi_period"])
-        self.top = indicators.previous_max(m15["high"], parameters["breakout_lookback"])
+        lows = [-low for low in m15["low"]]
+        lookback = parameters["breakout_lookback"]
+        self.top = {side: indicators.previous_max(m15["high"] if side > 0 else lows, lookback) for side in (1, -1)}
         self.volume = indicators.volume_ratio_previous(m15["volume"], 20)
         self.hour_fast = indicators.ema(h1["close"], parameters["ema_fast"])
         self.hour_slow = indicators.ema(h1["close"], parameters["ema_slow"])
 
-    def entry(self, k: int, hour: int) -> str | None:
+    def entry(self, side: int, k: int, hour: int) -> str | None:
         """pullback, breakout, rsi or None; comparisons with NaN are False."""
         parameters = self.parameters
         if not self.atr[k] > 0.0 or self.atr[k] / self.close[k] > parameters["max_atr_pct"]:
@@ -74,20 +77,28 @@ class Signals:
             return None
         divergence = abs(self.fast[k] - self.slow[k]) / self.slow[k]
         if divergence >= parameters["divergence_pct"]:
-            return self.trend_entry(k, hour)
-        if divergence < parameters["divergence_pct"] and k > 0 and self.rsi[k - 1] < 30.0 <= self.rsi[k]:
+            return self.trend_entry(side, k, hour)
+        if divergence < parameters["divergence_pct"] and self.rsi_turns(side, k):
             return "rsi"
         return None
 
-    def trend_entry(self, k: int, hour: int) -> str | None:
-        if not (self.fast[k] > self.slow[k] and self.close[k] > self.fast[k]):
+    def rsi_turns(self, side: int, k: int) -> bool:
+        if k == 0:
+            return False
+        if side > 0:
+            return self.rsi[k - 1] < 30.0 <= self.rsi[k]
+        return self.rsi[k - 1] > 70.0 >= self.rsi[k]
+
+    def trend_entry(self, side: int, k: int, hour: int) -> str | None:
+        close, fast, slow = side * self.close[k], side * self.fast[k], side * self.slow[k]
+        if not (fast > slow and close > fast):
             return None
-        if hour < 0 or not self.hour_fast[hour] > self.hour_slow[hour]:
+        if hour < 0 or not side * self.hour_fast[hour] > side * self.hour_slow[hour]:
             return None
         distance = abs(self.close[k] - self.fast[k]) / self.fast[k]
-        if distance <= self.parameters["pullback_pct"] and k > 0 and self.close[k] > self.close[k - 1]:
+        if distance <= self.parameters["pullback_pct"] and k > 0 and close > side * self.close[k - 1]:
             return "pullback"
-        return "breakout" if self.close[k] > self.top[k] else None
+        return "breakout" if close > self.top[side][k] else None
 
 
 class TrendFollower(Book):
@@ -114,7 +125,11 @@ class TrendFollower(Book):
 
     def observe_close(self) -> None:
         if self.position is not None and not self.position.pending:
-            self.position.worst = min(self.position.worst, self.desk.close / self.position.entry - 1.0)
+            fall = self.side * (self.desk.close / self.position.entry - 1.0)
+            self.position.worst = min(self.position.worst, fall)
+
+    def note_funding(self, per_unit: float) -> None:
+        self.position.funding += per_unit * self.position.quantity
 
     # decisions
     def decide(self) -> None:
@@ -123,9 +138,12 @@ class TrendFollower(Book):
         new_candle = k >= 0 and (row == 0 or self.m15_at[row - 1] != k)
         if not new_candle or self.position is not None or not self.on_route or self.desk.halted:
             return
-        kind = self.signals.entry(k, self.h1_at[row])
-        if kind is not None:
-            self.start(kind, self.signals.atr[k])
+        for side in (1, -1) if self.desk.settings.perpetual else (1,):
+            kind = self.signals.entry(side, k, self.h1_at[row])
+            if kind is not None:
+                self.side = side
+                self.start(kind, self.signals.atr[k])
+                return
 
     def start(self, kind: str, atr: float) -> None:
         desk = self.desk
@@ -140,12 +158,12 @@ class TrendFollower(Book):
             self.refuse_start("risk_position")
             return
         amount = desk.market_reservation(quantity, desk.close)
-        if amount > desk.account.may_use(self.name):
-            self.refuse_start("cash")
+        if amount > desk.account.may_use(self.key):
+            self.refuse_start(desk.account.refusal)
             return
         self.entries += 1
         self.capped_entries += capped
-        self.position = Position(quantity, atr, kind, desk.account.reserve(self.name, amount))
+        self.position = Position(quantity, atr, kind, desk.account.reserve(self.key, amount))
 
     def size(self, atr: float) -> tuple[float, bool]:
         desk, parameters = self.desk, self.parameters
@@ -161,10 +179,10 @@ class TrendFollower(Book):
         position, desk, parameters = self.position, self.desk, self.parameters
         if position is None or not position.pending:
             return
-        fill = desk.take_buy(self, desk.open, position.quantity, position.reservation, position.kind)
+        fill = desk.take_entry(self, desk.open, position.quantity, position.reservation, position.kind)
         if fill is None:
             self.position = None
-            self.refuse_start("cash")
+            self.refuse_start(desk.account.refusal)
             return
         position.pending = False
         position.quantity = position.bought = fill.quantity
@@ -173,25 +191,25 @@ class TrendFollower(Book):
 
     def place_exits(self, position: Position, way: float) -> None:
         desk, parameters = self.desk, self.parameters
-        stop = desk.instrument.price_down(position.entry - parameters["sl_atr_mult"] * position.atr)
-        position.stop = desk.place(self, "sell", "stop", stop, position.quantity, "stop")
-        price = desk.instrument.price_up(position.entry + parameters["partial_at"] * way)
+        stop = self.down(position.entry - self.side * parameters["sl_atr_mult"] * position.atr)
+        position.stop = desk.place(self, "exit", "stop", stop, position.quantity, "stop")
+        price = self.up(position.entry + self.side * parameters["partial_at"] * way)
         part = desk.instrument.quantity_down(position.quantity * parameters["partial_fraction"])
         rest = desk.instrument.difference(position.quantity, part)
         if parameters["partial_fraction"] > 0.0:
             if desk.instrument.too_small(part, price) or desk.instrument.too_small(rest, price):
                 self.skipped_partials += 1
             else:
-                desk.place(self, "sell", "limit", price, part, "partial")
-        target = desk.instrument.price_up(position.entry + way)
-        position.target = desk.place(self, "sell", "limit", target, position.quantity, "target")
+                desk.place(self, "exit", "limit", price, part, "partial")
+        target = self.up(position.entry + self.side * way)
+        position.target = desk.place(self, "exit", "limit", target, position.quantity, "target")
 
     def filled(self, order: Order, fill: Fill) -> None:
         self.sold(fill)
 
     def sold(self, fill: Fill) -> None:
         position = self.position
-        gross = (fill.price - position.entry) * fill.quantity
+        gross = self.side * (fill.price - position.entry) * fill.quantity
         self.realised += gross
         position.gross += gross
         position.fees += fill.fee
@@ -202,8 +220,8 @@ class TrendFollower(Book):
                     order.quantity = position.quantity
             return
         self.desk.cancel_all(self)
-        pnl = position.gross - position.fees
-        self.close_round_trip("position", position.entry_row, position.bought, pnl, position.worst)
+        pnl = position.gross - position.fees - position.funding
+        self.close_round_trip("position", position.entry_row, position.bought, pnl, position.worst, position.funding)
         if pnl < 0.0:
             self.streak += 1
         elif pnl > 0.0:
@@ -211,7 +229,7 @@ class TrendFollower(Book):
         self.position = None
 
     def execute_exit(self, price: float, reason: str) -> None:
-        self.sold(self.desk.take_sell(self, price, self.position.quantity, reason))
+        self.sold(self.desk.take_exit(self, price, self.position.quantity, self.cost(), reason))
 
     def cancel_entries(self) -> None:
         """Its only entries are market orders, and none is pending at a close."""
@@ -221,27 +239,28 @@ class TrendFollower(Book):
         position, desk = self.position, self.desk
         if position is None or position.pending or self.pending_exit is not None:
             return
-        position.extreme = max(position.extreme, desk.high)
-        reached = [desk.instrument.price_down(price) for price in self.reached_stops(position)]
-        price = max([position.stop.price, *reached])
-        if price <= position.stop.price:
+        best = desk.high if self.side > 0 else desk.low
+        position.extreme = max(position.extreme, self.mirrored(best))
+        reached = [self.down(price) for price in self.reached_stops(position)]
+        price = max([position.stop.price, *reached], key=self.mirrored)
+        if self.mirrored(price) <= self.mirrored(position.stop.price):
             return
-        if price >= desk.close:
+        if self.mirrored(price) >= self.mirrored(desk.close):
             self.schedule_exit("trailing")
             return
         desk.cancel(position.stop)
-        position.stop = desk.place(self, "sell", "stop", price, position.quantity, "trailing")
+        position.stop = desk.place(self, "exit", "stop", price, position.quantity, "trailing")
 
     def reached_stops(self, position: Position) -> list[float]:
         parameters, settings = self.parameters, self.desk.settings
         prices = []
-        if reaches(position, parameters["breakeven_atr"]):
-            prices.append(position.entry * (1.0 + 2.0 * settings.taker + settings.slippage))
-        if reaches(position, parameters["trailing_start_atr"]):
-            prices.append(position.extreme - parameters["trailing_atr"] * position.atr)
+        if self.has_reached(position, parameters["breakeven_atr"]):
+            costs = 2.0 * settings.taker
+            prices.append(position.entry * (1.0 + self.side * costs + self.side * settings.slippage))
+        if self.has_reached(position, parameters["trailing_start_atr"]):
+            prices.append(self.side * (position.extreme - parameters["trailing_atr"] * position.atr))
         return prices
 
-
-def reaches(position: Position, multiple: float) -> bool:
-    """Inclusive; a multiple of 0 is off."""
-    return multiple > 0.0 and position.extreme >= position.entry + multiple * position.atr
+    def has_reached(self, position: Position, multiple: float) -> bool:
+        """Inclusive; a multiple of 0 is off."""
+        return multiple > 0.0 and position.extreme >= self.mirrored(position.entry) + multiple * position.atr
