@@ -59,9 +59,12 @@ class Case:
     @property
     def run_settings(self) -> dict:
         """Settings as the twin's `run` takes them."""
+        more = {}
+        if self.settings["path"] == "detail":
+            more["detail"] = finer(self.candles, self.market["seed"], self.settings["tick"])
         if not self.reduces:
-            return self.settings
-        return self.settings | {"reduce": self._stretches(lambda source: source.choice([1.0, 1.0, 0.5, 0.0]))}
+            return self.settings | more
+        return self.settings | more | {"reduce": self._stretches(lambda source: source.choice([1.0, 1.0, 0.5, 0.0]))}
 
     def _stretches(self, choose: Callable[[random.Random], Any]) -> list:
         """A value that `choose` draws anew every 5 to 200 rows."""
@@ -206,7 +209,7 @@ ACCOUNT = _of(
     initial_balance=[10_000.0, 10_000.0, 300.0, 40.0],
     fees=[(0.001, 0.001), (0.0, 0.0), (0.001, 0.0015), (0.0, 0.001)],
     slippage=[0.0003, 0.0, 0.002],
-    path=["candle", "nearest", "olhc", "ohlc"],
+    path=["candle", "nearest", "olhc", "ohlc", "detail"],
     penetration_ticks=[0, 0, 1, 3],
     max_position_size_pct=[0.25, 0.25, 0.05, 0.9985, 0.9985, None, 2.0],
     max_daily_loss_pct=[0.05, 0.002, 0.01, None],
@@ -215,6 +218,58 @@ ACCOUNT = _of(
     liquidate_at_end=[False, True],
     enable_risk_manager=[True, True, True, False],
 )
+
+
+PERPETUAL = _of(
+    leverage=[3.0, 1.0, 10.0, 50.0, 125.0],
+    funding=[0.0001, 0.0, 0.004, -0.002, "series"],
+    direction=["neutral", "short", "long"],
+    fees=[(0.0002, 0.00055), (0.0, 0.0), (0.001, 0.001)],
+    max_position_size_pct=[0.25, 0.05, 2.0, None, 20.0],
+)
+
+
+def perpetual_settings(draw: st.DrawFn, settings: dict, market: dict) -> dict:
+    """The same run on a perpetual account: leverage, funding, a grid that may sell first."""
+    drawn = draw(PERPETUAL)
+    direction, funding = drawn.pop("direction"), drawn.pop("funding")
+    drawn["maker"], drawn["taker"] = drawn.pop("fees")
+    if funding == "series":
+        source, eight = random.Random(market["seed"]), 8 * 3_600_000
+        first = START // eight * eight
+        funding = {first + k * eight: source.choice([0.0, 0.01, -0.005]) * source.random() for k in range(200)}
+    strategies = settings["strategies"]
+    if "grid" in strategies:
+        strategies = strategies | {"grid": strategies["grid"] | {"direction": direction}}
+    return settings | drawn | {"account": "perpetual", "funding": funding, "strategies": strategies}
+
+
+def finer(candles: dict, seed: int, tick: float) -> dict:
+    """One to five 1m candles inside each candle, with jumps between them, that make it exactly."""
+    source = random.Random(seed)
+    found: dict = {name: [] for name in ("open_time", "open", "high", "low", "close")}
+    for row, time in enumerate(candles["open_time"]):
+        low, high = candles["low"][row], candles["high"][row]
+        minutes = sorted(source.sample(range(5), source.choice([1, 3, 5, 5])))
+        opens = [inside(source, low, high, tick) for _ in minutes]
+        closes = [inside(source, low, high, tick) for _ in minutes]
+        opens[0], closes[-1] = candles["open"][row], candles["close"][row]
+        highs = [max(pair) for pair in zip(opens, closes, strict=True)]
+        lows = [min(pair) for pair in zip(opens, closes, strict=True)]
+        highs[source.randrange(len(minutes))], lows[source.randrange(len(minutes))] = high, low
+        values = ([time + m * 60_000 for m in minutes], opens, highs, lows, closes)
+        for name, column in zip(found, values, strict=True):
+            found[name] += column
+    return found
+
+
+def inside(source: random.Random, low: float, high: float, tick: float) -> float:
+    """A price on the tick between two others."""
+    value = source.uniform(low, high)
+    if tick == 0.0:
+        return value
+    digits = len(f"{tick:.12f}".rstrip("0").split(".")[1])
+    return min(max(round(round(value / tick) * tick, digits), low), high)
 
 
 def strategy_settings(draw: st.DrawFn, names: tuple[str, ...], instrument: str, settings: dict) -> dict:
@@ -249,13 +304,15 @@ def own_market(market: dict, settings: dict) -> dict:
 
 
 @st.composite
-def cases(draw: st.DrawFn, kind: str) -> Case:
-    """A run of one strategy, or of all three together, on a route that comes and goes."""
+def cases(draw: st.DrawFn, kind: str, account: str = "spot") -> Case:
+    """A run of one strategy, or of all together, on a route that comes and goes."""
     market = draw(markets)
     settings = account_settings(draw, market["instrument"])
     settings["strategies"] = strategy_settings(
         draw, ALL if kind == "together" else (kind,), market["instrument"], settings
     )
+    if account == "perpetual":
+        settings = perpetual_settings(draw, settings, market)
     return Case(
         own_market(market, settings),
         draw(st.sampled_from([300, 0, 1, 137])),

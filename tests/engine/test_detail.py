@@ -57,9 +57,7 @@ def test_a_jump_between_minutes_fills_at_the_open_of_the_next():
 
 def test_a_run_without_finer_candles_says_where_to_get_them():
     data = ta.MultiTimeframeData.from_base("XUSDT", resample(minutes(*FLAT, *LAST), "5m"))
-    with pytest.raises(
-        ta.DataError, match="XUSDT: path 'detail' needs finer candles, got none beside 5m; put 1m files"
-    ):
+    with pytest.raises(ta.DataError, match="path 'detail' needs finer candles, got none beside 5m; put 1m files"):
         run(data, 95.0)
 
 

@@ -57,6 +57,7 @@ REGIMES = {
     "volatile_transition",
 }
 ORCHESTRATED = {"switches", "cooldown_events", "reduced", *REGIMES}
+PERPETUAL = {"liquidation", "no margin", "long", "paid funding"}
 MUST = {
     "grid": GRID | REFUSALS,
     "dca": DCA | REFUSALS,
@@ -90,6 +91,8 @@ def reached_by(twin: object, candles: dict) -> Counter:
     reached = Counter(fill["reason"] for fill in twin.fills)
     reached.update({f"no {reason}": n for reason, n in twin.rejections.items()})
     reached.update({name: int(getattr(twin, name)) for name in COUNTS})
+    reached.update(trip["side"] for trip in twin.round_trips)
+    reached["paid funding"] = sum(trip["funding"] != 0.0 for trip in twin.round_trips)
     reached["fills"], reached["shifts"] = len(twin.fills), len(twin.shifts)
     reached["at open"] = sum(f["price"] == candles["open"][f["row"]] for f in twin.fills if f["row"] > 0)
     laid_anew = twin.shifts[0] if twin.shifts else len(candles["open"])
@@ -113,14 +116,17 @@ def over_generated(strategy: object, n: int, check: object) -> None:
     run()
 
 
-def assert_reached(reached: Counter, kind: str, n: int) -> None:
-    print(f"\n{kind}, {n} markets:", dict(sorted(reached.items())))
+def assert_reached(reached: Counter, kind: str, n: int, account: str = "spot") -> None:
+    print(f"\n{kind}, {account}, {n} markets:", dict(sorted(reached.items())))
     assert reached["markets"] >= n
-    expected = MUST[kind] - (RARE if n < MANY else set())
+    expected = MUST[kind]
+    if account == "perpetual":  # what spot runs refuse for cash is refused for margin
+        expected = (expected | PERPETUAL | ({"short"} if kind != "dca" else set())) - {"no cash"}
+    expected = expected - (RARE if n < MANY else set())
     assert sorted(name for name in expected if not reached[name]) == []
 
 
-def hold_to_twin(kind: str, n: int) -> None:
+def hold_to_twin(kind: str, n: int, account: str = "spot") -> None:
     reached: Counter = Counter()
 
     def check(case: Case) -> None:
@@ -128,8 +134,8 @@ def hold_to_twin(kind: str, n: int) -> None:
         assert found == []
         reached.update(reached_by(twin, case.candles), markets=1)
 
-    over_generated(cases(kind), n, check)
-    assert_reached(reached, kind, n)
+    over_generated(cases(kind, account), n, check)
+    assert_reached(reached, kind, n, account)
 
 
 def hold_orchestrator_to_twin(n: int) -> None:
@@ -162,9 +168,10 @@ def hold_orchestrator_to_twin(n: int) -> None:
     assert_reached(reached, "orchestrator", n)
 
 
+@pytest.mark.parametrize("account", ["spot", "perpetual"])
 @pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
-def test_kernels_are_the_twin(kind: str) -> None:
-    hold_to_twin(kind, FEW)
+def test_kernels_are_the_twin(kind: str, account: str) -> None:
+    hold_to_twin(kind, FEW, account)
 
 
 def test_orchestrator_is_the_twin() -> None:
@@ -187,9 +194,10 @@ def test_metrics_are_those_of_the_twin(kind: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("account", ["spot", "perpetual"])
 @pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
-def test_kernels_are_the_twin_on_many_markets(kind: str) -> None:
-    hold_to_twin(kind, MANY)
+def test_kernels_are_the_twin_on_many_markets(kind: str, account: str) -> None:
+    hold_to_twin(kind, MANY, account)
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ reference_metrics = import_module("tests.reference.metrics").metrics  # its pack
 FIELDS = {"grid": "grid_params", "dca": "dca_params", "trend_follower": "tf_params"}
 ACCOUNT_FIELDS = (
     "initial_balance",
+    "account",
+    "leverage",
     "path",
     "penetration_ticks",
     "max_position_size_pct",
@@ -40,28 +42,42 @@ ROUTER_FIELDS = (
     "trend_regimes",
 )
 TOLERANCE = 1e-12
-COUNTS = ("cut_orders", "skipped_partials", "ambiguous_fills", "daily_blocks", "risk_halted")
+BOOK_FIELDS = ("realised", "fees", "funding", "insurance", "margin", "unrealised", "cost")
+COUNTS = ("liquidations", "cut_orders", "skipped_partials", "ambiguous_fills", "daily_blocks", "risk_halted")
 # Metrics that sum squares of returns lose digits; the twin takes them from the returns themselves.
 FROM_SQUARES = {"sharpe_ratio", "sharpe_ratio_daily"}
 
 
 def data_of(candles: dict, settings: dict) -> MultiTimeframeData:
     """Candles of the twin's form as the package keeps them."""
-    index = pd.DatetimeIndex(np.array(candles["open_time"]).astype("datetime64[ms]"), tz="UTC", name="open_time")
-    frame = pd.DataFrame({c: candles[c] for c in ("open", "high", "low", "close", "volume")}, index=index, dtype=float)
     instrument = Instrument(
         tick=settings.get("tick", 0.0),
         step=settings.get("step", 0.0),
         min_notional=settings.get("min_notional", 0.0),
         origin="file",
     )
-    return MultiTimeframeData.from_base("TWINUSDT", frame, instrument=instrument)
+    labels: dict = {"instrument": instrument}
+    if settings.get("detail"):
+        labels |= {"detail": frame_of(settings["detail"]), "detail_timeframe": "1m"}
+    if isinstance(settings.get("funding"), dict):
+        times = pd.DatetimeIndex(np.array(list(settings["funding"])).astype("datetime64[ms]"), tz="UTC")
+        labels["funding"] = pd.Series(list(settings["funding"].values()), times, dtype=float)
+    return MultiTimeframeData.from_base("TWINUSDT", frame_of(candles), **labels)
+
+
+def frame_of(candles: dict) -> pd.DataFrame:
+    """Candles of the twin's form as a frame; finer ones have no volume there."""
+    index = pd.DatetimeIndex(np.array(candles["open_time"]).astype("datetime64[ms]"), tz="UTC", name="open_time")
+    columns = {c: candles.get(c, 0.0) for c in ("open", "high", "low", "close", "volume")}
+    return pd.DataFrame(columns, index, dtype=float)
 
 
 def config_of(settings: dict, warmup: int, router: bool = False) -> OrchestratorBacktestConfig:
     """The config that says what the twin's keyword arguments say."""
     chosen = settings["strategies"]
     values = {name: settings[name] for name in ACCOUNT_FIELDS if name in settings}
+    if isinstance(settings.get("funding"), float):
+        values["funding_rate"] = settings["funding"]
     costs = Costs(**{name: settings[name] for name in ("maker", "taker", "slippage") if name in settings})
     if router:
         values |= {name: settings[name] for name in ROUTER_FIELDS if name in settings}
@@ -99,9 +115,13 @@ def differences(result: OrchestratorBacktestResult, twin: object) -> list[str]:
         if getattr(result, name) != getattr(twin, name):
             found.append(f"{name} {getattr(result, name)} instead of {getattr(twin, name)}")
     books = result.raw.books
-    for name, theirs in (("n_shifts", len(twin.shifts)), ("cells_laid", twin.cells_laid)):
-        if int(books[name].sum()) != theirs:
-            found.append(f"{name} {int(books[name].sum())} instead of {theirs}")
+    firsts = books[(books["partner"] < 0) | (books["partner"] > books["index"])]  # halves shift together
+    for name, ours, theirs in (
+        ("n_shifts", int(firsts["n_shifts"].sum()), len(twin.shifts)),
+        ("cells_laid", int(books["cells_laid"].sum()), twin.cells_laid),
+    ):
+        if ours != theirs:
+            found.append(f"{name} {ours} instead of {theirs}")
     return found + _round_trips(result, twin.round_trips)
 
 
@@ -125,10 +145,11 @@ def _curves(result: OrchestratorBacktestResult, twin: object) -> list[str]:
     curves = {
         "equity": (result.equity, twin.equity),
         "cash": (result.cash, twin.cash),
-        "free cash": (result.cash - result.raw.ledger[:, 1], twin.free_cash),
+        "free cash": (result.free_cash, twin.free_cash),
     }
     for strategy in result.strategy_names:
-        for field in ("realised", "fees", "unrealised"):
+        fields = BOOK_FIELDS if result.config.account == "perpetual" else ("realised", "fees", "unrealised")
+        for field in fields:
             theirs = [row[strategy][field] for row in twin.books]
             curves[f"{strategy} {field}"] = result.books[(strategy, field)], theirs
         quantity = np.array([row[strategy]["quantity"] for row in twin.books])
@@ -151,20 +172,29 @@ def _round_trips(result: OrchestratorBacktestResult, theirs: list[dict]) -> list
             result.raw.round_trips["entry_row"],
             result.raw.round_trips["exit_row"],
             kinds,
+            result.round_trips["side"],
             result.round_trips["quantity"],
             result.round_trips["pnl"],
             strict=True,
         )
     )
     want = sorted(
-        (t["strategy"], t["entry_row"], t["exit_row"], t["kind"].replace("deal", "position"), t["quantity"], t["pnl"])
+        (
+            t["strategy"],
+            t["entry_row"],
+            t["exit_row"],
+            t["kind"].replace("deal", "position"),
+            t["side"],
+            t["quantity"],
+            t["pnl"],
+        )
         for t in theirs
     )
     if len(ours) != len(want):
         return [f"{len(ours)} round trips instead of {len(want)}"]
     for a, b in zip(ours, want, strict=True):
-        off = abs(a[4] - b[4]) > TOLERANCE * b[4] or abs(a[5] - b[5]) > 1e-9 * max(1.0, result.initial_balance)
-        if a[:4] != b[:4] or off:
+        off = abs(a[5] - b[5]) > TOLERANCE * b[5] or abs(a[6] - b[6]) > 1e-9 * max(1.0, result.initial_balance)
+        if a[:5] != b[:5] or off:
             return [f"round trip {a} instead of {b}"]
     return []
 

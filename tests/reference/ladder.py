@@ -99,8 +99,9 @@ class Ladder:
         return [(entry, half.up(half.share(entry, self.parameters["profit_per_grid"]))) for entry in entries]
 
     def on_its_side(self, half: Grid, pairs: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        """Long cells that buy below the close, short cells that sell above it."""
-        return [pair for pair in pairs if half.mirrored(pair[0]) < half.mirrored(self.desk.close)]
+        """Long cells that buy below the close, short cells that sell above it; none at it but for rounding."""
+        close = self.desk.close
+        return [p for p in pairs if half.mirrored(p[0]) < half.mirrored(close) and abs(p[0] - close) > 1e-9 * close]
 
     def lay(self, cells: list[list[Cell]], bounds: tuple[float, float]) -> None:
         self.laid = True

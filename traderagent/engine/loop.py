@@ -72,6 +72,7 @@ def judge(account, pair, equity):
             if book.entry == OPEN:
                 book.entry = BLOCKED
             cancel_entries(account, book)
+            forget_refusals(book)
             book.ask = 1
     if (account.peak - equity) / account.peak >= account.portfolio_stop:
         account.halted = 1
@@ -98,12 +99,11 @@ def follow_route(account, pair, mask):
         elif (on_route == 0) and (book.entry != OFF_ROUTE):
             book.entry = OFF_ROUTE
             book.ask = 1
-            if account.keep_entries == 1:
-                forget_refusals(book)
-            else:
+            if account.keep_entries == 0:
                 cancel_entries(account, book)
                 if (account.flatten == 1) and (book.quantity > 0.0) and (book.exit_reason == 0):
                     leave_at_next_open(account, book, DEACTIVATED)
+            forget_refusals(book)
 
 
 @inner_kernel
@@ -237,15 +237,16 @@ def may_be_granted(account, book):
 
 @inner_kernel
 def write_ledger(account, pair, feed, row):
-    """State after a candle, for single runs: cash, reserved, inventory, then each book's seven numbers."""
+    """State after a candle, for single runs: cash, reserved, locked, inventory, then each book's seven numbers."""
     write_float64(feed.written, row, 1.0)
     at = row * feed.width
     write_float64(feed.ledger, at, account.cash)
     write_float64(feed.ledger, at + 1, account.reserved)
-    write_float64(feed.ledger, at + 2, account.inventory)
+    write_float64(feed.ledger, at + 2, account.locked)
+    write_float64(feed.ledger, at + 3, account.inventory)
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        at = row * feed.width + 3 + 7 * b
+        at = row * feed.width + 4 + 7 * b
         write_float64(feed.ledger, at, book.side * book.quantity)
         write_float64(feed.ledger, at + 1, book.cost)
         write_float64(feed.ledger, at + 2, book.realised)

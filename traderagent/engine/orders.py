@@ -167,20 +167,19 @@ def clear_cells(account, book):
 
 @inner_kernel
 def cancel_entries(account, book):
-    """Resting buys come off the market and become idle; episodes of refusal end."""
+    """Resting entries come off the market and become idle."""
     for k in range(book.n_cells):
         cell = cell_of(book, k)
         if (cell.state == RESTING) | (cell.state == WAITING):
             cell.state = IDLE
             cell.reserved = 0.0
-        cell.refusal = 0
     refresh_reserved(account, book)
     find_cursors(book)
 
 
 @inner_kernel
 def forget_refusals(book):
-    """Entries close but resting ones stay: episodes of refusal end."""
+    """Entries close: episodes of refusal end."""
     for k in range(book.n_cells):
         cell_of(book, k).refusal = 0
     find_cursors(book)

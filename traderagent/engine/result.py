@@ -38,7 +38,9 @@ class OrchestratorBacktestResult:
     """Result of one run of one symbol.
 
     `path_spread`, where it was asked for, holds each metric (row) under the four path models and its lowest and
-    highest; a spread, never a bound, since models can err on the same side. Curves are Series and frames by open time (UTC) of the candle at whose close they hold; money is in
+    highest; a spread, never a bound, since models can err on the same side.
+
+    Curves are Series and frames by open time (UTC) of the candle at whose close they hold; money is in
     quote currency. Fields ending in `_pct` are percent.
     """
 
@@ -87,6 +89,12 @@ class OrchestratorBacktestResult:
     def cash(self) -> pd.Series:
         """(n,) cash, reserved cash included."""
         return pd.Series(self.raw.ledger[:, 0], self.index, name="cash")
+
+    @property
+    def free_cash(self) -> pd.Series:
+        """(n,) cash that new entries may use: neither reserved nor bound as margin."""
+        cash, reserved, locked = self.raw.ledger[:, :3].T
+        return pd.Series(cash - reserved - locked, self.index, name="free_cash")
 
     @cached_property
     def books(self) -> pd.DataFrame:

@@ -52,7 +52,7 @@ TAPE_COLUMNS = (
     "block_end",
 )
 BLOCK_COLUMNS = ("block_low", "block_high", "block_min_close", "block_max_close", "block_fall", "block_rise")
-LEDGER_HEAD = ("cash", "reserved", "inventory")
+LEDGER_HEAD = ("cash", "reserved", "locked", "inventory")
 LEDGER_BOOK = ("quantity", "cost", "realised", "fees", "funding", "insurance", "margin")
 MAINTENANCE = LIQUIDATION_FEE = 0.005
 

@@ -178,7 +178,8 @@ def n_cells_of(now, p, side, lower, upper):
     """Number of cells of one side: in a neutral grid only those beyond the close."""
     n = n_with_exit(p)
     if p.direction == NEUTRAL:
-        while (n > 0) and (entry_price(now, p, side, lower, upper, n - 1) >= side * now.close):
+        # A level at the close but for rounding belongs to neither half.
+        while (n > 0) and (entry_price(now, p, side, lower, upper, n - 1) >= side * now.close - 1e-9 * now.close):
             n -= 1
     return n
 
