@@ -9,15 +9,27 @@ from tests.reference.account import Account
 from tests.reference.book import Book
 from tests.reference.dca import Dca
 from tests.reference.desk import Desk, Settings
-from tests.reference.frames import DAY, H1, M15, last_closed, resample
+from tests.reference.frames import DAY, H1, H4, M15, last_closed, resample
 from tests.reference.ladder import GRID_DEFAULTS, Ladder
 from tests.reference.path import finer_candles
 from tests.reference.perpetual import Funding, PerpetualAccount
 from tests.reference.rounding import Instrument
+from tests.reference.smc import Smc
 from tests.reference.trend_follower import TrendFollower
 from tests.reference.walk import Walk
 
-STRATEGY_ORDER = ("grid", "dca", "trend_follower")
+STRATEGY_ORDER = ("grid", "dca", "trend_follower", "smc")
+OF_BOOKS = (  # what books count or list for themselves
+    "skipped_partials",
+    "entries",
+    "capped_entries",
+    "shifts",
+    "cells_laid",
+    "cells_traded",
+    "structures",
+    "smc_signals",
+)
+FRAMES = {"m15": M15, "h1": H1, "h4": H4, "d1": DAY}
 
 
 @dataclass
@@ -45,6 +57,8 @@ class Result:
     cells_traded: int = 0
     risk_halted: bool = False
     halted_row: int | None = None
+    structures: list[dict] = field(default_factory=list)  # of smc, as are its signals, traded or not
+    smc_signals: list[dict] = field(default_factory=list)
     initial_balance: float = 0.0
     final_equity: float = 0.0
     warmup: int = 0
@@ -145,14 +159,12 @@ class Engine:
         return Account(initial_balance, keys)
 
     def build_frames(self) -> dict:
-        m15 = resample(self.candles, M15)
-        h1 = resample(self.candles, H1)
-        return {
-            "m15": m15,
-            "h1": h1,
-            "m15_at": last_closed(self.candles, self.duration, m15, M15),
-            "h1_at": last_closed(self.candles, self.duration, h1, H1),
-        }
+        """Closed candles of each frame, and which of them is the last one known at each row."""
+        frames: dict = {}
+        for name, span in FRAMES.items():
+            frames[name] = resample(self.candles, span)
+            frames[f"{name}_at"] = last_closed(self.candles, self.duration, frames[name], span)
+        return frames
 
     def build(self, name: str, parameters: dict) -> list[Book]:
         if name == "grid":
@@ -164,7 +176,9 @@ class Engine:
             return list(self.ladder.halves)
         if name == "dca":
             return [Dca(self.desk, parameters, self.candles["close"])]
-        return [TrendFollower(self.desk, parameters, self.frames)]
+        if name == "trend_follower":
+            return [TrendFollower(self.desk, parameters, self.frames)]
+        return [Smc(self.desk, parameters, self.frames, self.candles, self.duration)]
 
     # the loop
     def walk_all(self, route, warmup: int, reduce) -> None:
@@ -332,12 +346,10 @@ class Engine:
         result.liquidations = desk.liquidations
         if self.ladder is not None:
             result.shifts = self.ladder.shifts
-            result.cells_laid = sum(half.cells_laid for half in self.ladder.halves)
-            result.cells_traded = sum(half.cells_traded for half in self.ladder.halves)
         for book in self.books:
             result.round_trips += book.round_trips
-            if isinstance(book, TrendFollower):
-                result.skipped_partials, result.entries = book.skipped_partials, book.entries
-                result.capped_entries = book.capped_entries
+            for name in OF_BOOKS:
+                if hasattr(book, name):
+                    setattr(result, name, getattr(result, name) + getattr(book, name))
         result.round_trips.sort(key=lambda trip: trip["exit_row"])
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 MINUTE = 60_000
 M15 = 15 * MINUTE
 H1 = 60 * MINUTE
+H4 = 4 * H1
 DAY = 24 * H1
 
 

@@ -96,6 +96,7 @@ def run_orchestrator(
     enable_grid=True,
     enable_dca=True,
     enable_trend_follower=True,
+    enable_smc=False,
     enable_strategy_router=True,
     router_cooldown_bars=60,
     regime_check_every_n=12,
@@ -104,15 +105,12 @@ def run_orchestrator(
     **settings,
 ) -> Orchestrated:
     """`strategies` holds the parameters by name; a disabled one has no book, one not named its defaults."""
-    enabled = {
-        name
-        for name, wanted in (("grid", enable_grid), ("dca", enable_dca), ("trend_follower", enable_trend_follower))
-        if wanted
-    }
+    wanted = {"grid": enable_grid, "dca": enable_dca, "trend_follower": enable_trend_follower, "smc": enable_smc}
+    enabled = {name for name, is_wanted in wanted.items() if is_wanted}
     rows = len(candles["open_time"])
     found = Orchestrated(Result(), [set() for _ in range(rows)], ["unknown"] * rows, [1.0] * rows)
     if enable_strategy_router:
-        router = StrategyRouter(router_cooldown_bars, enable_trend_follower, False, trend_regimes)
+        router = StrategyRouter(router_cooldown_bars, enable_trend_follower, enable_smc, trend_regimes)
         find_route(found, router, candles, duration_ms, warmup, regime_check_every_n, enabled, reduce_factor)
     else:
         found.route = [set(enabled) if row >= warmup else set() for row in range(rows)]
