@@ -49,4 +49,5 @@ def test_unknown_and_double_names_are_refused(package):
         THINGS["c"]
     with pytest.raises(ConfigError, match="registered twice"):
         THINGS.add("a", 3)
+    assert THINGS.add("a", THINGS["a"]) == THINGS["a"]
     assert isinstance(THINGS, Registry)

@@ -198,7 +198,7 @@ MONEY = {
     "path that is not walked yet": (
         lambda: ta.backtest(DATA, Config(path="detail", warmup_bars=0)),
         ConfigError,
-        ["path 'detail'", "needs finer candles", "allowed: candle, nearest, olhc, ohlc"],
+        ["path 'detail'", "needs finer candles, which this version", "allowed: candle, nearest, olhc, ohlc"],
     ),
     "negative tick": (
         lambda: Instrument(tick=-0.01),
@@ -216,6 +216,16 @@ MONEY = {
         lambda: ta.backtest(with_instrument(step=1.5e-12), Config(**ALONE)),
         ConfigError,
         ["got step 1.5e-12", "at most 12 decimals"],
+    ),
+    "maker above taker": (
+        lambda: Costs(maker=0.002, taker=0.001),
+        ConfigError,
+        ["costs: maker 0.002 is above taker 0.001", "must be the larger one"],
+    ),
+    "maker of a config above its taker": (
+        lambda: Config(costs={"maker": 0.002, "taker": 0.001}),
+        ConfigError,
+        ["costs: maker 0.002 is above taker 0.001"],
     ),
     "one bound": (
         lambda: Config(grid_params={"lower_price": 90.0}),
@@ -277,6 +287,23 @@ def test_every_numeric_parameter_refuses_what_is_no_number(cls, value):
     for name in numeric:
         with pytest.raises(ConfigError, match=rf"{cls.__name__}.{name}: got .*allowed is .*leave it out for"):
             cls(**{name: value})
+
+
+def test_leverage_belongs_to_a_perpetual_account():
+    assert Config(account="perpetual", leverage=2.0).leverage == 2.0
+
+
+def test_keys_that_are_no_names_are_refused(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("initial_balance: 5.0\n7: 5.0\n")
+    with pytest.raises(ConfigError, match="config.yaml: got the key 7, allowed are names; put it into quotes"):
+        Config.from_yaml(path)
+    for values in ({7: 5.0}, ["symbol"]):
+        with pytest.raises(ConfigError, match="allowed is a mapping of names to values"):
+            Config.from_dict(values)
+    path.write_text("- 5.0\n")
+    with pytest.raises(ConfigError, match="config.yaml: got list, allowed is a mapping of keys"):
+        Config.from_yaml(path)
 
 
 def test_a_config_survives_its_own_yaml(tmp_path):

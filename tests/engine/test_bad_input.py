@@ -12,6 +12,7 @@ from traderagent.base.errors import ConfigError, DataError, UnknownName
 from traderagent.engine.config import Costs
 from traderagent.engine.config import OrchestratorBacktestConfig as Config
 from traderagent.market.instruments import Instrument
+from traderagent.strategies.base import STRATEGIES
 
 NO = np.zeros(ROWS, bool)
 
@@ -29,6 +30,23 @@ def changed(column, row, value):
 
 def routed(route, config=None):
     return lambda: ta.backtest(DATA, config or Config(warmup_bars=0), route=route)
+
+
+class Renamed(STRATEGIES["dca"]):
+    """A deal under a name that is given to it."""
+
+
+def named(*names):
+    return [type(f"Own{i}", (Renamed,), {"name": name})() for i, name in enumerate(names)]
+
+
+class Crowded(Renamed):
+    """A deal that looks at more than a step can see."""
+
+    name = "crowded"
+
+    def features(self, data):
+        return super().features(data) | {f"feature_{i}": data["base"].close for i in range(40)}
 
 
 def signals(entries=NO, exits=NO, candles=FRAME, **options):
@@ -107,6 +125,26 @@ RUNS = {
         ConfigError,
         ["strategies: got 3", "allowed is a list"],
     ),
+    "two of one name": (
+        lambda: ta.backtest(DATA, Config(**ALONE), strategies=named("mine", "mine")),
+        ConfigError,
+        ["two strategies are named 'mine'", "rename one"],
+    ),
+    "named like a built-in": (
+        lambda: ta.backtest(DATA, Config(**ALONE), strategies=named("grid")),
+        ConfigError,
+        ["two strategies are named 'grid'", "disable the built-in one"],
+    ),
+    "too many strategies": (
+        lambda: ta.backtest(DATA, Config(**ALONE).only(), strategies=named(*"abcdefghi")),
+        ConfigError,
+        ["9 strategies in one run", "allowed are 8"],
+    ),
+    "too many features": (
+        lambda: ta.backtest(DATA, Config(**ALONE).only(), strategies=[Crowded()]),
+        ConfigError,
+        ["crowded: 41 features, allowed are"],
+    ),
     "unknown name in the route": (
         routed([{"grid"}] * 10 + [{"grd"}] * (ROWS - 10)),
         UnknownName,
@@ -127,12 +165,22 @@ RUNS = {
         ConfigError,
         ["route at row 0: got 'grid'", "allowed is a set of", "e.g. {'grid'}"],
     ),
-    "route of numbers": (routed([1] * ROWS), ConfigError, ["route at row 0: got 1", "allowed is a set"]),
+    "route of numbers": (routed([1] * ROWS), ConfigError, ["route at row 0: got 1", "or an empty one"]),
+    "route of lists of lists": (
+        routed([{"grid"}, [["grid"]]] * (ROWS // 2)),
+        ConfigError,
+        ["route at row 1: got [['grid']]", "allowed is a set of strategy names"],
+    ),
     "route of one name": (routed("grid"), ConfigError, ["route: got 'grid'", "allowed is a set of strategy names per"]),
     "route without times": (
         routed(pd.Series([{"grid"}] * ROWS)),
         ConfigError,
         ["indexed by int64", "times in UTC", "use the index"],
+    ),
+    "route without a time zone": (
+        routed(pd.Series([{"grid"}] * ROWS, FRAME.index.tz_localize(None))),
+        ConfigError,
+        ["indexed by datetime64[ms]", "times in UTC"],
     ),
     "route backwards": (
         routed(pd.Series([{"grid"}] * ROWS, FRAME.index[::-1])),
@@ -145,12 +193,16 @@ RUNS = {
         ["holdout: got 1.5", "above 0 and below 1", "e.g. 0.3"],
     ),
     "hold-out as text": (lambda: ta.backtest(DATA, holdout="0.3"), ConfigError, ["holdout: got '0.3'", "a fraction"]),
+    "hold-out as true": (lambda: ta.backtest(DATA, holdout=True), ConfigError, ["holdout: got True", "or None"]),
     "no workers": (lambda: ta.backtest(DATA, workers=0), ConfigError, ["workers: got 0", "at least 1", "None"]),
+    "half a worker": (lambda: ta.backtest(DATA, workers=1.5), ConfigError, ["workers: got 1.5", "a whole number"]),
+    "true for workers": (lambda: ta.backtest(DATA, workers=True), ConfigError, ["workers: got True"]),
     "comparing numbers": (
         lambda: ta.compare({"a": 1}),
         ConfigError,
         ["'a' is int", "allowed are results of ta.backtest"],
     ),
+    "comparing nothing": (lambda: ta.compare({}), ConfigError, ["compare: got dict of 0", "allowed is a mapping"]),
     "comparing a list": (lambda: ta.compare([1]), ConfigError, ["compare: got list", "allowed is a mapping"]),
 }
 SIGNALS = {
@@ -180,6 +232,16 @@ SIGNALS = {
     "perpetual costs": (signals(costs=Costs.named("bybit_perpetual")), ConfigError, ["this one is spot"]),
     "array for candles": (signals(candles=FRAME.to_numpy()), DataError, ["got ndarray", "allowed is a DataFrame"]),
     "no time zone": (signals(candles=FRAME.tz_localize(None)), DataError, ["no time zone", "tz_localize('UTC')"]),
+    "numbered rows": (
+        signals(candles=FRAME.reset_index(drop=True)),
+        DataError,
+        ["got DataFrame", "allowed is a DataFrame indexed by open time"],
+    ),
+    "one column twice": (
+        signals(candles=FRAME[["open", *FRAME.columns]]),
+        DataError,
+        ["column 'open' stands there twice", "drop one"],
+    ),
     "one candle": (signals(NO[:1], NO[:1], FRAME.iloc[:1]), DataError, ["got 1 rows", "allowed are 2 or more"]),
     "no open": (
         signals(candles=FRAME.drop(columns="open")),
@@ -220,6 +282,26 @@ CASES = {f"run: {name}": case for name, case in RUNS.items()} | {f"signals: {n}"
 @pytest.mark.parametrize("name", CASES)
 def test_bad_input_is_refused_in_words(name):
     assert_refused(*CASES[name])
+
+
+def test_numbered_signals_and_those_of_the_candles_index_are_taken():
+    entries, exits = NO.copy(), NO.copy()
+    entries[10] = exits[20] = True
+    plain = signals(entries, exits)().trades
+    for index in (FRAME.index, None):
+        assert signals(pd.Series(entries, index), pd.Series(exits, index))().trades.equals(plain)
+
+
+def test_hours_are_enough_for_single_strategies():
+    result = ta.backtest(hourly(), Config(**ALONE).only("dca"))
+    assert len(result.equity) == ROWS
+
+
+def test_an_unknown_name_of_a_result_is_no_metric():
+    result = signals()()
+    assert np.isnan(result.win_rate)
+    with pytest.raises(AttributeError, match="OrchestratorBacktestResult has no attribute 'win_rte'"):
+        result.win_rte  # noqa: B018
 
 
 # runs without trades

@@ -18,10 +18,18 @@ from traderagent.engine.config import OrchestratorBacktestConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = OrchestratorBacktestConfig(router_cooldown_bars=12, dca_params={"trigger_pct": 0.02})
+# Another value of every parameter that some feature is made of.
+OTHER = CONFIG.replace(
+    grid_params={"num_levels": 5, "atr_period": 3},
+    dca_params={"trigger_pct": 0.02, "high_lookback": 60},
+    tf_params={"ema_fast": 5, "ema_slow": 15, "atr_period": 3, "rsi_period": 5, "breakout_lookback": 12},
+)
 PROGRAM = """
 from tests.engine.test_determinism import CONFIG, digest, market
 import traderagent as ta
-print(digest(ta.backtest(market(), CONFIG, workers=2, progress=False)))
+data = market()
+backwards = type(data)({symbol: data[symbol] for symbol in reversed(data)})
+print(digest(ta.backtest(backwards, CONFIG, workers=2, progress=False)))
 """
 
 
@@ -67,15 +75,15 @@ def test_each_symbol_alone(answer: str) -> None:
 
 
 def test_a_run_leaves_nothing_behind_for_the_next(answer: str) -> None:
-    """Features and regimes are kept with the candles: other settings in between change none of them."""
+    """Features and regimes are kept with the candles: settings that were asked for first change none of them."""
     data = market()
-    for params in ({"num_levels": 5}, {"atr_period": 3}):
-        ta.backtest(data, CONFIG.replace(grid_params=params), progress=False)
+    assert digest(ta.backtest(data, OTHER, progress=False)) != answer
     assert digest(ta.backtest(data, CONFIG, progress=False)) == answer
 
 
 @pytest.mark.parametrize(("zone", "hash_seed"), [("Asia/Kathmandu", "1"), ("America/St_Johns", "4711")])
 def test_a_fresh_process_in_another_zone(zone: str, hash_seed: str, answer: str) -> None:
+    """Its symbols come the other way round: what a process keeps of its first symbol must not reach the next."""
     environment = os.environ | {"TZ": zone, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     found = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import traderagent as ta
-from tests.engine.twin import run_kernel
+from tests.engine.twin import data_of, run_kernel
 from tests.reference.markets import FIVE_MINUTES, START, candles_from, candles_through, random_candles
 from tests.test_reference import DEAL, FREE, LADDER, TREND, rising_market
 from traderagent.engine.config import OrchestratorBacktestConfig
@@ -331,3 +331,25 @@ def test_fault_27_missing_candles_are_an_error_and_never_others(tmp_path) -> Non
             ta.load_market(folder, progress=False)
     with pytest.raises((ta.DataError, ta.ConfigError)):
         ta.load_market(tmp_path, symbols=["BTC"], progress=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"symbols": ["ETH"]}, "unknown symbol 'ETHUSDT'"),
+        ({"start": "2030-01-01"}, "no candles there"),
+        ({"symbols": ["BTC"], "start": "2030-01-01"}, "no candles there"),
+        ({"timeframe": "1m"}, "only candles of 5m"),
+    ],
+)
+def test_fault_27_candles_that_are_there_stand_in_for_no_others(tmp_path, asked: dict, words: str) -> None:
+    data_of(candles_through([4.5] * 300), {}).candles.to_parquet(tmp_path / "BTCUSDT_5m.parquet")
+    assert len(ta.load_market(tmp_path, progress=False)["BTC"]) == 300
+    with pytest.raises((ta.DataError, ta.ConfigError), match=words):
+        ta.load_market(tmp_path, progress=False, **asked)
+
+
+def test_fault_27_a_file_that_cannot_be_read_is_an_error_too(tmp_path) -> None:
+    (tmp_path / "BTCUSDT_5m.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(ta.DataError, match="not readable as parquet"):
+        ta.load_market(tmp_path, progress=False)

@@ -107,7 +107,11 @@ def test_a_given_route_is_cut_with_the_candles(data: MultiTimeframeData) -> None
 
 
 def test_a_market_is_split_symbol_by_symbol() -> None:
+    """Each at a cut of its own: the symbols do not begin on the same day."""
     market = ta.load_market("synthetic", symbols=3, days=40, seed=9, progress=False)
+    late = market.symbols[1]
+    market[late] = market[late].slice("2024-01-08", None)
+    assert len({data.cut(HOLDOUT) for data in market.values()}) == 2
     results = ta.backtest(market, CONFIG, holdout=HOLDOUT, progress=False)
     for symbol, data in market.items():
         for part in ("in", "out"):

@@ -61,9 +61,10 @@ def test_signals_of_another_index_are_refused(index: pd.Index):
         ta.backtest_signals(frame(300), pd.Series(entries, index), entries)
 
 
-def test_marks_of_missing_rows_are_no_words(tmp_path):
-    frame(300).assign(missing="no").reset_index().to_csv(tmp_path / "BTCUSDT_5m.csv", index=False)
-    with pytest.raises(ta.DataError, match="row 1: missing is 'no'"):
+@pytest.mark.parametrize(("mark", "said"), [("no", "'no'"), (2, "2"), (0.5, "0.5")])
+def test_marks_of_missing_rows_are_no_words(tmp_path, mark: object, said: str):
+    frame(300).assign(missing=mark).reset_index().to_csv(tmp_path / "BTCUSDT_5m.csv", index=False)
+    with pytest.raises(ta.DataError, match=f"row 1: missing is {said}, allowed are true and false"):
         ta.load_market(tmp_path, progress=False)
 
 

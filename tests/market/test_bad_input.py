@@ -31,6 +31,12 @@ def moved(row, minutes):
     return CANDLES.set_axis(CANDLES.index[:0].append(type(CANDLES.index)(index, tz="UTC", name="open_time")))
 
 
+BYBIT_OF_TWO = json.dumps(
+    [
+        {"retCode": 0, "result": {"symbol": s, "list": [[1704067200000, 1, 2, 1, 1, 1, 1]]}}
+        for s in ("BTCUSDT", "ETHUSDT")
+    ]
+).encode()
 VALUES = {
     "NaN": (
         change(9, "low", np.nan),
@@ -47,6 +53,7 @@ VALUES = {
         CANDLES.iloc[[0, 1, 1, *range(2, 200)]],
         r"row 3 .*the same open time as the row before.*remove the dup",
     ),
+    "one time only": (CANDLES.iloc[[0, 0]], r"row 2 .*the same open time as the row before"),
     "off the grid": (moved(7, 2), r"row 8 .*not on the 5m grid; allowed are open times that are multiples"),
     "hours named 5m": (
         make_candles(100, duration=3_600_000),
@@ -98,6 +105,31 @@ def test_text_where_a_number_belongs(tmp_path, row, column, text, message):
         load_market(tmp_path, progress=False)
 
 
+@pytest.mark.parametrize(
+    ("time", "message"),
+    [
+        ("-5", r"row 4: time is -5.*allowed are s, ms or µs since 1970 as in row 1"),
+        ("", r"row 4: time is nan, allowed are s, ms or µs"),
+        ("inf", r"row 4: time is inf, allowed are s, ms or µs"),
+        ("1704067200000.5", r"row 4: time 1704067200000.5 lies between milliseconds"),
+    ],
+)
+def test_numbers_that_are_no_times(tmp_path, time, message):
+    times = [str(t) for t in CANDLES.index.as_unit("ms").asi8]
+    times[3] = time
+    CANDLES.reset_index(drop=True).assign(open_time=times).to_csv(tmp_path / "BTCUSDT_5m.csv", index=False)
+    with pytest.raises(DataError, match=f"BTCUSDT_5m.csv {message}"):
+        load_market(tmp_path, progress=False)
+
+
+def test_times_between_milliseconds(tmp_path):
+    index = CANDLES.index.as_unit("ns")
+    between = index[:3].append((index[3:4] + np.timedelta64(7, "us")).append(index[4:])).rename("open_time")
+    CANDLES.set_axis(between).to_parquet(tmp_path / "BTCUSDT_5m.parquet")
+    with pytest.raises(DataError, match="row 4: time 2024-01-01 00:15:00.000007.* lies between milliseconds"):
+        load_market(tmp_path, progress=False)
+
+
 def test_row_of_a_file_with_the_newest_first_is_that_of_the_file(tmp_path):
     frame = change(9, "high", 1.0).iloc[::-1]
     with pytest.raises(DataError, match=r"row 191 \(2024-01-01 00:45:00 UTC\): high 1 is below"):
@@ -124,6 +156,7 @@ def test_units_that_change_inside_a_file(tmp_path):
         ("BTCUSDT_5m.csv", b"1,2,3,4\n", "got 4 columns without a header, allowed are 12"),
         ("BTCUSDT_5m.csv", b"1,2,3,4,5,6\n1,2,3,4,5,6,7\n", "not readable as csv"),
         ("BTCUSDT_5m.csv", b"\xff\xfe\x00\x00", "not readable as csv"),
+        ("BTCUSDT_5m.csv", b'1704067200000,"1,5",2,1,1,1\n', "got 6 fields in a row, the first row has 7"),
         ("BTCUSDT_5m.csv.gz", b"no gzip", "not readable as csv.gz"),
         ("BTCUSDT_5m.feather", b"no arrow at all", "not readable as feather"),
         ("BTCUSDT_5m.json", b"[[1,2", "not readable as json"),
@@ -135,15 +168,39 @@ def test_units_that_change_inside_a_file(tmp_path):
             b'{"retCode": 10001, "retMsg": "params error", "result": {}}',
             "without candles .retCode 10001, 'params",
         ),
+        ("BTCUSDT_5m.json", b'[[1,2,3,4,5,6],"123456"]', "row 2: got 123456, allowed are lists"),
+        ("BTCUSDT_5m.json", b'{"retCode": 0, "result": [1]}', "without candles .retCode 0"),
+        ("BTCUSDT_5m.json", b'{"retCode": 0, "result": {"list": "none"}}', "without candles .retCode 0"),
+        ("BTCUSDT_5m.json", b'{"retCode": 7, "result": {"list": [[1,2,3,4,5,6,7]]}}', "without candles .retCode 7"),
+        ("BTCUSDT_5m.json", BYBIT_OF_TWO, "answers for 2 symbols, allowed is one a file; split it"),
         ("BTCUSDT-5m-2024-01.zip", b"PK but cut", "not readable as zip"),
         ("BTCUSDT_5m.json.gz", gzip.compress(b"[[1,2,3,4,5,6]]")[:-9], "not readable as json.gz"),
         ("BTCUSDT.csv", b"1704067200000,1,2,1,1,1\n", "no timeframe in its name, and a single candle tell none"),
+        (
+            "BTCUSDT.csv",
+            b"1704067200000,1,2,1,1,1\n1704067620000,1,2,1,1,1\n",
+            "no timeframe in its name, and candles 420 s apart tell none; allowed are 1s",
+        ),
     ],
 )
 def test_damaged_files(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=f"(?s)^{name}.*{message}"):
         load_market(tmp_path, progress=False)
+
+
+def test_a_file_that_names_no_symbol_at_all(tmp_path):
+    path = tmp_path / "candles.json"
+    path.write_bytes(b"[[1704067200000,1,2,1,1,1]]")
+    with pytest.raises(DataError, match=r"candles.json: .*, nor in its content; name it like BTCUSDT_5m.json"):
+        load_market(path, progress=False)
+
+
+def test_minutes_that_fill_no_candle(tmp_path):
+    make_candles(3, duration=60_000).to_parquet(tmp_path / "BTCUSDT_1m.parquet")
+    with pytest.raises(DataError, match="3 candles of 1m do not fill one of 5m; add candles or set timeframe"):
+        load_market(tmp_path, progress=False)
+    assert len(load_market(tmp_path, timeframe="1m", progress=False)["BTC"]) == 3
 
 
 @pytest.mark.parametrize("keep", [8, 0.3, 0.5, 0.99])
@@ -183,6 +240,7 @@ def test_content_and_name_must_agree(tmp_path):
         ({"seed": 7}, UnknownName, "unknown parameter 'seed' in load_market"),
         ({"start": "soon"}, ConfigError, "start: got 'soon', allowed is a time"),
         ({"end": 5}, ConfigError, "end: got 5, allowed is a time"),
+        ({"start": "NaT"}, ConfigError, "start: got 'NaT', allowed is a time"),
         ({"start": "2024-02-01", "end": "2024-01-01"}, ConfigError, "start 2024-02-01 is not before end 2024-01-01"),
         ({"start": "2024-01-01", "end": "2024-01-01"}, ConfigError, "is not before end"),
         ({"start": "2030-01-01"}, DataError, "BTCUSDT: no candles there, it has 2024-01-01 00:00 to .*another span"),
@@ -193,10 +251,15 @@ def test_content_and_name_must_agree(tmp_path):
         ),
         ({"gaps": "fill"}, UnknownName, "unknown gaps 'fill'.*allowed: error, forward_fill, keep"),
         ({"max_gap_share": 5}, ConfigError, "max_gap_share: got 5, allowed is a fraction"),
+        ({"max_gap_share": -0.1}, ConfigError, "max_gap_share: got -0.1, allowed is a fraction"),
+        ({"max_gap_share": True}, ConfigError, "max_gap_share: got True, allowed is a fraction"),
+        ({"max_gap_share": "0.1"}, ConfigError, "max_gap_share: got '0.1', allowed is a fraction"),
         ({"timeframe": "5min"}, UnknownName, "unknown timeframe '5min'.*did you mean '5m'"),
         ({"timeframe": "1m"}, DataError, "got timeframe='1m', but there are only candles of 5m"),
         ({"repair": "all"}, UnknownName, "unknown repair 'all'"),
         ({"workers": 0}, ConfigError, "workers: got 0, allowed"),
+        ({"workers": 1.5}, ConfigError, "workers: got 1.5, allowed is a whole number"),
+        ({"workers": True}, ConfigError, "workers: got True, allowed"),
         ({"instruments": "nowhere.yaml"}, ConfigError, "nowhere.yaml: no such file"),
     ],
 )
@@ -227,12 +290,18 @@ def test_places_that_are_not_there(tmp_path):
     [
         ({"symbols": ["SYN-1O"]}, "unknown synthetic symbol 'SYN-1OUSDT'|SYN-1O"),
         ({"symbols": ["BTCUSDT"]}, "unknown synthetic symbol 'BTCUSDT'"),
+        ({"symbols": ["SYN-0"]}, "unknown synthetic symbol 'SYN-0'"),
+        ({"symbols": ["SYN-100"]}, "unknown synthetic symbol 'SYN-100'"),
         ({"symbols": 0}, "from 1 to 99"),
+        ({"symbols": 100}, "from 1 to 99"),
         ({"days": 0}, "days: got 0"),
         ({"days": "a year"}, "days: got 'a year'"),
+        ({"days": 40_000}, "days: got 40000"),
+        ({"days": True}, "days: got True"),
         ({"seed": -1}, "seed: got -1"),
         ({"seed": 1.5}, "seed: got 1.5"),
         ({"seed": None}, "seed: got None"),
+        ({"seed": True}, "seed: got True"),
         ({"mode": "real"}, "unknown mode 'real'"),
         ({"day": 3}, "unknown parameter 'day'.*did you mean 'days'"),
         ({"days": 3, "end": "2024-02-01"}, "give one of them"),
@@ -240,6 +309,9 @@ def test_places_that_are_not_there(tmp_path):
         ({"path": "x"}, "unknown parameter 'path'"),
         ({"end": "2023-01-01"}, "days: got|not before"),
         ({"edge_strength": -1}, "edge_strength: got -1"),
+        ({"edge_strength": 11}, "edge_strength: got 11"),
+        ({"edge_strength": "1"}, "edge_strength: got '1'"),
+        ({"edge_strength": True}, "edge_strength: got True"),
     ],
 )
 def test_arguments_of_the_synthetic_market(call, message):
@@ -261,6 +333,12 @@ def test_repair_drops_only_on_request_and_says_so(tmp_path):
     assert len(data) == 198
     assert CANDLES.index[9] not in data.m5.index
     assert any("2 rows dropped that break finite, high, the first is row 10" in n for n in data.notes)
+
+
+def test_repair_that_leaves_nothing_is_an_error(tmp_path):
+    folder(tmp_path, CANDLES.assign(low=999.0))
+    with pytest.raises(DataError, match="BTCUSDT_5m.parquet: no row is left after repair='drop'"):
+        load_market(tmp_path, repair="drop", progress=False)
 
 
 def test_json_rows_hold_numbers(tmp_path):

@@ -176,6 +176,8 @@ def test_market_slice_reports_who_has_nothing_there(data):
         (lambda f: f.set_axis(f.index.tz_localize(None)), "open times in UTC"),
         (lambda f: f.set_axis(f.index.tz_convert("Europe/Berlin")), "open times in UTC"),
         (lambda f: f.iloc[::-1], "unique and rising"),
+        (lambda f: f.iloc[[0, 0, 1]], "unique and rising"),
+        (lambda f: f.to_numpy(), "got ndarray, allowed are candles with columns"),
         (lambda f: f.reset_index(drop=True), "open times in UTC"),
         (lambda f: f.astype({"close": "float32"}), "float64"),
         (lambda f: f.iloc[:0], "got no candles"),
@@ -184,6 +186,18 @@ def test_market_slice_reports_who_has_nothing_there(data):
 def test_frames_of_another_shape_are_refused(candles, change, message):
     with pytest.raises(DataError, match=message):
         MultiTimeframeData("BTC", change(candles))
+
+
+def test_detail_needs_its_timeframe(data, candles):
+    for half in ({"detail": candles}, {"detail_timeframe": "1m"}):
+        with pytest.raises(ConfigError, match="BTCUSDT: detail and detail_timeframe go together"):
+            data.replace(**half)
+
+
+def test_a_span_in_which_no_symbol_has_candles(data):
+    with pytest.raises(DataError, match="no symbol has candles there: BTCUSDT: no candles from 2030-01-01"):
+        Market({"BTC": data}).slice("2030-01-01", "2031-01-01")
+    assert len(Market().slice("2030-01-01", "2031-01-01")) == 0
 
 
 def test_unknown_argument_of_replace(data):

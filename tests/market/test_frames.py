@@ -103,6 +103,7 @@ def test_on_base_keeps_integers_and_marks_what_is_not_known():
     codes = on_base(np.array([3, 4], np.int8), seen, fill=0)
     assert codes.dtype == np.int8
     assert codes.tolist() == [0, 3, 3, 4]
+    assert len(on_base(np.array([1.0]), np.array([], np.int64))) == 0
     with pytest.raises(DataError, match="row 1 of a frame with 1 rows"):
         on_base(np.array([1.0]), seen)
 

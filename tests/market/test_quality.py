@@ -96,8 +96,9 @@ def test_calm_candles_have_no_jump(candles):
     row = quality(of(candles)).loc[("BTCUSDT", "5m")]
     assert (row.jumps, row.gaps, row.flat_runs, row.zero_volume_share, row.filled) == (0, 0, 0, 0.0, 0)
     assert quality(of(candles), jump_atr=1.0).loc[("BTCUSDT", "5m")].jumps > 50
-    with pytest.raises(ConfigError, match="jump_atr: got 0, allowed is a number above 0"):
-        quality(of(candles), jump_atr=0)
+    for wrong in (0, True, "10", np.nan):
+        with pytest.raises(ConfigError, match=f"jump_atr: got {wrong!r}, allowed is a number above 0"):
+            quality(of(candles), jump_atr=wrong)
 
 
 def test_true_range_of_a_jump_looks_back_only(candles):

@@ -47,6 +47,12 @@ def test_a_part_can_be_asked_for(market, tmp_path):
         ta.load_market("stored", path=folder, timeframe="1h", progress=False)
 
 
+def test_the_stored_timeframe_may_be_asked_for(market, tmp_path):
+    folder = ta.save_market(market, tmp_path / "candles")
+    asked = ta.load_market("stored", path=folder, timeframe="5m", progress=False)
+    assert asked.hash == ta.load_market("stored", path=folder, progress=False).hash
+
+
 def test_missing_folder_and_file_say_what_to_run(market, tmp_path):
     with pytest.raises(DataError, match="run the stage data"):
         ta.load_market("stored", path=tmp_path / "none", progress=False)

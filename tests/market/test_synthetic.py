@@ -165,6 +165,8 @@ def test_a_tick_walk_is_one_tick_a_step():
     assert data.synthetic
     with pytest.raises(ConfigError, match="falls to 0; start higher"):
         tick_walk(50, seed=3, price=0.05)
+    with pytest.raises(ConfigError, match="steps: got 7, allowed are 300, 60, 30"):
+        tick_walk(50, seed=3, steps=7)
 
 
 def test_loading_files_needs_neither_numba_nor_pandera_to_be_imported():

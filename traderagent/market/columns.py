@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from traderagent.base.config import plain
 from traderagent.base.errors import DataError, unknown
 from traderagent.market.frames import COLUMNS, candle_frame
 
@@ -155,7 +156,9 @@ def _numbers(column: pd.Series, name: str, what: str) -> np.ndarray:
     bad &= column.astype(str).str.strip().str.lower().ne("nan").to_numpy()
     if bad.any():
         row = int(np.argmax(bad))
-        raise DataError(f"{name} row {row + 1}: {what} is {column.iloc[row]!r}, allowed is a number; fix the file")
+        raise DataError(
+            f"{name} row {row + 1}: {what} is {plain(column.iloc[row])!r}, allowed is a number; fix the file"
+        )
     return numbers
 
 
@@ -173,7 +176,7 @@ def _times(column: pd.Series, name: str) -> tuple[np.ndarray, str]:
     if not np.isfinite(values).all() or (values < 0).any():
         row = int(np.argmax(~np.isfinite(values) | (values < 0)))
         raise DataError(
-            f"{name} row {row + 1}: time is {column.iloc[row]!r}, allowed are s, ms or µs since 1970 as in "
+            f"{name} row {row + 1}: time is {plain(column.iloc[row])!r}, allowed are s, ms or µs since 1970 as in "
             f"row {1 if row else 2}; fix the file"
         )
     kinds = np.select([values >= limit for _, limit, *_ in _UNITS], range(len(_UNITS)))
@@ -222,5 +225,5 @@ def _marks(values: pd.Series, name: str) -> np.ndarray:
     unread = marks.isna().to_numpy()
     if unread.any():
         row = int(np.argmax(unread))
-        raise DataError(f"{name} row {row + 1}: missing is {values.iloc[row]!r}, allowed are true and false")
+        raise DataError(f"{name} row {row + 1}: missing is {plain(values.iloc[row])!r}, allowed are true and false")
     return marks.to_numpy(bool)
