@@ -149,6 +149,8 @@ def ask(account, pair, feed, book, equity):
             authorise_deal(account, pair, book, equity)
     arm_idle(account, pair, book, equity)
     set_price_wakes(account, pair, book)
+    if book.wake_time < np.inf:
+        book.wake_row = min(book.wake_row, now.row + 1)
     book.free_seen = free(account)
     book.inventory_seen = account.inventory
     if book.signal >= 0:
@@ -321,6 +323,7 @@ def read_candle(pair, feed, row):
     """Put a row's candle where steps and fills see it."""
     now = now_of(pair)
     now.row = row
+    now.time = float64_at(feed.close_time, row)
     now.open = float64_at(feed.open, row)
     now.high = float64_at(feed.high, row)
     now.low = float64_at(feed.low, row)

@@ -214,4 +214,5 @@ def no_wakes(book):
     book.wake_row = NEVER
     book.wake_above = np.inf
     book.wake_below = -np.inf
+    book.wake_time = np.inf
     book.want = NEVER

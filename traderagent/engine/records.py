@@ -35,7 +35,7 @@ PAIR = record_dtype(
 # Addresses of the arrays that a run reads and of the ledger that it writes; see `traderagent.engine.tape`.
 FEED = record_dtype(
     ("n first every width", "i8"),
-    ("open high low close volume", "i8"),
+    ("close_time open high low close volume", "i8"),
     ("day_first next_day ends_day hour_weight block_of block_end", "i8"),
     ("block_low block_high block_min_close block_max_close block_fall", "i8"),
     ("route size_factor next_change columns next_signal ledger written", "i8"),

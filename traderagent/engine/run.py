@@ -33,6 +33,7 @@ from traderagent.strategies.features import frames_of
 
 MAX_BOOKS = 8
 TAPE_COLUMNS = (
+    "close_time",
     "open",
     "high",
     "low",
@@ -168,7 +169,7 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
         exit_lists.append(np.zeros(exits + 2 * strategy.n_cells(), EXIT))
         book["cells"], book["exits"] = cells[b].ctypes.data, exit_lists[b].ctypes.data
         book["exits_capacity"] = len(exit_lists[b])
-        book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
+        book["index"], book["entry"], book["ask"], book["side"] = b, OFF_ROUTE, 1, 1
         book["step"] = type(strategy).step.address
         book["top_entry"], book["refused_row"] = -1, -2
         for name, value in (
@@ -176,6 +177,7 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
             ("above", np.inf),
             ("wake_below", -np.inf),
             ("wake_above", np.inf),
+            ("wake_time", np.inf),
             ("idle_lowest", np.inf),
             ("breakeven_start", np.inf),
             ("trail_start", np.inf),

@@ -17,7 +17,7 @@ class Tape:
 
     Attributes
     ----------
-    time : open times, ms; open, high, low, close, volume : float64 columns
+    time : open times, ms; close_time : close times, ms, as floats; open, high, low, close, volume : float64 columns
     day_first : 1 at the first candle of a label day; next_day : row of the next such candle
     ends_day : 1 at the last candle of a label day
     hour_weight : at the last candle of a block the number of full hours that its mark serves (holes included), else 0
@@ -26,6 +26,7 @@ class Tape:
     """
 
     time: np.ndarray
+    close_time: np.ndarray
     duration: int
     open: np.ndarray
     high: np.ndarray
@@ -67,6 +68,7 @@ def _build(data: MultiTimeframeData) -> Tape:
     ends_day[day_end - 1] = 1
     return Tape(
         time=time,
+        close_time=(time + data.duration).astype(np.float64),
         duration=data.duration,
         **columns,
         day_first=np.diff(day_of, prepend=-1).astype(np.int8),

@@ -70,6 +70,11 @@ REASONS = (
     "end",
     "shift",
     "signal",
+    "liquidation",
+    "engulfing",
+    "pin_bar",
+    "inside_bar",
+    "time",
 )
 (
     NO_REASON,
@@ -90,7 +95,12 @@ REASONS = (
     END,
     SHIFT,
     SIGNAL,
-) = range(18)
+    LIQUIDATION,
+    ENGULFING,
+    PIN_BAR,
+    INSIDE_BAR,
+    TIME,
+) = range(23)
 
 N_FEATURES = 16
 N_PARAMETERS = 48
@@ -109,6 +119,7 @@ def record_dtype(*fields: tuple[str, Any]) -> np.dtype:
 NOW = record_dtype(
     ("row", "i8"),
     ("open high low close volume", "f8"),
+    ("time shorts", "f8"),  # close time of the candle, ms; 1 where the account allows shorts
     ("signal", "i8"),  # 1 where this candle carries a signal of the book
     ("equity max_position", "f8"),  # sizing equity; largest share of it one book may hold
     ("maker taker slippage", "f8"),
@@ -131,7 +142,7 @@ EXIT = record_dtype(
 
 BOOK = record_dtype(
     ("cells exits n_cells n_exits exits_capacity overflow", "i8"),
-    ("index entry step", "i8"),
+    ("index entry step side", "i8"),  # side: +1 long, −1 short, set by the step where the book is flat
     # inventory
     ("quantity cost realised fees reserved flow", "f8"),
     ("n_lots", "i8"),
@@ -149,7 +160,7 @@ BOOK = record_dtype(
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_net", "f8"),
     ("entry_row entered_row deal_cycle", "i8"),
     # when to look again
-    ("below above wake_below wake_above", "f8"),
+    ("below above wake_below wake_above wake_time", "f8"),
     ("below_kind above_kind wake_row want ask", "i8"),
     ("signal n_features", "i8"),
     ("column", ("i8", (N_FEATURES,))),
@@ -270,6 +281,12 @@ def enter(book, quantity, reason):
     book.market_quantity = quantity
     book.market_reason = reason
     book.wish = 1
+
+
+@inner_kernel
+def ahead(book, price):
+    """A price as the book's side sees it: what is better lies higher, for a short as well."""
+    return book.side * price
 
 
 @inner_kernel
