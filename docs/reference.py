@@ -51,6 +51,11 @@ FILLED = {
     "end": "sold at the last close (`liquidate_at_end`)",
     "shift": "sold at a shift of the ladder (`inventory_on_shift: sell`)",
     "signal": "an entry or exit of `ta.backtest_signals`",
+    "liquidation": "closed by the exchange as the margin was used up (perpetual accounts only)",
+    "engulfing": "an entry at a body that covers the previous, opposite one",
+    "pin_bar": "an entry at a candle whose long wick points away from the trade",
+    "inside_bar": "an entry at the break of an inside bar",
+    "time": "left at the open after `max_hold_hours`",
 }
 
 

@@ -202,7 +202,19 @@ TREND_FOLLOWER = _of(
     risk_per_trade=[0.01, 0.001, 0.2],
     loss_streak=[3, 1],
 )
-PARAMETERS = {"grid": GRID, "dca": DCA, "trend_follower": TREND_FOLLOWER}
+SMC = _of(
+    swing_length=[1, 2, 4],
+    atr_period=[3, 14],
+    liquidity_atr=[0.1, 1.0, 3.0],
+    zone_max_age=[168, 6, 24],
+    zone_atr=[0.25, 2.0, 0.0],
+    stop_atr=[0.1, 0.0, 1.0],
+    min_confidence=[0.0, 0.4, 0.6],
+    min_risk_reward=[2.5, 0.5, 1.0],
+    max_hold_hours=[48.0, 1.0, 6.5],
+    risk_per_trade=[0.02, 0.002, 0.3],
+)
+PARAMETERS = {"grid": GRID, "dca": DCA, "trend_follower": TREND_FOLLOWER, "smc": SMC}
 ALL = tuple(PARAMETERS)
 
 ACCOUNT = _of(
@@ -313,6 +325,8 @@ def cases(draw: st.DrawFn, kind: str, account: str = "spot") -> Case:
     )
     if account == "perpetual":
         settings = perpetual_settings(draw, settings, market)
+    if kind == "smc":  # its structures lie in H1 and longer
+        market = market | {"rows": 3000}
     return Case(
         own_market(market, settings),
         draw(st.sampled_from([300, 0, 1, 137])),

@@ -4,7 +4,7 @@ import pytest
 
 import traderagent as ta
 from tests.engine.refusal import ALONE, DATA, assert_refused
-from traderagent.base.errors import ConfigError, UnknownName
+from traderagent.base.errors import ConfigError, DataError, UnknownName
 from traderagent.engine.config import DEFAULT_COSTS, PARAMETER_FIELDS, Costs
 from traderagent.engine.config import OrchestratorBacktestConfig as Config
 from traderagent.market.instruments import Instrument
@@ -190,15 +190,15 @@ MONEY = {
         ConfigError,
         ["leverage: got 2.0 on a spot account", "allowed is 1", "leave it out"],
     ),
-    "perpetual account": (
-        lambda: ta.backtest(DATA, Config(account="perpetual", warmup_bars=0)),
+    "leverage below 1": (
+        lambda: Config(account="perpetual", leverage=0.5),
         ConfigError,
-        ["account: got 'perpetual'", "not part of this version", "allowed is 'spot'", "leave it out"],
+        ["leverage: got 0.5", "at least 1.0"],
     ),
-    "path that is not walked yet": (
+    "finer candles that are not there": (
         lambda: ta.backtest(DATA, Config(path="detail", warmup_bars=0)),
-        ConfigError,
-        ["path 'detail'", "needs finer candles, which this version", "allowed: candle, nearest, olhc, ohlc"],
+        DataError,
+        ["path 'detail' needs finer candles", "got none beside 5m", "put 1m files"],
     ),
     "negative tick": (
         lambda: Instrument(tick=-0.01),

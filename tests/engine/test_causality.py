@@ -41,11 +41,20 @@ LIVELY = {
         "trailing_distance_pct": 0.003,
     },
     "trend_follower": {"volume_ratio": 0.0, "divergence_pct": 0.001},
+    "smc": {
+        "swing_length": 2,
+        "atr_period": 5,
+        "zone_atr": 2.0,
+        "min_confidence": 0.0,
+        "min_risk_reward": 0.1,
+        "max_hold_hours": 3.0,
+    },
 }
 ROUTED = OrchestratorBacktestConfig(
     grid_params=LIVELY["grid"],
     dca_params=LIVELY["dca"],
     tf_params=LIVELY["trend_follower"],
+    smc_params=LIVELY["smc"],
     max_daily_loss_pct=0.02,
     warmup_bars=800,
     router_cooldown_bars=24,

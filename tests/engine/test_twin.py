@@ -47,6 +47,7 @@ GRID = {
 }
 DCA = {"base", "safety", "at open", "ambiguous_fills", "daily_blocks", "risk_halted", "cut_orders"} | EXITS
 TREND = {"pullback", "breakout", "rsi", "partial", "at open"} | EXITS | LATE
+SMC = {"engulfing", "pin_bar", "inside_bar", "time", "at open"} | (EXITS - {"trailing"}) | LATE - {"skipped_partials"}
 REGIMES = {
     "unknown",
     "tight_range",
@@ -62,7 +63,8 @@ MUST = {
     "grid": GRID | REFUSALS,
     "dca": DCA | REFUSALS,
     "trend_follower": TREND | REFUSALS - {"no risk_position"},  # it sizes itself within the limit
-    "together": GRID | DCA | TREND | REFUSALS,
+    "smc": SMC | REFUSALS - {"no risk_position"},
+    "together": GRID | DCA | TREND | SMC | REFUSALS,
     "orchestrator": GRID | DCA | TREND | REFUSALS | ORCHESTRATED,
 }
 # What 60 markets need not show; 500 must.
@@ -169,7 +171,7 @@ def hold_orchestrator_to_twin(n: int) -> None:
 
 
 @pytest.mark.parametrize("account", ["spot", "perpetual"])
-@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "smc", "together"])
 def test_kernels_are_the_twin(kind: str, account: str) -> None:
     hold_to_twin(kind, FEW, account)
 
@@ -187,7 +189,7 @@ def hold_metrics_to_twin(kind: str, n: int) -> None:
     over_generated(cases(kind), n, check)
 
 
-@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "smc", "together"])
 def test_metrics_are_those_of_the_twin(kind: str) -> None:
     """Sums kept while the run goes against the twin's record of every close, fill and round trip."""
     hold_metrics_to_twin(kind, FEW)
@@ -195,7 +197,7 @@ def test_metrics_are_those_of_the_twin(kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("account", ["spot", "perpetual"])
-@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "smc", "together"])
 def test_kernels_are_the_twin_on_many_markets(kind: str, account: str) -> None:
     hold_to_twin(kind, MANY, account)
 
@@ -206,6 +208,6 @@ def test_orchestrator_is_the_twin_on_many_markets() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "together"])
+@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "smc", "together"])
 def test_metrics_are_those_of_the_twin_on_many_markets(kind: str) -> None:
     hold_metrics_to_twin(kind, MANY)

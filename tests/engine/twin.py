@@ -18,7 +18,7 @@ from traderagent.market.instruments import Instrument
 
 reference_metrics = import_module("tests.reference.metrics").metrics  # its package has a function of that name
 
-FIELDS = {"grid": "grid_params", "dca": "dca_params", "trend_follower": "tf_params"}
+FIELDS = {"grid": "grid_params", "dca": "dca_params", "trend_follower": "tf_params", "smc": "smc_params"}
 ACCOUNT_FIELDS = (
     "initial_balance",
     "account",
@@ -36,6 +36,7 @@ ROUTER_FIELDS = (
     "enable_grid",
     "enable_dca",
     "enable_trend_follower",
+    "enable_smc",
     "router_cooldown_bars",
     "regime_check_every_n",
     "reduce_factor",

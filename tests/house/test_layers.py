@@ -21,7 +21,7 @@ BELOW = {
 # `result.plot()` is a promise of the public face: the picture is asked for by name, at the last moment.
 PLOTTING = {("traderagent/engine/result.py", "traderagent.report.plots")}
 TOP = {"stages", "cli", "__init__", "__main__", "warm", "service"}
-STRATEGY_SHARED = {"base", "contract", "orders", "features"}
+STRATEGY_SHARED = {"base", "contract", "orders", "features", "structures", "patterns", "structure_table"}
 NEVER = {"vectorbt", "backtesting", "raptorbt", "talib", "pandas_ta", "pandas_ta_classic", "matplotlib", "plotly"}
 
 

@@ -131,7 +131,10 @@ def hear(account, pair, feed, book):
     book.wish = 0
     book.relaid = 0
     show(feed, now, book, now.row)
+    leaving = book.exit_reason
     tell(CLOSE, now, book)
+    if (book.exit_reason != leaving) & (book.is_ladder == 0):
+        leave_at_next_open(account, book, book.exit_reason)
     is_second_half = (book.partner >= 0) & (book.partner < book.index)  # it refuses with the first, counted once
     if (book.wish < 0) & (not is_second_half):
         count_start_refusal(account, pair, book, -1 - book.wish)
@@ -276,6 +279,7 @@ def read_candle(pair, feed, row):
     now = now_of(pair)
     now.row = row
     now.candle = row if pair.path != DETAIL else int32_at(feed.detail_first, row + 1) - 1
+    now.duration = feed.duration
     now.time = int64_at(feed.time, row) + feed.duration
     now.open = float64_at(feed.open, row)
     now.high = float64_at(feed.high, row)

@@ -19,6 +19,8 @@ from traderagent.engine.run import LEDGER_BOOK, LEDGER_HEAD, Raw
 from traderagent.engine.totals import hold_final, totals_of
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
 from traderagent.strategies.contract import REASONS, REJECTIONS
+from traderagent.strategies.features import frames_of
+from traderagent.strategies.smc import Smc
 
 HEADLINES = (
     "total_return_pct",
@@ -321,6 +323,12 @@ class OrchestratorBacktestResult:
     def time_on_route(self) -> dict[str, float]:
         """Share of candles on which each strategy could open."""
         return {str(name): float(share) for name, share in self.route.iloc[self.raw.first :].mean().items()}
+
+    @cached_property
+    def structures(self) -> pd.DataFrame | None:
+        """What smc saw, with the time it was confirmed; see `Smc.structures`. None where it did not run."""
+        found = [s for s in self.plan.strategies if isinstance(s, Smc)]
+        return found[0].structures(frames_of(self.plan.data)) if found else None
 
     # --- the router ---------------------------------------------------------------------------------
     @property

@@ -123,7 +123,7 @@ def record_dtype(*fields: tuple[str, Any]) -> np.dtype:
 
 
 NOW = record_dtype(
-    ("row candle time", "i8"),  # candle: the one walked, row or finer; time: when the row closes, ms UTC
+    ("row candle time duration", "i8"),  # candle: the one walked, row or finer; time: when the row closes; ms UTC
     ("open high low close volume", "f8"),
     ("signal", "i8"),  # 1 where this candle carries a signal of the book
     ("regime", "i8"),  # code of the regime in force

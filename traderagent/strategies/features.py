@@ -3,8 +3,10 @@
 Everything is computed once per symbol and distinct parameter value and kept with the candles.
 """
 
+from collections.abc import Callable, Hashable
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,6 +95,13 @@ class Frames:
     def __init__(self, data: MultiTimeframeData) -> None:
         self._data = data
         self._frames: dict[str, Frame] = {}
+        self._known: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, compute: Callable[[], Any]) -> Any:
+        """What `compute` gives, kept under `key` (a name and every parameter); for things that read several frames."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
 
     def __getitem__(self, timeframe: str) -> Frame:
         name = self._data.base if timeframe == "base" else timeframe
