@@ -44,6 +44,20 @@ ROOTS = """
 """
 
 
+def as_page(panes: list, path: Path) -> Path:
+    """Save the page that a stage would make of cells that show these."""
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+    from traderagent.report import offline
+
+    bundles = [pane._repr_mimebundle_() for pane in panes]
+    documents = [b[0] if isinstance(b, tuple) else b for b in bundles]
+    cells = [new_code_cell("x", outputs=[new_output("display_data", found)]) for found in documents]
+    path.write_text(offline.page(nbformat.from_dict(new_notebook(cells=cells)), "plots", synthetic=True))
+    return path
+
+
 def chromium() -> str:
     """Path of the browser; a test that needs it is skipped, with the reason, where there is none."""
     for name in ("chromium", "chromium-browser", "google-chrome"):

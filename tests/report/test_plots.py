@@ -1,21 +1,19 @@
 """Every plot is made, says SYNTHETIC where it has to, stays small, and draws without a network."""
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 import traderagent as ta
-from tests.report.browser import assert_drawn, opened
+from tests.report.browser import as_page, assert_drawn, opened
 from traderagent.base.errors import ConfigError
-from traderagent.report import offline, plots, run_chart
+from traderagent.report import plots
 from traderagent.report.tables import Column, Table
 
 DRAWN = {
-    "run": lambda f: plots.run(f["result"]),
-    "run without trades": lambda f: plots.run(f["quiet"]),
-    "run set aside": lambda f: plots.run(f["baseline"].run("SYN-02")),
+    "market": lambda f: plots.market(f["result"]),
+    "market without trades": lambda f: plots.market(f["quiet"]),
+    "run set aside": lambda f: plots.market(f["baseline"].run("SYN-02")),
     "equity of a run": lambda f: plots.equity(f["result"]),
     "equity of a baseline": lambda f: plots.equity(f["baseline"]),
     "equity of runs": lambda f: plots.equity({"a": f["result"], "b": f["quiet"]}),
@@ -41,19 +39,6 @@ TABLES = {
 @pytest.fixture(scope="module")
 def found(market, result, quiet, baseline):
     return {"market": market, "result": result, "quiet": quiet, "baseline": baseline}
-
-
-def document(pane):
-    bundle = pane._repr_mimebundle_()
-    return bundle[0] if isinstance(bundle, tuple) else bundle
-
-
-def as_page(panes, path):
-    """The page a stage would make of cells that show these."""
-    cells = [new_code_cell("x", outputs=[new_output("display_data", document(pane))]) for pane in panes]
-    notebook = nbformat.from_dict(new_notebook(cells=cells))
-    path.write_text(offline.page(notebook, "plots", synthetic=True))
-    return path
 
 
 def texts(pane):
@@ -107,35 +92,6 @@ def test_words_in_a_table_are_not_markup():
     assert "<u>" not in html
 
 
-def test_many_candles_are_reduced(result):
-    assert run_chart.level_of(result) in ("1h", "4h")
-    frame = result.trades
-    many = pd.concat([frame] * 30, ignore_index=True)
-    places = run_chart.binned_fills(many, frame["time"].min(), frame["time"].max())
-    assert len(places) <= (run_chart.MOST_PLACES + 1) * 3 * 3
-    assert places["n"].sum() == len(many)
-    assert places["notional"].sum() == pytest.approx((many["price"] * many["quantity"]).sum())
-    assert places["fee"].sum() == pytest.approx(many["fee"].sum())
-
-
-def test_few_fills_stay_single(result):
-    few = result.trades.head(20)
-    places = run_chart.binned_fills(few, few["time"].min(), few["time"].max())
-    assert places["n"].sum() == 20
-    assert set(places["kind"]) <= {"buy", "sell", "stop"}
-
-
-def test_stops_have_their_own_sign(result):
-    stopped = result.trades.head(3).assign(reason="stop", side="sell")
-    assert set(run_chart.binned_fills(stopped, stopped["time"].min(), stopped["time"].max())["kind"]) == {"stop"}
-
-
-def test_drawdown_shown_is_the_metric(result):
-    bars = run_chart._bars(result, "4h")
-    assert -bars["drawdown"].min() == pytest.approx(result.metrics["max_drawdown_pct"])
-    assert bars["equity"].iloc[-1] == pytest.approx(result.final_balance / result.initial_balance * 100)
-
-
 def test_holes_are_shown(market):
     data = market["SYN-01"]
     candles = data.candles.drop(data.index[100:150])
@@ -151,40 +107,11 @@ def test_something_else_is_refused_with_what_is_allowed():
         plots.equity([1, 2])
 
 
-def test_a_year_of_candles_stays_small(tmp_path):
-    market = ta.load_market("synthetic", symbols=1, days=250, seed=7, progress=False)
-    path = as_page([ta.backtest(market["SYN-01"]).plot()], tmp_path / "year.html")
-    assert len(market["SYN-01"]) == 72_000
-    assert path.stat().st_size < 5_000_000
-
-
 @pytest.mark.slow
 def test_every_plot_draws_without_network(found, tmp_path):
     for name, draw in DRAWN.items():
         path = as_page([draw(found)], tmp_path / f"{name.replace(' ', '-')}.html")
         assert_drawn(path, 1)
-
-
-@pytest.mark.slow
-def test_axes_follow_what_is_in_view(found, tmp_path):
-    path = as_page([plots.run(found["result"])], tmp_path / "run.html")
-    ranges = """() => { for (const d of Bokeh.documents) for (const m of d._all_models.values())
-      if (m.type === "Figure") return [m.x_range.start, m.x_range.end, m.y_range.start, m.y_range.end]; }"""
-    wheel = """() => { for (const d of Bokeh.documents) for (const m of d._all_models.values())
-      if (m.type === "WheelZoomTool") m.active = true; }"""
-    with opened(path) as seen:
-        before, picture = seen.page.evaluate(ranges), seen.picture()
-        seen.page.evaluate(wheel)
-        seen.page.mouse.move(700, 350)
-        for _ in range(5):
-            seen.page.mouse.wheel(0, -300)
-            seen.page.wait_for_timeout(150)
-        after, root = seen.page.evaluate(ranges), seen.roots()[0]
-        assert after[1] - after[0] < 0.7 * (before[1] - before[0])
-        assert after[3] - after[2] < before[3] - before[2]
-        assert seen.colours(root, seen.picture()) > 20
-        assert seen.picture().tobytes() != picture.tobytes()
-        assert seen.errors == []
 
 
 @pytest.mark.slow

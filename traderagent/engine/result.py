@@ -444,7 +444,7 @@ class OrchestratorBacktestResult:
         return f"<b>{escape(repr(self)[1:-1])}</b><table>{rows}</table><ul>{notes}</ul>"
 
     def plot(self, **options: Any) -> Any:
-        """The run as a picture: price with fills, route, equity against holding, drawdown."""
+        """The run as a picture down to its single candles: price with fills, route, equity, drawdown, exposure."""
         from traderagent.report import plots
 
-        return plots.run(self, **options)
+        return plots.market(self, **options)

@@ -18,7 +18,7 @@ from traderagent.market.gaps import gap_lengths
 from traderagent.market.ranges import true_range_pct
 from traderagent.report import style
 from traderagent.report.canvas import Name, figure, shown, source
-from traderagent.report.run_chart import run
+from traderagent.report.market_chart import market
 from traderagent.report.tables import Column, Table, alike
 
 __all__ = [
@@ -27,11 +27,11 @@ __all__ = [
     "drawdown",
     "equity",
     "excursions",
+    "market",
     "quality_table",
     "range_by_timeframe",
     "regime_table",
     "rejections",
-    "run",
     "summary",
 ]
 MOST_POINTS = 1_500
