@@ -12,7 +12,9 @@ from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.strategies.contract import REASONS
 
 MAKER_REASONS = {"buy", "sell", "safety", "target", "partial"}
-TAKER_REASONS = set(REASONS) - MAKER_REASONS - {""}
+LIQUIDATION = "liquidation"
+LIQUIDATION_FEE = 0.005
+TAKER_REASONS = set(REASONS) - MAKER_REASONS - {"", LIQUIDATION}
 NEAR = 1e-9
 # A round trip's worst close needs the cost of its lots through time; the twin keeps that, `test_twin` compares it.
 NOT_FROM_FILLS = ("max_adverse_excursion", "grid_fill_rate")
@@ -48,11 +50,11 @@ def _off(name: str, difference: np.ndarray, allowed: np.ndarray | float) -> list
 
 
 def account(result: OrchestratorBacktestResult) -> list[str]:
-    """Cash, inventory and equity at every candle from the fills; no debt, no short."""
+    """Cash, inventory and equity at every candle from the fills; on spot no debt, no short."""
     trades, close = result.trades, result.plan.tape.close
     n, rows, moved = len(close), trades["row"].to_numpy(), signed(trades)
     paid = moved * trades["price"].to_numpy() + trades["fee"].to_numpy()
-    cash = result.initial_balance - running(rows, paid, n)
+    cash = result.initial_balance - running(rows, paid, n) + received(result)
     inventory = running(rows, moved, n)
     equity = result.equity.to_numpy()
     allowed = NEAR * np.abs(equity)
@@ -60,6 +62,8 @@ def account(result: OrchestratorBacktestResult) -> list[str]:
     found = _off("cash from fills", result.cash.to_numpy() - cash, allowed)
     found += _off("equity from fills", equity - cash - inventory * close, allowed)
     found += _off("equity = cash + inventory × close", equity - result.cash - held.sum(axis=1) * close, allowed)
+    if result.config.account == "perpetual":
+        return found + margins(result)
     found += _off("cash ≥ 0", np.minimum(result.cash.to_numpy(), 0.0), NEAR)
     found += _off(
         "cash not below what is reserved",
@@ -67,6 +71,32 @@ def account(result: OrchestratorBacktestResult) -> list[str]:
         NEAR * result.initial_balance,
     )
     return found + _off("inventory ≥ 0", np.minimum(held, 0.0), 0.0)
+
+
+def received(result: OrchestratorBacktestResult) -> np.ndarray:
+    """What the account got at each candle so far that is no fill: insurance less funding."""
+    total = result.books.T.groupby(level="field").sum().T
+    return (total["insurance"] - total["funding"]).to_numpy()
+
+
+def margins(result: OrchestratorBacktestResult) -> list[str]:
+    """Margin belongs to inventory; what is free is the wallet less margins and reservations."""
+    total = result.books.T.groupby(level="field").sum().T
+    wallet = result.cash + total["cost"]
+    free = wallet - total["margin"] - result.raw.ledger[:, 1]
+    allowed = NEAR * np.maximum(np.abs(result.equity.to_numpy()), total["cost"].abs().to_numpy())
+    found = _off("free = wallet − margins − reserved", (result.free_cash - free).to_numpy(), allowed)
+    for name in result.strategy_names:
+        book = result.books[name]
+        if "grid" not in name:  # the halves of a neutral grid may cancel out
+            found += _off(f"{name} margin of nothing", np.where(book["quantity"] == 0.0, book["margin"], 0.0), 0.0)
+        steps = book["insurance"].diff().fillna(book["insurance"].iloc[0])
+        found += _off(f"{name} insurance never falls", np.minimum(steps.to_numpy(), 0.0), NEAR)
+        liquidated = np.zeros(len(book), bool)
+        trades = result.trades
+        liquidated[trades["row"][(trades["strategy"] == name) & (trades["reason"] == LIQUIDATION)]] = True
+        found += _off(f"{name} insurance without a liquidation", np.where(liquidated, 0.0, steps), NEAR)
+    return found
 
 
 def books(result: OrchestratorBacktestResult) -> list[str]:
@@ -83,7 +113,8 @@ def books(result: OrchestratorBacktestResult) -> list[str]:
             f"{name} realised + unrealised", (book["realised"] + book["unrealised"] - gained).to_numpy(), allowed
         )
         found += _off(f"{name} fees", book["fees"].to_numpy() - running(rows, trades["fee"].to_numpy(), n), allowed)
-        found += _off(f"{name} flat means no cost", np.where(book["quantity"] == 0.0, book["cost"], 0.0), 0.0)
+        if len(result.raw.books) == len(result.strategy_names):
+            found += _off(f"{name} flat means no cost", np.where(book["quantity"] == 0.0, book["cost"], 0.0), 0.0)
     pnl = result.books.xs("pnl", axis=1, level="field").sum(axis=1).to_numpy()
     return found + _off("equity − initial = Σ books", result.equity.to_numpy() - result.initial_balance - pnl, allowed)
 
@@ -96,11 +127,17 @@ def fills(result: OrchestratorBacktestResult) -> list[str]:
     is_maker = np.isclose(trades["fee"], price * trades["quantity"] * costs.maker, rtol=1e-9, atol=0.0)
     is_taker = np.isclose(trades["fee"], price * trades["quantity"] * costs.taker, rtol=1e-9, atol=0.0)
     reasons = trades["reason"].to_numpy()
+    liquidated = reasons == LIQUIDATION
+    theirs = np.isclose(
+        trades["fee"], price * trades["quantity"] * (costs.taker + LIQUIDATION_FEE), rtol=1e-9, atol=0.0
+    )
+    if (liquidated & ~theirs).any():
+        return ["a liquidation that did not pay its fee"]
     # One rate for both leaves open which a limit was: it may have been placed beyond the price, as a taker.
     surely_resting = is_maker & ~is_taker & np.isin(reasons, list(MAKER_REASONS))
     slip = np.where(surely_resting, 0.0, costs.slippage) * (1 + 1e-12)
     low, high = tape.low[rows] * (1 - slip), tape.high[rows] * (1 + slip)
-    found = [] if (is_maker | is_taker).all() else ["a fee that is neither the maker's nor the taker's"]
+    found = [] if (is_maker | is_taker | liquidated).all() else ["a fee that is neither the maker's nor the taker's"]
     if not is_taker[np.isin(reasons, list(TAKER_REASONS))].all():
         found.append("a market order or a stop that paid no taker fee")
     found += _off("price below the candle", np.minimum(price - low, 0.0) / price, 1e-12)
@@ -133,16 +170,20 @@ def fees(result: OrchestratorBacktestResult) -> list[str]:
 def round_trips(result: OrchestratorBacktestResult) -> list[str]:
     """Each by its own numbers; together, where all is sold, the whole PnL and all fees."""
     trips, scale = result.round_trips, NEAR * result.initial_balance
-    gross = (trips["exit_price"] - trips["entry_price"]) * trips["quantity"]
-    found = _off("pnl = gross − fees", (trips["pnl"] - gross + trips["fees"]).to_numpy(), scale)
+    side = np.where(trips["side"] == "long", 1.0, -1.0)
+    gross = side * (trips["exit_price"] - trips["entry_price"]) * trips["quantity"]
+    found = _off(
+        "pnl = gross − fees − funding", (trips["pnl"] - gross + trips["fees"] + trips["funding"]).to_numpy(), scale
+    )
     if (trips["exit_time"] < trips["entry_time"]).any():
         found.append("an exit before its entry")
     for name in result.strategy_names:
         book, own = result.books[name].iloc[-1], trips["strategy"] == name
-        if book["quantity"] == 0.0:
+        of_book = result.raw.books[result.raw.books["strategy"] == result.strategy_names.index(name)]
+        if (of_book["quantity"] == 0.0).all():
             found += _off(
-                f"{name} Σ round trips = realised − fees",
-                np.array([trips["pnl"][own].sum() - book["realised"] + book["fees"]]),
+                f"{name} Σ round trips = realised − fees − funding",
+                np.array([trips["pnl"][own].sum() - book["realised"] + book["fees"] + book["funding"]]),
                 scale,
             )
             found += _off(f"{name} Σ their fees", np.array([trips["fees"][own].sum() - book["fees"]]), scale)
@@ -164,9 +205,10 @@ def metrics_off(result: OrchestratorBacktestResult) -> list[str]:
     rows, moved, n = trades["row"].to_numpy(), signed(trades), len(tape)
     paid = moved * trades["price"].to_numpy() + trades["fee"].to_numpy()
     value = running(rows, moved, n) * tape.close
-    equity = result.initial_balance - running(rows, paid, n) + value
+    equity = result.initial_balance - running(rows, paid, n) + received(result) + value
     unrealised = result.books.xs("unrealised", axis=1, level="field").sum(axis=1)
-    cost = result.books.xs("cost", axis=1, level="field").sum(axis=1).to_numpy()
+    held = "margin" if result.config.account == "perpetual" else "cost"
+    cost = result.books.xs(held, axis=1, level="field").sum(axis=1).to_numpy()
     trips = result.round_trips
     record = SimpleNamespace(
         equity=equity.tolist(),

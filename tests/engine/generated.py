@@ -347,6 +347,7 @@ def orchestrated_cases(draw: st.DrawFn) -> Case:
             enable_grid=[True, True, False],
             enable_dca=[True, True, False],
             enable_trend_follower=[True, True, False],
+            enable_smc=[True, False],
             router_cooldown_bars=[60, 0, 7, 400],
             regime_check_every_n=[12, 1, 5, 36],
             reduce_factor=[0.5, 0.0, 1.0],
@@ -355,4 +356,6 @@ def orchestrated_cases(draw: st.DrawFn) -> Case:
     )
     if not (settings["enable_grid"] or settings["enable_dca"]):
         settings["enable_trend_follower"] = True
+    if draw(st.booleans()):
+        settings = perpetual_settings(draw, settings, market)
     return Case(own_market(market, settings), draw(st.sampled_from([768, 760, 900, 40])), settings)

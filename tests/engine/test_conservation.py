@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as limits
+from hypothesis import strategies as st
 
 import traderagent as ta
 from tests.engine.accounting import broken_rules, metrics_off
@@ -47,11 +48,25 @@ EVERYTHING = OrchestratorBacktestConfig(
     penetration_ticks=2,
     path="nearest",
 )
-CONFIGS = {"default": DEFAULT, "tight": TIGHT, "everything": EVERYTHING}
+PERPETUAL = OrchestratorBacktestConfig(
+    account="perpetual",
+    leverage=20.0,
+    funding_rate=0.0004,
+    enable_smc=True,
+    enable_strategy_router=False,
+    max_position_size_pct=3.0,
+    max_daily_loss_pct=None,
+    liquidate_at_end=True,
+    grid_params={"direction": "neutral", "atr_multiplier": 6.0},
+    dca_params={"trigger_pct": 0.02, "base_order": 0.2, "safety_order": 0.2, "stop_loss_pct": 0.0, "tp_pct": 0.02},
+    tf_params={"volume_ratio": 0.0, "risk_per_trade": 0.05},
+    smc_params={"min_confidence": 0.4, "swing_length": 4},
+)
+CONFIGS = {"default": DEFAULT, "tight": TIGHT, "everything": EVERYTHING, "perpetual": PERPETUAL}
 
 
 @limits(max_examples=60, **SETTINGS)
-@given(cases("together"))
+@given(st.one_of(cases("together"), cases("together", "perpetual")))
 def test_generated_runs_keep_the_rules(case: Case) -> None:
     assert broken_rules(run_kernel(case.candles, case.route, case.warmup, case.run_settings)) == []
 
@@ -59,7 +74,7 @@ def test_generated_runs_keep_the_rules(case: Case) -> None:
 @limits(max_examples=30, **SETTINGS)
 @given(orchestrated_cases())
 def test_generated_orchestrated_runs_keep_the_rules(case: Case) -> None:
-    result = ta.backtest(data_of(case.candles, case.settings), config_of(case.settings, case.warmup, router=True))
+    result = ta.backtest(data_of(case.candles, case.run_settings), config_of(case.settings, case.warmup, router=True))
     assert broken_rules(result) == []
 
 
@@ -92,7 +107,9 @@ def test_all_real_symbols_keep_the_rules(year: str, config: str) -> None:
     assert judged(real(year), CONFIGS[config], reached) == {}
     print(f"\n{year} {config}:", dict(reached))
     assert reached["fills"] > 1_000
-    assert {"initial", "buy", "sell", "base", "safety", "stop", "trailing", "partial"} <= set(reached)
+    wanted = {"buy", "sell", "base", "safety", "stop", "trailing", "partial"}
+    only = {"liquidation", "time", "target"} if config == "perpetual" else {"initial"}
+    assert wanted | only <= set(reached)
 
 
 @needs_candles

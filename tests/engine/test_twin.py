@@ -145,8 +145,9 @@ def hold_orchestrator_to_twin(n: int) -> None:
 
     def check(case: Case) -> None:
         candles = case.candles
-        ours = ta.backtest(data_of(candles, case.settings), config_of(case.settings, case.warmup, router=True))
-        twin = run_orchestrator(candles, warmup=case.warmup, **case.settings)
+        given_ = case.run_settings
+        ours = ta.backtest(data_of(candles, given_), config_of(given_, case.warmup, router=True))
+        twin = run_orchestrator(candles, warmup=case.warmup, **given_)
         assert differences(ours, twin.result) + skipping_differences(ours, execute(ours.plan, every_candle=True)) == []
         assert list(ours.regimes[case.warmup :]) == twin.regime[case.warmup :]
         assert [
