@@ -55,7 +55,7 @@ test: $(STAMP)  ## fast tests and every notebook with its small defaults
 	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
 slow: $(STAMP) peers  ## the long tests: browser, real candles, other backtesters
-	@$(BIN)/python -m pytest -m "slow or peers" tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or peers" tests
 
 peers: $(PEERS)  ## install the backtesters that serve as oracles
 $(PEERS): peers.lock $(STAMP)

@@ -14,15 +14,16 @@ from traderagent.engine.plan import plan
 from traderagent.market.synthetic import tick_walk
 from traderagent.strategies.base import STRATEGIES
 
-pytestmark = pytest.mark.slow
-N, SEEDS, FEE = 576, 200, 0.0005
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("driftless")]  # one worker makes the walks, once
+N, SEEDS, FEE = 2016, 200, 0.0005
 SIGMA = 0.01 * np.sqrt(300)  # of a 5m candle, quote
 BOUNDS = {"lower_price": 100 - 240 * 0.17, "upper_price": 100 + 240 * 0.17, "num_levels": 481}
-# What makes each strategy trade often on two days of a walk; a new strategy needs its own line.
+# What makes each strategy trade often on a week of a walk; a new strategy needs its own line.
 EAGER = {
     "grid": {"exit": "next_level", "amount_per_grid": 1.0, "amount_unit": "base", "trailing_enabled": False} | BOUNDS,
     "dca": {"trigger_pct": 0.003, "high_lookback": 24, "tp_pct": 0.004, "deviation_pct": 0.002, "cooldown": 0},
     "trend_follower": {"ema_fast": 3, "ema_slow": 8, "divergence_pct": 0.0005, "volume_ratio": 0.0},
+    "smc": {"swing_length": 1, "atr_period": 3, "zone_atr": 5.0, "min_confidence": 0.0, "min_risk_reward": 0.5},
 }
 FIELDS = {"grid": "grid_params", "dca": "dca_params", "trend_follower": "tf_params", "smc": "smc_params"}
 
@@ -33,6 +34,7 @@ CASES = {name: (name, {}, {}) for name in sorted(STRATEGIES)} | {
     "grid, short": ("grid", {"direction": "short"}, SHORT),
     "grid, neutral": ("grid", {"direction": "neutral"}, SHORT),
     "trend_follower, both ways": ("trend_follower", {}, SHORT),
+    "smc, both ways": ("smc", {}, SHORT),
 }
 
 
@@ -43,7 +45,7 @@ def result_of(case, data, path):
         initial_balance=1e6 if is_grid else 1e4,
         costs=Costs(maker=0.0 if is_grid else FEE, taker=FEE, slippage=0.0),
         path=path,
-        warmup_bars=0 if is_grid else "auto",
+        warmup_bars=0 if is_grid else 96,
         enable_risk_manager=False,
         **{FIELDS[name]: EAGER[name] | more},
         **account,

@@ -76,4 +76,5 @@ def _capital_totals(raw: Raw) -> dict[str, float]:
         "exposure_sum": float(account["exposure_sum"]),
         "turnover_notional": float(account["turnover"]),
         "fees": float(account["fees"]),
+        "funding": float(account["funding"]),
     }

@@ -9,7 +9,7 @@ from traderagent.metrics.record import metric, ratio
 from traderagent.metrics.returns import total_return_pct
 
 
-@metric("1", 0, "mean over candles of (inventory at cost + reserved cash) / initial")
+@metric("1", 0, "mean over candles of (inventory at cost, or its margin, + reserved cash) / initial")
 def capital_efficiency(t: Mapping[str, Any]) -> Any:
     """Mean share of the initial capital that was in inventory or reserved for orders."""
     return ratio(ratio(t["deployed_sum"], t["n_candles"]), t["initial"])
@@ -31,6 +31,12 @@ def turnover(t: Mapping[str, Any]) -> Any:
 def fees_paid(t: Mapping[str, Any]) -> Any:
     """Fees of all fills."""
     return t["fees"]
+
+
+@metric("quote", -1, "Σ rate · inventory · close over the funding times")
+def funding_paid(t: Mapping[str, Any]) -> Any:
+    """Funding paid less received; 0 on a spot account."""
+    return t["funding"]
 
 
 @metric("%", +1, "(final − initial) / largest (inventory at cost + reserved cash) · 100; NaN if nothing was in use")
