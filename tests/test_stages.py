@@ -51,6 +51,7 @@ def test_runs_with_the_values_of_its_files(project):
     assert files(project) == ["toy.html", "toy.ipynb"]
     assert "5 0.3" in page.read_text()
     assert "What does toy ask?" in page.read_text()
+    assert '<a href="index.html">' in page.read_text()
     assert os.environ.get("TRADERAGENT_ROOT") == before
 
 

@@ -217,7 +217,7 @@ def _write_page(name: str, executed: Any, path: Path) -> None:
 
     # Candles that no market has seen say so in every table and plot made of them.
     synthetic = any("SYNTHETIC" in str(cell.get("outputs", "")) for cell in executed.cells)
-    write_text(path, page(executed, f"{name} · traderagent", synthetic))
+    write_text(path, page(executed, f"{name} · traderagent", synthetic, back="index.html"))
 
 
 def _read(path: Path) -> Any:

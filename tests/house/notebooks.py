@@ -2,12 +2,15 @@
 
 Clean means no outputs, no counts, no run times, stable cell ids, one way to write the file: then a
 difference between two versions is a difference of content, and a stage re-runs for nothing else.
+JupyterLab started by `make lab` stores them so by itself: `.jupyter/` hands it `before_save`.
 """
 
 import ast
+import copy
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 METADATA = {
@@ -17,15 +20,27 @@ METADATA = {
 MAX_CELLS = 12
 
 
-def cleaned(text: str) -> str:
-    """The same notebook as it is to be stored."""
-    book = json.loads(text)
-    book["metadata"] = METADATA
+def clean(book: dict[str, Any]) -> None:
+    """Take out of a notebook, in place, what is not to be stored."""
+    book["metadata"] = copy.deepcopy(METADATA)
     for cell in book["cells"]:
         cell["metadata"] = {key: value for key, value in cell["metadata"].items() if key == "tags" and value}
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
+
+
+def cleaned(text: str) -> str:
+    """The same notebook as it is to be stored."""
+    book = json.loads(text)
+    clean(book)
     return json.dumps(book, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def before_save(model: dict[str, Any], path: str, contents_manager: Any, **_: Any) -> None:
+    """Jupyter's hook: what is saved into `notebooks/` is stored clean; what is on the screen stays there."""
+    place = Path(contents_manager.root_dir, path).resolve()
+    if model["type"] == "notebook" and place.parent == NOTEBOOKS:
+        clean(model["content"])
 
 
 def problems(text: str, stage: bool = True) -> list[str]:

@@ -1,12 +1,13 @@
 """Notebook, params file and stanza of a stage agree, and notebooks are stored clean."""
 
 import json
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 import yaml
 
-from tests.house.notebooks import NOTEBOOKS, cleaned, problems
+from tests.house.notebooks import NOTEBOOKS, before_save, cleaned, problems
 from tests.house.sources import ROOT, tracked
 from traderagent import stages
 from traderagent.base.config import read_yaml
@@ -106,3 +107,52 @@ def test_a_dirty_notebook_is_seen(change, message):
     text = dirty(**change)
     assert any(message in problem for problem in problems(text))
     assert "not stored clean" not in "".join(problems(cleaned(text)))
+
+
+def saved_in_lab(book, path, root=ROOT):
+    """The file's text after Jupyter's server has saved a notebook with the hook."""
+    before_save({"type": "notebook", "content": book}, path, SimpleNamespace(root_dir=str(root)))
+    return nbformat.writes(book, version=4) + "\n"
+
+
+def run_in_lab(text):
+    """A notebook as JupyterLab holds it after its cells have run."""
+    book = nbformat.reads(text, as_version=4)
+    book.metadata.language_info.version = "3.99"
+    for n, cell in enumerate(book.cells):
+        cell.metadata["trusted"] = True
+        if cell.cell_type == "code":
+            cell.metadata["execution"] = {"iopub.status.busy": "now"}
+            cell.execution_count = n
+            cell.outputs = [nbformat.v4.new_output("stream", text="so and so")]
+    return book
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_save_in_lab_leaves_the_file_as_it_was(path):
+    text = path.read_text(encoding="utf-8")
+    assert saved_in_lab(run_in_lab(text), f"notebooks/{path.name}") == text
+    assert saved_in_lab(run_in_lab(text), path.name, root=NOTEBOOKS) == text
+
+
+def test_a_save_in_lab_keeps_an_edit_and_the_outputs_of_an_executed_copy():
+    text = (NOTEBOOKS / "data.ipynb").read_text(encoding="utf-8")
+    edited = run_in_lab(text)
+    edited.cells[-1].source += "\n# a thought"
+    assert "# a thought" in saved_in_lab(edited, "notebooks/data.ipynb")
+    for elsewhere in ("reports/data.ipynb", "notebooks/own/data.ipynb"):
+        assert "so and so" in saved_in_lab(run_in_lab(text), elsewhere)
+
+
+def test_lab_is_started_with_the_hook():
+    from traitlets.config.loader import PyFileConfigLoader
+
+    found = PyFileConfigLoader("jupyter_server_config.py", str(ROOT / ".jupyter")).load_config()
+    text = (NOTEBOOKS / "start.ipynb").read_text(encoding="utf-8")
+    book = run_in_lab(text)
+    model = {"type": "notebook", "content": book}
+    found.ContentsManager.pre_save_hook(model, "notebooks/start.ipynb", SimpleNamespace(root_dir=str(ROOT)))
+    assert nbformat.writes(book, version=4) + "\n" == text
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlab: ")[2].partition("\n\n")[0]
+    assert 'JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter' in recipe
+    assert recipe.startswith("$(WARM)")

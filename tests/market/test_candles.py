@@ -155,6 +155,22 @@ def test_market_knows_every_spelling(data):
     assert "SYNTHETIC" in repr(synthetic)
 
 
+def test_a_market_is_said_once_and_in_one_way(data):
+    market = Market(
+        {"BTC": data.replace(synthetic=True)}, source="SYNTHETIC market, 1 symbol, 5m, 2024-01-01 for 1 day, seed 7"
+    )
+    html = market._repr_html_()
+    assert html.count("SYNTHETIC") == 1
+    assert "<b>SYNTHETIC market of 1 symbol</b>: 5m, 2024-01-01 for 1 day, seed 7" in html
+    assert repr(market).startswith("SYNTHETIC market of 1 symbol: 5m, 2024-01-01")
+    assert "00:00:00" not in html
+    assert html.count("<th>symbol</th>") == 1
+    assert "<th></th>" not in html
+    assert "detail" not in html
+    assert "**1 symbol** from " in market.in_words()
+    assert "**synthetic**" in market.in_words()
+
+
 def test_market_hash_does_not_depend_on_the_order(data):
     other = data.replace(symbol="ETHUSDT")
     assert Market({"BTC": data, "ETH": other}).hash == Market({"ETH": other, "BTC": data}).hash

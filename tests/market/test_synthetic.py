@@ -63,7 +63,7 @@ def test_candles_are_valid_and_named_by_what_they_are(synthetic):
             {"mean_reversion": "mean-reverting", "trend": "trending by regime", "none": "no edge"}[data.planted.edge]
         )
     assert [d.planted.has_edge for d in synthetic.values()].count(True) == 2
-    assert synthetic.source.startswith("SYNTHETIC market, 8 symbols")
+    assert synthetic.source.startswith("SYNTHETIC market, 8 symbols, ")
     assert (quality(synthetic)["gaps"] == 0).all()
 
 

@@ -49,6 +49,7 @@ def test_page_carries_its_scripts_once_and_asks_for_nothing(page):
     assert "Loading BokehJS" not in text
     assert "hvplot.pandas" not in text.partition("<main>")[2].partition("docs_json")[0]
     assert "Synthetic candles" in text
+    assert '<a href="index.html">' not in text
     assert page.stat().st_size < offline.MAX_BYTES
 
 
@@ -86,6 +87,10 @@ def test_progress_bars_stay_out_and_warnings_stay_in():
     assert "symbol/s" not in text
     assert "IProgress" not in text
     assert "RuntimeWarning" in text
+
+
+def test_a_page_leads_back_to_the_one_it_belongs_to(executed):
+    assert '<main><nav><a href="index.html">' in offline.page(executed, "plots", back="index.html")
 
 
 def test_a_link_for_the_reader_is_allowed():

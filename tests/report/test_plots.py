@@ -99,7 +99,7 @@ def test_holes_are_shown(market):
     spans, holes = plots._spans(holed)
     assert spans["missing"].tolist() == [50]
     assert holes["candles"].tolist() == [50]
-    assert any("50 in 1 holes" in text for text in texts(plots.coverage(holed)))
+    assert any("50 in 1 hole)" in text for text in texts(plots.coverage(holed)))
 
 
 def test_something_else_is_refused_with_what_is_allowed():

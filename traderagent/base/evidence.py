@@ -4,7 +4,7 @@ One JSON record holds numbers, assumptions and reasons of every run; Parquet fil
 curves, fills and round trips. Whoever shows them (pages, plots, notebooks) reads them here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -15,10 +15,21 @@ import pandas as pd
 
 from traderagent.base.errors import DataError, unknown
 from traderagent.base.files import read_json, replacing, write_json
+from traderagent.base.words import counted, number
 
 RECORD = "phase1_orchestrator.json"
 FRAMES = ("curves", "trades", "round_trips")
 HOLDS = ("hold", "same_exposure_hold")
+# The order in which regimes are read: ranges, trends, transitions.
+REGIMES = (
+    "tight_range",
+    "wide_range",
+    "bull_trend",
+    "bear_trend",
+    "quiet_transition",
+    "volatile_transition",
+    "unknown",
+)
 
 
 class BaselineEvidence:
@@ -105,7 +116,8 @@ class BaselineEvidence:
                 for strategy, value in row.items():
                     into[strategy] += value or 0.0
         balance = self.record["config"]["initial_balance"] * len(chosen)
-        frame = pd.DataFrame.from_dict(total, orient="index", columns=self.strategies).sort_index()
+        frame = pd.DataFrame.from_dict(total, orient="index", columns=self.strategies)
+        frame = frame.reindex(in_order(frame.index))
         return (frame / balance * 100).rename_axis(index="regime", columns="strategy")
 
     @cached_property
@@ -150,11 +162,11 @@ class BaselineEvidence:
         """What was found, in two or three sentences computed from the numbers."""
         table, part = self.table(), {"out": "On candles set aside", "in": "In sample"}.get(self.shown, "Over the span")
         ahead = int((table["orchestrator"] > table["same_exposure_hold"]).sum())
-        middle = table.median()
+        middle = {run: number(value, 2, True) for run, value in table.median().items()}
         text = (
-            f"{part}, the orchestrator with default parameters made a median of **{middle['orchestrator']:+.2f} %** "
-            f"after costs on {len(table)} symbols; holding with the same exposure made "
-            f"{middle['same_exposure_hold']:+.2f} %. It was ahead on **{ahead} of {len(table)}**. "
+            f"{part}, the orchestrator with default parameters made a median of **{middle['orchestrator']} %** "
+            f"after costs on {counted(len(table), 'symbol')}; holding with the same exposure made "
+            f"{middle['same_exposure_hold']} %. It was ahead on **{ahead} of {len(table)}**. "
         )
         if "no_router" in table:
             better = int((table["orchestrator"] > table["no_router"]).sum())
@@ -166,13 +178,16 @@ class BaselineEvidence:
 
     def __repr__(self) -> str:
         label = " SYNTHETIC" if self.synthetic else ""
-        lines = [f"<baseline{label} of {len(self.symbols)} symbols, return % {self.shown}>", str(self.table().round(2))]
+        lines = [
+            f"<baseline{label} of {counted(len(self.symbols), 'symbol')}, return % {self.shown}>",
+            str(self.table().round(2)),
+        ]
         return "\n".join([*lines, *(f"skipped {s}: {why}" for s, why in self.skipped.items())])
 
     def _repr_html_(self) -> str:
         skipped = "".join(f"<li>skipped {escape(s)}: {escape(why)}</li>" for s, why in self.skipped.items())
         head = f"<b>{'SYNTHETIC ' if self.synthetic else ''}return after costs, %, sample {self.shown}</b>"
-        return head + self.table().to_html(border=0, na_rep="–", float_format="{:+.2f}".format) + f"<ul>{skipped}</ul>"
+        return head + self.table().to_html(border=0, na_rep="–", float_format=_signed) + f"<ul>{skipped}</ul>"
 
     # --- on disk --------------------------------------------------------------------------------
     def numbers(self) -> dict[str, Any]:
@@ -204,6 +219,10 @@ class BaselineEvidence:
         return folder
 
 
+def _signed(value: float) -> str:
+    return number(value, 2, True)
+
+
 class _StoredFrames(Mapping[str, Mapping[str, pd.DataFrame]]):
     """Frames read from disk when they are asked for."""
 
@@ -223,6 +242,11 @@ class _StoredFrames(Mapping[str, Mapping[str, pd.DataFrame]]):
 
     def __len__(self) -> int:
         return len(self._symbols)
+
+
+def in_order(regimes: Iterable[str]) -> list[str]:
+    """Names of regimes in the order of their meaning; unheard ones come last."""
+    return sorted(regimes, key=lambda name: (REGIMES.index(name) if name in REGIMES else len(REGIMES), name))
 
 
 def load_baseline(folder: str | Path) -> BaselineEvidence:

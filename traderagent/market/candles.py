@@ -6,7 +6,6 @@ content hash always tells what is inside.
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from html import escape
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +13,8 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.base.hashing import hash_bytes, hash_frame
+from traderagent.base.words import counted
+from traderagent.market import shown
 from traderagent.market.frames import COLUMNS, TIMEFRAMES, check_shape, duration_of, milliseconds, resample, traded
 from traderagent.market.instruments import Instrument
 from traderagent.market.planted import Planted
@@ -307,12 +308,12 @@ class MultiTimeframeData:
         part = "" if self.sample == "whole" else f", sample {self.sample}"
         detail = f", detail {self.detail_timeframe}" if self.detail_timeframe else ""
         return (
-            f"<{self.symbol}{caption}{label}: {len(self):,} candles of {self.base}, {day(self.start)} to "
+            f"<{self.symbol}{caption}{label}: {counted(len(self), 'candle')} of {self.base}, {day(self.start)} to "
             f"{day(self.end)}{part}{detail}, {self.instrument}>"
         )
 
     def _repr_html_(self) -> str:
-        return Market({self.symbol: self})._repr_html_()
+        return Market({self.symbol: self}, source=self.source)._repr_html_()
 
 
 class Market(dict[str, MultiTimeframeData]):
@@ -377,15 +378,12 @@ class Market(dict[str, MultiTimeframeData]):
         """One row a symbol: base, candles, missing, span, last close, instrument."""
         return pd.DataFrame.from_dict({s: d.summary() for s, d in self.items()}, orient="index").rename_axis("symbol")
 
+    def in_words(self) -> str:
+        """What was loaded, in a few sentences computed from the candles."""
+        return shown.sentence(self)
+
     def __repr__(self) -> str:
-        head = f"Market of {len(self)} symbols{', SYNTHETIC' if self.synthetic else ''}: {self.source}"
-        lines = [head, *(f"  {d!r}" for d in self.values())]
-        return "\n".join(lines + [f"  skipped {name}: {reason}" for name, reason in self.skipped.items()])
+        return shown.text(self)
 
     def _repr_html_(self) -> str:
-        hatched = "repeating-linear-gradient(45deg,#888 0 6px,transparent 6px 12px)"
-        frame = f"border:4px solid #888;border-image:{hatched} 4" if self.synthetic else "border:0"
-        title = f"<b>{'SYNTHETIC ' if self.synthetic else ''}market</b> of {len(self)} symbols {escape(self.source)}"
-        skipped = "".join(f"<li>skipped {escape(n)}: {escape(r)}</li>" for n, r in self.skipped.items())
-        table = self.table().to_html(border=0) if self else ""
-        return f'<div style="{frame};padding:6px;overflow-x:auto">{title}{table}<ul>{skipped}</ul></div>'
+        return shown.html(self)

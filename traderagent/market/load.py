@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.base.progress import bar
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.market.frames import duration_of
 from traderagent.market.gaps import GAPS, close_gaps
@@ -67,7 +68,7 @@ def load_market(
     Examples
     --------
     >>> load_market("synthetic", symbols=1, days=1, progress=False)["SYN-01"].base
-    SYNTHETIC market, 1 symbols, 5m, 2024-01-01 for 1 days, seed 7, tick and step given
+    SYNTHETIC market, 1 symbol, 5m, 2024-01-01 for 1 day, seed 7, tick and step given
     '5m'
     """
     name, options = _recognise(source, path, options)
@@ -145,7 +146,6 @@ def _gather(
     workers: int | None,
 ) -> Market:
     """Run the loaders; a symbol that nobody asked for by name and that has no candle in the span is skipped."""
-    from tqdm import tqdm
 
     def one(symbol: str) -> tuple[Loaded, MultiTimeframeData] | str:
         loaded = offer.loaders[symbol]()
@@ -159,7 +159,7 @@ def _gather(
         parts = pool.map(one, offer.loaders)
         for symbol, part in zip(
             offer.loaders,
-            tqdm(parts, "loading", len(offer.loaders), unit="symbol", disable=not progress, leave=False),
+            bar(parts, len(offer.loaders), label="loading", shown=progress),
             strict=True,
         ):
             if isinstance(part, str):

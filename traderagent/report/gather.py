@@ -1,12 +1,15 @@
 """What the stages found, read from what they wrote, and what is missing for a verdict."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from traderagent.base.evidence import BaselineEvidence, load_baseline
+from traderagent.base.words import counted
 from traderagent.report import style
 
 # Stages in the order of the pipeline, and what each answers.
@@ -46,6 +49,10 @@ class Evidence:
     baseline: BaselineEvidence
     quality: pd.DataFrame | None
     done: tuple[str, ...]
+
+    def draw(self, plot: Callable[[BaselineEvidence], Any]) -> Any:
+        """What a plot makes of the baseline."""
+        return plot(self.baseline)
 
     @property
     def synthetic(self) -> bool:
@@ -97,7 +104,7 @@ class Evidence:
         where = {"out": "candles set aside", "whole": "the whole span"}[base.shown]
         number = style.number
         text = (
-            f"**{NOT_JUDGED}.** On {len(earned)} symbol{'s' * (len(earned) != 1)}, {begin} to {end}, the orchestrator "
+            f"**{NOT_JUDGED}.** On {counted(len(earned), 'symbol')}, {begin} to {end}, the orchestrator "
             f"with the parameters as given would have earned {number(earned.median(), 1, True)} % at the median "
             f"({number(earned.min(), 1, True)} to {number(earned.max(), 1, True)} % by symbol) after costs on {where}; "
             f"holding with the same exposure {number(held.median(), 1, True)} %. "
@@ -112,11 +119,19 @@ class Evidence:
             return ""
         edges, none = planted[planted["edge"] != "none"], planted[planted["edge"] == "none"]
         found, fooled = int(edges["ahead"].sum()), int(none["ahead"].sum())
-        return (
-            f"The market hides {len(edges)} edges: the strategy made for each earned money, and more than holding with "
-            f"the same exposure, on {found}. On {len(none)} symbols without any edge the orchestrator did so on "
-            f"{fooled}, by luck alone."
-        )
+        better = "earned money, and more than holding with the same exposure"
+        said = []
+        if len(edges):
+            said.append(
+                f"The market hides {counted(len(edges), 'edge')}: the strategy made for each {better}, on {found}."
+            )
+        if len(none):
+            what = "did so" if said else better
+            said.append(
+                f"On {counted(len(none), 'symbol')} without any edge the orchestrator {what} on {fooled}"
+                f"{', by luck alone' if fooled else ''}."
+            )
+        return " ".join(said)
 
     def planted(self) -> pd.DataFrame:
         """What synthetic symbols hide, and what was earned there; empty for real candles.
@@ -163,15 +178,57 @@ class Evidence:
         return shares.assign(candles=frame.sum(axis=1)).rename_axis("planted")
 
 
-def gather(folder: str | Path) -> Evidence:
-    """Read what the stages wrote below `folder`.
+@dataclass(frozen=True)
+class NoEvidence:
+    """Where not even the baseline has run: nothing is drawn, and what is missing is named.
+
+    Attributes
+    ----------
+    folder : where results were looked for
+    """
+
+    folder: Path
+
+    def sentence(self) -> str:
+        """What is missing, and how to get it."""
+        return (
+            f"**{NOT_JUDGED}.** The stage baseline ({STAGES['baseline']}) has left nothing in {self.folder}: run its "
+            f"notebook with the same results folder, or make repro for all stages."
+        )
+
+    def in_words(self) -> str:
+        """The same: there is no more to say."""
+        return self.sentence()
+
+    def draw(self, plot: Callable[[BaselineEvidence], Any]) -> "NotDrawn":
+        """The same in place of a plot."""
+        return NotDrawn(self.sentence())
+
+
+@dataclass(frozen=True)
+class NotDrawn:
+    """A sentence where a plot would stand."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text.replace("**", "")
+
+
+def gather(folder: str | Path) -> Evidence | NoEvidence:
+    """Read what the stages wrote below `folder`; `NoEvidence` where there is no baseline.
 
     Raises
     ------
     DataError
-        Where even the baseline is missing, with the stage to run.
+        Where results are there but not readable, with the stage to run.
     """
     folder = Path(folder)
+    if not (folder / "baseline").is_dir():
+        return NoEvidence(folder)
     baseline = load_baseline(folder / "baseline")
     quality = folder.parent / "quality.parquet"
     done = tuple(s for s in STAGES if (folder / s).is_dir() or (s == "data" and quality.is_file()))

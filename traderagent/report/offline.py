@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from traderagent.base.errors import StageError
 from traderagent.base.files import write_text
+from traderagent.report.tables import SCROLL
 
 MAX_BYTES = 10_000_000
 
@@ -67,6 +68,7 @@ th, td { padding: 4px 10px; border: 0; border-bottom: 1px solid var(--line); tex
 th:first-child, td:first-child { text-align: left; } thead th { color: var(--soft); font-weight: 600; }
 tbody tr:hover { background: var(--tint); }
 .output_area, .jp-OutputArea-output, .output_html, .jp-RenderedHTMLCommon { overflow-x: auto; max-width: 100%; }
+nav { font-size: .88rem; margin-bottom: .8em; }
 .prompt, .jp-InputPrompt, .jp-OutputPrompt { display: none; }
 .output_stderr { border-left: 3px solid #c98a00; padding-left: 10px; }
 .synthetic { margin: 0 0 16px; padding: 8px 12px; border: 1px solid var(--line); font-weight: 600;
@@ -85,7 +87,7 @@ def scripts() -> str:
     return "\n".join(f"<script>{_inside_script(text)}</script>" for text in bundle.js_raw)
 
 
-def page(notebook: Any, title: str, synthetic: bool = False) -> str:
+def page(notebook: Any, title: str, synthetic: bool = False, back: str = "") -> str:
     """One self-contained HTML page of an executed notebook, without its code.
 
     Parameters
@@ -93,6 +95,7 @@ def page(notebook: Any, title: str, synthetic: bool = False) -> str:
     notebook : an executed `nbformat` notebook; it is not changed.
     title : text of the browser tab.
     synthetic : marks the page as made from synthetic candles.
+    back : name of the page it belongs to, which is linked at its head.
 
     Raises
     ------
@@ -110,11 +113,12 @@ def page(notebook: Any, title: str, synthetic: bool = False) -> str:
     )
     body, _ = exporter.from_notebook_node(_without_loaders(notebook))
     mark = '<p class="synthetic">Synthetic candles: no real market is shown here.</p>' if synthetic else ""
+    home = f'<nav><a href="{back}">← what was found, on one page</a></nav>' if back else ""
     return _checked(
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{_policy()}\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{markup.escape(title)}</title>\n<style>{_STYLE}</style>\n{_FIND}\n{scripts()}\n</head>\n"
-        f"<body><main>{mark}{body}</main></body></html>\n",
+        f"<title>{markup.escape(title)}</title>\n<style>{_STYLE}{SCROLL}</style>\n{_FIND}\n{scripts()}\n</head>\n"
+        f"<body><main>{home}{mark}{body}</main></body></html>\n",
         title,
     )
 

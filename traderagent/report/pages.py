@@ -1,5 +1,6 @@
 """`reports/index.html`: what a trader reads, on one page that opens from disk without a network."""
 
+import os
 import re
 from collections.abc import Callable
 from html import escape
@@ -8,10 +9,10 @@ from pathlib import Path
 from traderagent.base.errors import StageError
 from traderagent.base.files import write_text
 from traderagent.report import sections, style, svg, tables
-from traderagent.report.gather import STAGES, Evidence, gather
+from traderagent.report.gather import STAGES, Evidence, NoEvidence, gather
 from traderagent.report.offline import MAX_BYTES, outside_requests
 
-__all__ = ["Evidence", "gather", "index", "write_index"]
+__all__ = ["Evidence", "NoEvidence", "gather", "index", "write_index"]
 
 _LIGHT = {name.replace("_", "-"): colour for name, colour in style.REGIMES.items()}
 _DARK = {name.replace("_", "-"): colour for name, colour in style.DARK_REGIMES.items()}
@@ -47,13 +48,13 @@ summary { cursor: pointer; padding: 2px 0; } .none { color: var(--soft); }
   .ta-table th, .ta-table td { padding: 4px 7px; } .verdicts .wide { white-space: nowrap; } }
 @page { size: A4 landscape; margin: 12mm; }
 @media print { main { max-width: none; padding: 0; } h2 { break-after: avoid; } .chart, tr { break-inside: avoid; }
-  .ta-table { overflow: visible; } .ta-table td, .ta-table th { white-space: normal; padding: 2px 4px; }
+  .scroll { overflow: visible; background: none; } .ta-table td, .ta-table th { white-space: normal; padding: 2px 4px; }
   .ta-table table, .verdicts table { font-size: 7pt; } .chip { font-size: 6pt; } body { font-size: 10pt; }
   nav { display: none; } details::details-content { content-visibility: visible; display: block; } }
 """
 
 
-def write_index(evidence: Evidence, path: str | Path, *, title: str) -> Path:
+def write_index(evidence: Evidence | NoEvidence, path: str | Path, *, title: str) -> Path:
     """Write the index page and return its path.
 
     Parameters
@@ -68,7 +69,10 @@ def write_index(evidence: Evidence, path: str | Path, *, title: str) -> Path:
         if the page would ask for something outside itself, or be larger than 10 MB.
     """
     path = Path(path)
-    text = index(evidence, title, [s for s in STAGES if (path.parent / f"{s}.html").is_file()])
+    there = [s for s in (*STAGES, "report") if (path.parent / f"{s}.html").is_file()]
+    if "report" not in there and "TRADERAGENT_STAGE" in os.environ:
+        there.append("report")  # the stage that is running writes its own page last
+    text = index(evidence, title, there)
     asked = outside_requests(text)
     if asked:
         raise StageError(
@@ -82,26 +86,31 @@ def write_index(evidence: Evidence, path: str | Path, *, title: str) -> Path:
     return write_text(path, text)
 
 
-def index(evidence: Evidence, title: str, linked: list[str] | None = None) -> str:
+def index(evidence: Evidence | NoEvidence, title: str, linked: list[str] | None = None) -> str:
     """The page as HTML; `linked` are stages whose own pages stand beside it."""
-    parts = _parts(evidence)
-    menu = "".join(f'<a href="#part-{n}">{n} {escape(name)}</a>' for n, (name, _) in enumerate(parts, 3))
-    stages = " ".join(f'<a href="{s}.html">notebook {s}</a>' for s in linked or [])
+    stages = "".join(f'<a href="{s}.html">notebook {s}</a>' for s in linked or [])
     sentence = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escape(evidence.sentence()))
+    said = f'<p class="verdict">{sentence}</p>'
+    if isinstance(evidence, NoEvidence):
+        return _page(title, f"<h1>{escape(title)}</h1>{said}<nav>{stages}</nav>")
+    parts = list(enumerate(_parts(evidence), 1))
+    menu = "".join(f'<a href="#part-{n}">{n} {escape(name)}</a>' for n, (name, _) in parts)
     grade = f"<p>{escape(evidence.grade())}</p>" if evidence.synthetic else ""
     mark = '<p class="marked">SYNTHETIC candles: no real market is shown here.</p>' if evidence.synthetic else ""
-    body = "".join(
-        f'<h2 id="part-{n}">{n} · {escape(name)}</h2>{write(evidence)}' for n, (name, write) in enumerate(parts, 3)
+    body = "".join(f'<h2 id="part-{n}">{n} · {escape(name)}</h2>{write(evidence)}' for n, (name, write) in parts)
+    return _page(
+        style.title(title, evidence.synthetic),
+        f'{mark}<h1>{escape(title)}</h1>{said}{grade}<div class="verdicts">{sections.verdicts(evidence)}</div>'
+        f"<nav>{stages}</nav><nav>{menu}</nav>{body}",
     )
-    head = style.title(title, evidence.synthetic)
+
+
+def _page(head: str, body: str) -> str:
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(head)}</title>'
-        f"<style>{tables.CSS}{svg.CSS}{_css()}</style></head><body><main>{mark}<h1>{escape(title)}</h1>"
-        f'<p class="verdict">{sentence}</p>{grade}<div class="verdicts">'
-        f"{sections.verdicts(evidence)}</div><nav>{stages} {menu}</nav>"
-        f"{body}</main></body></html>\n"
+        f"<style>{tables.CSS}{svg.CSS}{_css()}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
@@ -113,7 +122,7 @@ def _css() -> str:
 
 
 def _parts(evidence: Evidence) -> list[tuple[str, Callable[[Evidence], str]]]:
-    """Names of the sections from the third on, and what writes each."""
+    """Names of the sections, and what writes each."""
 
     def waits(stage: str, what: str) -> Callable[[Evidence], str]:
         return lambda _: sections.not_judged(stage, what)
@@ -140,6 +149,6 @@ def _parts(evidence: Evidence) -> list[tuple[str, Callable[[Evidence], str]]]:
         ("Assumptions and proofs", sections.proofs),
         ("Symbols", sections.symbols),
     ]
-    if evidence.synthetic:
-        found.insert(2, ("What was planted", sections.graded))
+    if evidence.synthetic:  # the last one, so that the others have the same number whatever the market
+        found.append(("What was planted", sections.graded))
     return found

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError
-from traderagent.base.evidence import HOLDS, BaselineEvidence
+from traderagent.base.evidence import HOLDS, BaselineEvidence, in_order
+from traderagent.base.words import counted
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds, traded
 from traderagent.market.gaps import gap_lengths
@@ -68,7 +69,7 @@ def regime_table(res: Any, sample: str | None = None) -> Table:
         frame, where = res.by_regime(sample), f"all symbols, sample {sample or res.shown}"
     else:
         frame, where = res.pnl_by_regime / res.initial_balance * 100, res.symbol
-    frame = frame.T.rename_axis("strategy")
+    frame = frame.reindex(in_order(frame.index)).T.rename_axis("strategy")
     frame = frame.assign(total=frame.sum(axis=1))
     frame.loc["total"] = frame.sum()
     return Table(
@@ -121,7 +122,8 @@ def excursions(res: Any) -> Any:
         for won, fill in ((True, {"fill_alpha": 0.6}), (False, {"fill_color": None, "line_width": 1.5})):
             part = chosen.loc[(chosen["pnl"] > 0) == won, ["against", "gain", "pnl", "kind", "regime", "symbol"]]
             plot.scatter("against", "gain", source=source(part), **{"color": colour, "size": 6, **fill})
-        left = f" ({len(chosen):,} of {len(group):,} shown)" if len(chosen) < len(group) else f" ({len(group):,})"
+        count = style.number(len(group), 0)
+        left = f" ({style.number(len(chosen), 0)} of {count} shown)" if len(chosen) < len(group) else f" ({count})"
         names.append(Name(f"{style.words(strategy)}{left}", colour, "●"))
     plot.add_tools(
         bm.HoverTool(
@@ -198,7 +200,8 @@ def coverage(market: Mapping[str, MultiTimeframeData]) -> Any:
         ),
     )
     plot.ygrid.grid_line_color = None
-    lost = Name(f"missing ({holes['candles'].sum():,} in {len(holes):,} holes)", style.ABSENT, "box")
+    missing = style.number(holes["candles"].sum(), 0)
+    lost = Name(f"missing ({missing} in {counted(len(holes), 'hole')})", style.ABSENT, "box")
     return shown(
         "Candles by symbol",
         [Name("candles", style.PRICE, "box"), *([lost] if len(holes) else [])],

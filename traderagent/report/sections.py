@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from traderagent.base.words import counted
 from traderagent.report import style
 from traderagent.report.gather import NOT_JUDGED, STAGES, Evidence
 from traderagent.report.plots import quality_table
@@ -13,6 +14,7 @@ from traderagent.report.tables import Column, Table, alike
 
 PERCENT: dict[str, Any] = {"unit": "%", "digits": 1, "signed": True}
 SAMPLES = {"in": "before the cut", "out": "set aside", "whole": "whole span"}
+ON = {"in": "on candles before the cut", "out": "on candles set aside", "whole": "on the whole span"}
 
 
 def chip(verdict: str) -> str:
@@ -44,12 +46,12 @@ def verdicts(evidence: Evidence) -> str:
         "what": Column("what", text=True),
         "return": Column("return", unit=f"%, {where}", heat="diverging", digits=1, signed=True),
         "against_hold": Column("against hold", unit="of same exposure, %", heat="diverging", digits=1, signed=True),
-        "drawdown": Column("drawdown", unit="max, %", digits=1),
+        "drawdown": Column("drawdown", unit=f"max, %, {where}", digits=1),
         **({"sharpe_in": Column("Sharpe in", unit="daily")} if both else {}),
         "sharpe_out": Column("Sharpe out" if both else "Sharpe", unit="daily"),
         "deflated_sharpe": Column("DSR", unit="prob."),
         "overfitting": Column("PBO", unit="prob."),
-        "cycles": Column("cycles", unit="closed", digits=0),
+        "cycles": Column("cycles", unit=f"closed, {where}", digits=0),
         "worst_stress": Column("worst stress", unit="%"),
         "reason": Column("main reason", text=True, wide=True),
         "change": Column("what would change it", text=True, wide=True),
@@ -89,14 +91,25 @@ def account(evidence: Evidence) -> str:
         )
     ]
     falls = [Line("", fall[part], "price", filled=True) for part in drawn]
-    many = len(base.symbols)
+    sum_of = f"the sum of {counted(len(base.symbols), 'independent account')}, in % of the start"
     return (
         not_judged("portfolio", "What one shared account would earn.")
-        + f"<p>Below: the sum of {many} independent account{'s' * (many != 1)}, in % of the start. "
-        + f"{said}</p>"
+        + f"<p>Below: {sum_of}. {said}{_against_headline(evidence, 'The sum changes by')}</p>"
         + chart(lines, shade=shade, label="sum of independent accounts in % of the start")
         + "<h3>Drawdown, %</h3>"
         + chart(falls, height=110, named=False, shade=shade and (*shade[:2], ""), label="drawdown in %")
+    )
+
+
+def _against_headline(evidence: Evidence, what: str) -> str:
+    """How a sum over symbols and the headline, which is a median, go together."""
+    earned = evidence.baseline.table()["orchestrator"]
+    if len(earned) == 1:
+        return ""
+    mean, median = (style.number(value, 2, True) for value in (earned.mean(), earned.median()))
+    return (
+        f"{what} {mean} % {ON[evidence.baseline.shown]}, the mean of the symbols; the sentence at the top names their "
+        f"median, {median} %."
     )
 
 
@@ -104,12 +117,14 @@ def earns(evidence: Evidence) -> str:
     """Strategy × regime, the router against none, each strategy alone."""
     base = evidence.baseline
     regime = base.by_regime().T.rename_axis("strategy")
-    regime = regime[[name for name in style.REGIMES if name in regime]]
     regime = regime.assign(total=regime.sum(axis=1))
     regime.loc["total"] = regime.sum()
     runs = base.table()
     runs.loc["median"] = runs.median()
-    text = "<h3>By strategy and regime</h3><p>Net PnL of all symbols, marked at closes, in % of their balances.</p>"
+    text = (
+        "<h3>By strategy and regime</h3><p>Net PnL of all symbols, marked at closes, in % of the sum of their "
+        f"balances. {_against_headline(evidence, 'It comes to')}</p>"
+    )
     text += Table(
         regime, alike(regime.columns, unit="%", heat="diverging", digits=2, signed=True), last_is_total=True
     ).html()
@@ -223,7 +238,7 @@ def _assumed(evidence: Evidence) -> str:
     config, record = base.record["config"], base.record
     costs = base.one(base.symbols[0])["assumptions"]
     number = style.number
-    aside = "none" if record["holdout"] is None else f"the last {record['holdout']:.0%} of every span"
+    aside = "none" if record["holdout"] is None else f"the last {number(record['holdout'] * 100, 0)} % of every span"
     return (
         f"<p>Account {escape(config['account'])}, balance {number(config['initial_balance'], 0)} each. Costs: maker "
         f"{number(costs['maker'] * 100, 3)} %, taker {number(costs['taker'] * 100, 3)} %, slippage "
@@ -276,7 +291,7 @@ def _symbol(evidence: Evidence, symbol: str) -> str:
         + "<h3>Price, quote, and the regime in force</h3>"
         + _legend(curves)
         + chart(
-            [Line("price", curves["price"], "price")],
+            [Line("price", curves["price"], "price", held=False)],
             height=150,
             named=False,
             bands=_bands(curves),

@@ -6,6 +6,8 @@ Colours only and text about them; nothing here draws. The contrast of all that i
 import math
 from collections.abc import Sequence
 
+from traderagent.base.words import number as number
+
 INK, SOFT, LINE, PAPER, TINT = "#1c2430", "#5b6675", "#d9dee5", "#ffffff", "#f5f7f9"
 DARK_INK, DARK_SOFT, DARK_LINE, DARK_PAPER, DARK_TINT = "#e4e8ee", "#9aa5b4", "#343c48", "#14181e", "#1b2129"
 PRICE = "#5b6675"
@@ -24,6 +26,7 @@ LINES = {
     "hold": ("#7a8594", "dashed"),
     "same_exposure_hold": ("#7a8594", "dotted"),
 }
+# In the order of `traderagent.base.evidence.REGIMES`.
 REGIMES = {
     "tight_range": "#dbe7f5",
     "wide_range": "#b9d0ec",
@@ -75,16 +78,6 @@ def title(text: str, synthetic: bool) -> str:
 def words(name: str) -> str:
     """A field's name as it is read: same_exposure_hold → same-exposure hold."""
     return {"same_exposure_hold": "same-exposure hold"}.get(name, name.replace("_", " "))
-
-
-def number(value: float | None, digits: int = 2, signed: bool = False) -> str:
-    """A number as text with a true minus and thin thousands; an undefined one is an en dash."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    text = f"{value:+,.{digits}f}" if signed else f"{value:,.{digits}f}"
-    if float(text.replace(",", "")) == 0:
-        text = text.replace("-", "").replace("+", "")
-    return text.replace(",", "\u202f").replace("-", "\u2212")
 
 
 def diverging(value: float, limit: float) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from traderagent.report import style
 
 MOST_POINTS = 360
+NARROWEST = 1 / 200  # of a chart's width: holes that are seen
 CSS = """
 .chart { position: relative; margin: 4px 0 30px 54px; }
 .chart svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
@@ -32,12 +34,17 @@ CSS = """
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: values by time, its name, and its look (class names of `CSS`)."""
+    """A curve: values by time, its name, and its look (class names of `CSS`).
+
+    Over a hole in its data an account keeps its last value, so the line is flat there; with `held` false, as for a
+    price, nothing is drawn there.
+    """
 
     name: str
     values: pd.Series
     look: str = "ink"
     filled: bool = False
+    held: bool = True
 
 
 def chart(
@@ -104,15 +111,34 @@ def reduced(values: pd.Series, most: int = MOST_POINTS) -> pd.Series:
     return values.iloc[rows]
 
 
+def stretches(values: pd.Series) -> list[pd.Series]:
+    """Parts of a curve with a hole between them that is wide enough to be seen."""
+    values = values.dropna()
+    time = pd.DatetimeIndex(values.index).asi8
+    steps = np.diff(time)
+    if not len(steps):
+        return [values]
+    hole = max(1.5 * float(np.median(steps)), NARROWEST * float(time[-1] - time[0]))
+    ends = [0, *(np.flatnonzero(steps > hole) + 1), len(values)]
+    return [values.iloc[first:last] for first, last in pairwise(ends)]
+
+
 def _path(line: Line, across, up) -> str:  # type: ignore[no-untyped-def]
-    points = reduced(line.values)
-    places = [f"{across(t.value):.1f},{up(v):.1f}" for t, v in zip(points.index, points.to_numpy(), strict=True)]
-    path = f'<path class="{line.look}" d="M{"L".join(places)}"/>'
+    parts = stretches(line.values)
+    whole = sum(len(part) for part in parts)
+    d, last = "", 0.0
+    for n, part in enumerate(parts):
+        points = reduced(part, max(4, MOST_POINTS * len(part) // whole))
+        places = [f"{across(t.value):.1f},{up(v):.1f}" for t, v in zip(points.index, points.to_numpy(), strict=True)]
+        if n and line.held:
+            places.insert(0, f"{across(points.index[0].value):.1f},{up(last):.1f}")
+        d += ("L" if n and line.held else "M") + "L".join(places)
+        last = float(points.iloc[-1])
+    path = f'<path class="{line.look}" d="{d}"/>'
     if not line.filled:
         return path
-    zero = up(0.0)
-    ends = f"M{across(points.index[0].value):.1f},{zero:.1f}L", f"L{across(points.index[-1].value):.1f},{zero:.1f}Z"
-    return f'<path class="area" d="{ends[0]}{"L".join(places)}{ends[1]}"/>{path}'
+    zero, (begin, end) = up(0.0), (across(parts[0].index[0].value), across(parts[-1].index[-1].value))
+    return f'<path class="area" d="M{begin:.1f},{zero:.1f}L{d[1:]}L{end:.1f},{zero:.1f}Z"/>{path}'
 
 
 def _scale(first: float, last: float):  # type: ignore[no-untyped-def]

@@ -9,11 +9,17 @@ import pandas as pd
 
 from traderagent.report import style
 
-CSS = """
-.ta-table { overflow-x: auto; max-width: 1100px; margin: .6em 0; font-variant-numeric: tabular-nums; }
+# What is wider than the page scrolls, and a shadow lies on the edge behind which there is more: a cover that moves with
+# the table hides the shadow at the table's end.
+SCROLL = """.scroll { --cover: var(--paper, var(--jp-layout-color0, Canvas)); overflow-x: auto; max-width: 100%;
+  background: linear-gradient(to left, var(--cover) 50%, transparent) right / 56px 100% no-repeat local,
+    linear-gradient(to left, rgba(96, 108, 128, .6), transparent) right / 18px 100% no-repeat scroll; }"""
+CSS = (
+    SCROLL
+    + """
+.ta-table { max-width: 1100px; margin: .6em 0; font-variant-numeric: tabular-nums; }
 .ta-table table { border-collapse: collapse; font-size: .88rem; width: auto; border: 0; margin: 0; }
-.ta-table caption { text-align: left; font-weight: 600; padding: 2px 0 6px; caption-side: top; white-space: normal;
-  color: inherit; }
+.ta-table .caption { font-weight: 600; padding: 2px 0 6px; font-size: .88rem; }
 .ta-table th, .ta-table td { padding: 4px 10px; border: 0; border-bottom: 1px solid rgba(128, 136, 148, .3);
   text-align: right; white-space: nowrap; vertical-align: baseline; }
 .ta-table thead th { font-weight: 600; vertical-align: bottom; }
@@ -23,8 +29,9 @@ CSS = """
 .ta-table tbody th { font-weight: 600; }
 .ta-table .whole { border-top: 2px solid rgba(128, 136, 148, .6); }
 .ta-table.ta-synthetic { border: 6px solid transparent; padding: 4px 8px; width: fit-content; box-sizing: border-box;
-  border-image: repeating-linear-gradient(45deg, #8a94a2 0 3px, transparent 3px 8px) 6; }
+  border-image: repeating-linear-gradient(45deg, #8a94a2 0 3px, transparent 3px 8px) 6; max-width: min(100%, 1100px); }
 """
+)
 
 
 @dataclass(frozen=True)
@@ -73,12 +80,13 @@ class Table:
             self._row(key, row, scales, self.last_is_total and at == len(self.frame) - 1)
             for at, (key, row) in enumerate(self.frame.iterrows())
         ]
-        above = f"<caption>{escape(caption)}</caption>" if caption else ""
+        above = f'<div class="caption">{escape(caption)}</div>' if caption else ""
+        name = f' aria-label="{escape(caption)}"' if caption else ""
         mark = " ta-synthetic" if self.synthetic and framed else ""
         return (
-            f'<div class="ta-table{mark}"><table>{above}<thead><tr>'
+            f'<div class="ta-table{mark}">{above}<div class="scroll"><table{name}><thead><tr>'
             f'<th class="text">{escape(style.words(str(self.frame.index.name or "")))}</th>{head}</tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table></div>"
+            f"<tbody>{''.join(rows)}</tbody></table></div></div>"
         )
 
     def _row(self, key: Any, row: pd.Series, scales: Mapping[Any, tuple[float, float]], whole: bool) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import DataError, unknown
+from traderagent.base.words import counted
 from traderagent.market.columns import Table, normalise
 from traderagent.market.frames import TIMEFRAMES, milliseconds, resample
 from traderagent.market.instruments import FILE_NAME, Instrument, Instruments, read_instruments
@@ -287,10 +288,10 @@ def _describe(loaded: Sequence[Loaded], start: pd.Timestamp, end: pd.Timestamp, 
     if not rules:
         rounding = "no instruments.yaml: no rounding"
     elif without:
-        rounding = f"instruments.yaml without {without} of {len(loaded)} symbols: no rounding for these"
+        rounding = f"instruments.yaml without {without} of {counted(len(loaded), 'symbol')}: no rounding for these"
     else:
         rounding = "ticks and steps from instruments.yaml"
     return (
-        f"{layouts}, {len(loaded)} symbol{'s' if len(loaded) != 1 else ''}, {', '.join(bases)}{extra}, "
+        f"{layouts}, {counted(len(loaded), 'symbol')}, {', '.join(bases)}{extra}, "
         f"{start:%Y-%m-%d} to {end:%Y-%m-%d}, {rounding}"
     )

@@ -6,6 +6,7 @@ from functools import partial
 import pandas as pd
 
 from traderagent.base.errors import ConfigError
+from traderagent.base.words import counted
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.sources import SOURCES, Loaded, Offer, Request
 
@@ -51,8 +52,8 @@ def synthetic_source(
     as_minutes = request.timeframe == "1m"
     loaders = {k.name: partial(_load, make, k.name, detail, as_minutes) for k in kinds}
     label = (
-        f"SYNTHETIC {mode}, {len(kinds)} symbols, {request.timeframe or '5m'}, {start:%Y-%m-%d} for {days:g} "
-        f"days, seed {seed}, tick and step given"
+        f"SYNTHETIC {mode}, {counted(len(kinds), 'symbol')}, {request.timeframe or '5m'}, {start:%Y-%m-%d} for "
+        f"{days:g} day{'' if days == 1 else 's'}, seed {seed}, tick and step given"
     )
     return Offer(label, loaders)
 
