@@ -193,7 +193,7 @@ MONEY = {
     "leverage below 1": (
         lambda: Config(account="perpetual", leverage=0.5),
         ConfigError,
-        ["leverage: got 0.5", "at least 1.0"],
+        ["leverage: got 0.5", "from 1.0 to 125.0", "leave it out"],
     ),
     "finer candles that are not there": (
         lambda: ta.backtest(DATA, Config(path="detail", warmup_bars=0)),

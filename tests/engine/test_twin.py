@@ -85,6 +85,8 @@ RARE = {
     "kept cells",
     "breakout",
     "tight_range",
+    "no margin",
+    "paid funding",
 }
 
 

@@ -104,7 +104,7 @@ def recommendation(regime: str, score: float) -> str:
 def percentile_of_last(values: list[float]) -> float:
     """Share (%) of the last 100 values at or below the present one, itself included."""
     known = [value for value in values[-100:] if not math.isnan(value)]
-    return 100.0 * sum(1 for value in known if value <= values[-1]) / len(known)
+    return 100.0 * sum(1 for value in known if value <= values[-1] * (1.0 + 1e-9)) / len(known)
 
 
 def regime_history(h1: dict) -> list[RegimeAnalysis]:

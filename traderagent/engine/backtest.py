@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.progress import bar
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.path import PATHS
 from traderagent.engine.plan import Plan, plan
@@ -110,7 +111,6 @@ def over_symbols(
     market: dict[str, MultiTimeframeData], one: Callable[[MultiTimeframeData], Any], workers: int | None, progress: bool
 ) -> Results:
     """Call `one` for every symbol, in threads; a DataError skips its symbol with the reason."""
-    from tqdm import tqdm
 
     def attempt(symbol: str) -> Any:
         try:
@@ -122,7 +122,7 @@ def over_symbols(
         found = dict(
             zip(
                 market,
-                tqdm(pool.map(attempt, market), total=len(market), unit="symbol", delay=2, disable=not progress),
+                bar(pool.map(attempt, market), len(market), shown=progress, delay=2),
                 strict=True,
             )
         )

@@ -127,7 +127,10 @@ def regime_kernel(adx: np.ndarray, divergence_pct: np.ndarray, atr_pct: np.ndarr
 
 @kernel
 def percentile_kernel(values: np.ndarray, n: int) -> np.ndarray:
-    """Share (%) of the last n values, or of those there are, that lie at or below the present one, itself included."""
+    """Share (%) of the last n values, or of those there are, that lie at or below the present one, itself included.
+
+    Equal but for rounding is equal: the means of like windows differ in their last bits.
+    """
     out = np.full(values.size, np.nan)
     for i in range(values.size):
         if np.isnan(values[i]):
@@ -136,7 +139,7 @@ def percentile_kernel(values: np.ndarray, n: int) -> np.ndarray:
         known = 0
         for j in range(max(0, i - n + 1), i + 1):
             known += not np.isnan(values[j])
-            below += values[j] <= values[i]
+            below += values[j] <= values[i] * (1 + 1e-9)
         out[i] = 100.0 * below / known
     return out
 
