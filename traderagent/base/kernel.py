@@ -102,6 +102,17 @@ def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[C
     return numba.cfunc(signature, cache=True, error_model="numpy")
 
 
+def uncached_kernel(function: Callable) -> Callable:
+    """Like `inner_kernel`, for functions made at run time, which no later process finds again."""
+    njit = cast("Any", numba.njit)
+    return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+def uncached_step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
+    """Like `step_kernel`, for functions made at run time."""
+    return numba.cfunc(signature, error_model="numpy")
+
+
 def part_of(whole: numba.types.Record, field: str, part: numba.types.Record) -> Callable:
     """Accessor `get(record, k)`: the k-th `part` inside the nested bytes or numbers of `field`.
 

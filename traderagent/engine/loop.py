@@ -28,6 +28,7 @@ from traderagent.engine.orders import (
     leave_at_next_open,
     move_stop,
     no_wakes,
+    number_exits,
     set_triggers,
 )
 from traderagent.engine.path import is_touched, walk_candle
@@ -132,6 +133,8 @@ def hear(account, pair, feed, book):
     book.relaid = 0
     show(feed, now, book, now.row)
     tell(CLOSE, now, book)
+    if book.everywhere == 1:
+        number_exits(account, book)
     if book.wish < 0:
         count_start_refusal(account, pair, book, -1 - book.wish)
     if book.relaid > 0:

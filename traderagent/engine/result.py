@@ -147,7 +147,7 @@ class OrchestratorBacktestResult:
                 "price": fills["price"],
                 "quantity": fills["quantity"],
                 "fee": fills["fee"],
-                "reason": np.array(REASONS, dtype=object)[fills["reason"]],
+                "reason": self._reasons(fills["reason"], fills["book"]),
                 "order_id": fills["order"],
                 "cycle_id": fills["cycle"],
                 "row": fills["row"],
@@ -180,6 +180,13 @@ class OrchestratorBacktestResult:
                 "cycle_id": trips["cycle"],
             }
         )
+
+    def _reasons(self, code: np.ndarray, book: np.ndarray) -> np.ndarray:
+        """Words of reasons of fills: the engine's own, after them the tags of the book's rule."""
+        words = np.array(REASONS, dtype=object)[np.minimum(code, len(REASONS) - 1)]
+        for k in np.flatnonzero(code >= len(REASONS)):
+            words[k] = self.raw.rules[book[k]].tags[code[k] - len(REASONS)]
+        return words
 
     def _named(self, book: np.ndarray) -> np.ndarray:
         return np.array(self.plan.names, dtype=object)[self.raw.books["strategy"][book]]
