@@ -302,6 +302,7 @@ def simulate(
     *,
     record: bool = True,
     every_candle: bool = False,
+    forms: dict[str, str] | None = None,
 ) -> Raw:
     """One run over a symbol: passes of the loop until its logs are large enough.
 
@@ -309,10 +310,11 @@ def simulate(
     ----------
     record : keep fills, round trips and the state after each candle
     every_candle : ask everybody at every close; the same fills, slower
+    forms : own strategies by name to be run "never" or "always" compiled, whatever they say
     """
     fills, trips, exits = (4096, 4096, 64) if record else (0, 0, 64)
     while True:
-        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle)
+        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle, forms or {})
         overflow = bool(raw.books["overflow"].any())
         needs = (int(raw.account["n_fills"]), int(raw.account["n_round_trips"]))
         if not overflow and (not record or (needs[0] <= fills and needs[1] <= trips)):
@@ -328,11 +330,12 @@ def _pass(
     capacity: tuple[int, int, int],
     record: bool,
     every_candle: bool,
+    forms: dict[str, str],
 ) -> Raw:
     n = len(setup.tape)
     account = new_account(config)
     names = setup.features.names or [()] * len(strategies)
-    rules = [strategies[s].rule(names[s]) for s, _ in sides_of(strategies)]
+    rules = [strategies[s].rule(names[s], forms.get(strategies[s].name)) for s, _ in sides_of(strategies)]
     books, cells, _exits = new_books(strategies, rules, setup.features, setup.first, capacity[2])
     pair = new_pair(config, setup.instrument, books)
     fills, trips = np.zeros(capacity[0], FILL), np.zeros(capacity[1], ROUND_TRIP)

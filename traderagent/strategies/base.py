@@ -18,14 +18,17 @@ class Rule:
     Attributes
     ----------
     address : of a function of the contract's signature; it lives as long as this object
-    tags : reasons of its fills beside the engine's own; notes : what a user should know of how it ran
+    tags : reasons of its fills beside the engine's own
     """
-
-    tags: Sequence[str] = ()
-    notes: Sequence[str] = ()
 
     def __init__(self, address: int) -> None:
         self.address = address
+        self.tags: list[str] = []
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know of how it ran, in sentences."""
+        return []
 
     def prepare(self, book: np.void) -> None:
         """Set up its book before the run."""
@@ -122,13 +125,13 @@ class Strategy(Config):
 
         return max(self.warmup(duration), first_known(self, self.columns(data)))
 
-    def rule(self, features: Sequence[str]) -> Rule:
-        """Its rule for one book of one run, given the names of its columns."""
+    def rule(self, features: Sequence[str], form: str | None = None) -> Rule:
+        """Its rule for one book of one run, given the names of its columns; `form` overrides `compiled`."""
         if not self.is_own():
             return Rule(type(self).step.address)
         from traderagent.strategies.own.rule import OwnRule
 
-        return OwnRule(self, tuple(features))
+        return OwnRule(self, tuple(features), form)
 
     def identity(self) -> str | None:
         """Hash of an own strategy's source, the outer values it uses and its parameters; None for a built-in one."""

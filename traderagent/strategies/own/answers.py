@@ -20,17 +20,17 @@ _SENTENCES = {
     verbs.NO_NUMBER: "gives {name}={value:g}, allowed is a number; a feature is NaN until enough candles are known and "
     "where one is absent: compare it first",
     verbs.NOT_POSITIVE: "gives {name}={value:g}, allowed is a number above 0",
-    verbs.STOP_BEYOND: "gives stop={value:g} at the price {other:g}, allowed is a stop on the losing side of it: below for "
-    "a buy, above for a sell",
-    verbs.TARGET_BEHIND: "gives target={value:g} at the price {other:g}, allowed is a target on the winning side of it: "
-    "above for a buy, below for a sell",
+    verbs.STOP_BEYOND: "gives stop={value:g} at the price {other:g}, allowed is a stop on the losing side of it: "
+    "below for a buy, above for a sell",
+    verbs.TARGET_BEHIND: "gives target={value:g} at the price {other:g}, allowed is a target on the winning side of "
+    "it: above for a buy, below for a sell",
     verbs.OTHER_SIDE: "opens the other side of what its book holds; leave it first with ta.close()",
     verbs.OTHER_RESTING: "opens the other side of its resting entries; remove them first with ta.cancel()",
     verbs.NO_SHORTS: "sells short, which a spot account cannot; ta.close() leaves a long position, and shorts need "
     "account: perpetual",
     verbs.TOO_MANY: "places more than {value:.0f} limit entries at once; cancel some, or set max_orders = {more:.0f}",
-    verbs.MARKET_INSIDE: "asks for a market order inside a candle, where no close is known; allowed in on_fill are limit "
-    "entries, ta.move(…) and ta.cancel()",
+    verbs.MARKET_INSIDE: "asks for a market order inside a candle, where no close is known; allowed in on_fill are "
+    "limit entries, ta.move(…) and ta.cancel()",
     verbs.SIZE_INSIDE: "sizes an order inside a candle by equity, which is known at closes; give notional=, e.g. "
     "fill.price * fill.quantity",
     verbs.ENDLESS: "answers fills with orders that fill at once, {value:.0f} times in one candle; place them away from "

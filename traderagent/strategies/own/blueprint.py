@@ -82,11 +82,15 @@ class Blueprint:
             With class, method, line, and what is allowed.
         """
         if self.cls.compiled not in COMPILED:
-            raise RuleError(f"{self.cls.__name__}.compiled: got {self.cls.compiled!r}: {nearest(self.cls.compiled, COMPILED)}")
+            raise RuleError(
+                f"{self.cls.__name__}.compiled: got {self.cls.compiled!r}: {nearest(self.cls.compiled, COMPILED)}"
+            )
         for m in self.methods:
             wanted = ARGUMENTS[m.function.__name__]
             if len(m.arguments) != 2:
-                raise m.error(f"takes ({', '.join(m.arguments)}), allowed is (self, {', '.join(wanted)})", m.tree.lineno)
+                raise m.error(
+                    f"takes ({', '.join(m.arguments)}), allowed is (self, {', '.join(wanted)})", m.tree.lineno
+                )
             _Checks(self, m, dict(zip(m.arguments, wanted, strict=True))).visit(m.tree)
 
 
@@ -97,7 +101,9 @@ def check_features(cls: Any, names: list[str]) -> None:
         if not isinstance(name, str) or not name.isidentifier():
             raise RuleError(f"{where}: a feature is called {name!r}, allowed is a name as in now.name")
         if name in (*NOW_WORDS, WAKES):
-            raise RuleError(f"{where}: {name!r} is taken; choose another name (taken: {', '.join((*NOW_WORDS, WAKES))})")
+            raise RuleError(
+                f"{where}: {name!r} is taken; choose another name (taken: {', '.join((*NOW_WORDS, WAKES))})"
+            )
     if len(names) > N_FEATURES - 1:
         raise ConfigError(f"{where}: {len(names)} features, allowed are {N_FEATURES - 1}")
 

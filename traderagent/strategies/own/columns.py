@@ -75,7 +75,9 @@ def closes_of(base: Frame, duration: int, cls: Any) -> np.ndarray:
     """(n_base,) 1.0 at the first base close at or after each end of a longer candle."""
     if duration % base.duration:
         shorter = base.timeframe
-        raise RuleError(f"{cls.__name__}.every: got {cls.every!r} on candles of {shorter}, allowed are multiples of these")
+        raise RuleError(
+            f"{cls.__name__}.every: got {cls.every!r} on candles of {shorter}, allowed are multiples of these"
+        )
     passed = (base.time + base.duration) // duration
     return (np.diff(passed, prepend=passed[:1] - 1) > 0).astype(np.float64)
 

@@ -6,15 +6,16 @@ from typing import Any
 
 import numba
 
-from traderagent.strategies.own import reads
+from traderagent.strategies.own import entrances, reads
 from traderagent.strategies.own.blueprint import Blueprint
-from traderagent.strategies.own.rewrite import NotCompiled, rewritten
+from traderagent.strategies.own.expressions import NotCompiled
+from traderagent.strategies.own.rewrite import rewritten
 from traderagent.strategies.own.source import Method
-from traderagent.strategies.own.verbs import ASK_RULE, TELL_RULE, begin, place
+from traderagent.strategies.own.verbs import ASK_RULE, TELL_RULE
 
 _NAMES = {
-    "_place": place,
-    "_power": reads.power,
+    "_place": entrances.place,
+    "_power": entrances.power,
     "_average_of": reads.average_of,
     "_stop_of": reads.stop_of,
     "_target_of": reads.target_of,
@@ -25,6 +26,7 @@ _NAMES = {
     "_divided_down": reads.divided_down,
     "_remainder": reads.remainder,
 }
+begin = entrances.begin
 _lock = threading.RLock()  # numba compiles one thing at a time
 
 
@@ -49,20 +51,20 @@ def _kernel(blueprint: Blueprint, method: Method) -> Callable:
     tree, outer = rewritten(blueprint, method)
     space: dict[str, Any] = {**_NAMES, **outer}
     exec(compile(tree, method.function.__code__.co_filename, "exec"), space)
-    return reads.rule_kernel(space["rule"])
+    return entrances.rule_kernel(space["rule"])
 
 
 def _step_of(rule: Callable, told: Callable | None) -> Any:
     if told is None:
 
-        @reads.rule_step
+        @entrances.rule_step
         def own_step(what, now, book):
             if begin(what, now, book) == ASK_RULE:
                 rule(now, book)
 
     else:
 
-        @reads.rule_step
+        @entrances.rule_step
         def own_step(what, now, book):
             asked = begin(what, now, book)
             if asked == ASK_RULE:
@@ -74,7 +76,7 @@ def _step_of(rule: Callable, told: Callable | None) -> Any:
 
 
 def _refused(blueprint: Blueprint, error: Any) -> NotCompiled:
-    """numba's refusal as one line of text with the rule's own line, where it names one."""
+    """Numba's refusal as one line of text with the rule's own line, where it names one."""
     place, inner = getattr(error, "loc", None), str(error)
     text = next((line.strip() for line in inner.splitlines() if line.strip()), type(error).__name__)
     lines = [int(word) for word in _numbers_after(inner, ", line ")]

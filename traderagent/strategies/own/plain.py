@@ -14,14 +14,15 @@ import numpy as np
 from traderagent.base.errors import RuleError
 from traderagent.strategies.contract import BOOK, CELL, EXIT, NOW, REASONS
 from traderagent.strategies.orders import NOTHING, Order
-from traderagent.strategies.own import verbs
+from traderagent.strategies.own import entrances, verbs
 from traderagent.strategies.own.answers import readable
 from traderagent.strategies.own.blueprint import ALLOWED_ANSWERS, Blueprint
 from traderagent.strategies.own.proxies import MEMORY, STEP, book_class, fill_class, now_class
 from traderagent.strategies.own.rewrite import GIVEN, KINDS, code_of_reason
 
 _STEP = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
-_begin, _place = _STEP(verbs.begin_step.address), _STEP(verbs.place_step.address)
+_steps: Any = entrances
+_begin, _place = _STEP(_steps.begin_step.address), _STEP(_steps.place_step.address)
 _ASKED, _ERROR = MEMORY + verbs.ASKED, MEMORY + verbs.ERROR
 _NUMBERS = ("size", "notional", "risk", "limit", "stop", "target")
 COMPARED_CALLS = 2_000
@@ -131,8 +132,6 @@ class Plain:
             self._book._i[STEP] = self._compiled.address
 
 
-
-
 class _Shadow:
     """A copy of the book on which the compiled step answers the same question."""
 
@@ -168,7 +167,7 @@ class _Shadow:
             return f"book.{field} is {plain[field]} in Python and {mine[field]} compiled"
         for name, ours, kind in (("n_cells", self._cells, CELL), ("n_exits", self._exits, EXIT)):
             n, address = int(plain[name]), self._lists[name == "n_exits"]
-            theirs = np.frombuffer((ctypes.c_char * (n * kind.itemsize)).from_address(address), kind) if n else ours[:0]
+            theirs = np.frombuffer(ctypes.string_at(address, n * kind.itemsize), kind)
             for k in range(n):
                 if (field := _unequal(theirs[k], ours[k])) is not None:
                     return f"an order's {field} is {theirs[k][field]} in Python and {ours[k][field]} compiled"

@@ -21,10 +21,25 @@ def place_of(dtype: np.dtype, field: str) -> int:
     return dtype.fields[field][1] // 8
 
 
-_NOW = {name: place_of(NOW, name) for name in ("row", "time", "open", "high", "low", "close", "volume", "regime", "feature")}
+_NOW = {
+    name: place_of(NOW, name) for name in ("row", "time", "open", "high", "low", "close", "volume", "regime", "feature")
+}
 _BOOK = {
     name: place_of(BOOK, name)
-    for name in "side quantity cost realised stop entry_row memory step cells exits n_cells n_exits".split()
+    for name in [
+        "side",
+        "quantity",
+        "cost",
+        "realised",
+        "stop",
+        "entry_row",
+        "memory",
+        "step",
+        "cells",
+        "exits",
+        "n_cells",
+        "n_exits",
+    ]
 } | {name: place_of(BOOK, f"filled_{name}") for name in ("price", "reason")}
 _FILLED_QUANTITY, _FILLED_SIDE = place_of(BOOK, "filled_quantity"), place_of(BOOK, "filled_side")
 MEMORY, STEP = _BOOK["memory"], _BOOK["step"]

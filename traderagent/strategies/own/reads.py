@@ -3,27 +3,10 @@
 The plain rule's proxies do the same operations in the same order, so both forms see the same bits.
 """
 
-import ctypes
-import ctypes.util
-
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel, uncached_kernel, uncached_step_kernel
-from traderagent.strategies.contract import SIGNATURE
+from traderagent.base.kernel import inner_kernel
 from traderagent.strategies.own.verbs import DIVISION, TARGET_AT, fail
-
-_pow = ctypes.CDLL(ctypes.util.find_library("m") or "msvcrt").pow
-_pow.argtypes, _pow.restype = (ctypes.c_double, ctypes.c_double), ctypes.c_double
-
-
-rule_kernel = uncached_kernel  # with these two a rule is compiled, when its source is known
-rule_step = uncached_step_kernel(SIGNATURE)
-
-
-@uncached_kernel
-def power(a, b):
-    """`a ** b` by the same library function that Python calls; LLVM's own shortcuts differ in the last bit."""
-    return _pow(float(a), float(b))
 
 
 @inner_kernel

@@ -11,8 +11,8 @@ from traderagent.strategies.own import verbs
 from traderagent.strategies.own.answers import failure_of, method_at
 from traderagent.strategies.own.blueprint import WAKES, Blueprint, check_features
 from traderagent.strategies.own.compiled import compiled_step
+from traderagent.strategies.own.expressions import NotCompiled
 from traderagent.strategies.own.plain import Plain
-from traderagent.strategies.own.rewrite import NotCompiled
 from traderagent.strategies.own.source import identity_of
 
 _known: dict[tuple[str, tuple[str, ...]], "Known"] = {}

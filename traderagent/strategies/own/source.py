@@ -6,7 +6,7 @@ import inspect
 import linecache
 import re
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
@@ -187,5 +187,3 @@ def literal_tags(tree: ast.AST) -> list[str]:
         if k.arg == "tag" and isinstance(k.value, ast.Constant) and isinstance(k.value.value, str) and k.value.value
     ]
     return list(dict.fromkeys(tags))
-
-

@@ -20,7 +20,6 @@ from traderagent.strategies.contract import (
     FLAT,
     IDLE,
     NO_STOP,
-    OFF_ROUTE,
     OPEN,
     RESTING,
     RISK_DAILY,
@@ -37,7 +36,6 @@ from traderagent.strategies.contract import (
     quantity_down,
     record_dtype,
     refuse,
-    step,
 )
 
 # Places in a book's memory; those below belong to the rule.
@@ -69,7 +67,7 @@ MAX_FILLS = 500
 
 ORDER = record_dtype(("kind given", "i8"), ("size notional risk limit stop target", "f8"), ("reason line", "i8"))
 Order: Any = from_dtype(ORDER)
-_order_at = record_at(Order)
+order_at = record_at(Order)
 
 
 @inner_kernel
@@ -361,32 +359,3 @@ def add_entry(now, book, price, quantity, stop, target, reason, line):
     cell.placed_row = now.row
     book.n_cells += 1
     book.relaid = 1
-
-
-# --- the plain rule's way in: Python calls these two by their addresses --------------------------------
-
-
-@step
-def begin_step(what, now, book):
-    """`begin`, its answer in the book's memory."""
-    book.memory[ASKED] = begin(what, now, book)
-
-
-@step
-def place_step(address, now, book):
-    """Carry out the order whose record stands at `address`."""
-    order = _order_at(address, 0)
-    place(
-        now,
-        book,
-        order.kind,
-        order.given,
-        order.size,
-        order.notional,
-        order.risk,
-        order.limit,
-        order.stop,
-        order.target,
-        order.reason,
-        order.line,
-    )

@@ -32,6 +32,8 @@ class View:
             return Column(self, getattr(self._frame, name), of=name)
         if not name.startswith("_") and name in INDICATORS:
             return lambda *parameters, **named: self._indicator(name, None, parameters, named)
+        if name.startswith("_"):
+            raise AttributeError(name)
         raise _unknown(self._name, name, dir(self))
 
     def __dir__(self) -> list[str]:
@@ -74,13 +76,17 @@ class Column:
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in INDICATORS:
             if len(INDICATORS[name].inputs) > 1:
-                raise RuleError(f"{name} reads {', '.join(INDICATORS[name].inputs)}: call it on the frame, h1.{name}(…)")
+                raise RuleError(
+                    f"{name} reads {', '.join(INDICATORS[name].inputs)}: call it on the frame, h1.{name}(…)"
+                )
             return lambda *parameters, **named: self._view._indicator(name, self, parameters, named)
+        if name.startswith("_"):
+            raise AttributeError(name)
         raise _unknown("a column", name, dir(self))
 
     def __dir__(self) -> list[str]:
         single = [name for name in INDICATORS if len(INDICATORS[name].inputs) == 1]
-        return ["shift", "on_base", "where", "values", *single]
+        return ["shift", "on_base", "values", *single]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype)
@@ -106,21 +112,14 @@ class Column:
         base = View("m5", self._view._frame)
         return Column(base, self._view._frame.on_base(np.asarray(self.values, np.float64)))
 
-    def where(self, condition: "Column", otherwise: Any = np.nan) -> "Column":
-        """This value where the condition holds, else another."""
-        inner = self._meet(condition, lambda value, held: (value, held != 0))
-        value, held = inner
-        other = otherwise.on_base() if isinstance(otherwise, Column) and len(otherwise) != len(held) else otherwise
-        return Column(self._view if len(held) == len(self) else View("m5", self._view._frame), np.where(held, value, np.asarray(other)))
-
     def _meet(self, other: Any, operation: Callable[..., Any]) -> Any:
         left, right = self, other
         if isinstance(other, Column) and other._view._name != self._view._name:
             names = {self._view._name, other._view._name}
             if "m5" not in names:
                 raise RuleError(
-                    f"a column of {self._view._name} meets one of {other._view._name}: allowed are columns of one frame; "
-                    "align both with .on_base()"
+                    f"a column of {self._view._name} meets one of {other._view._name}: allowed are columns of one "
+                    "frame; align both with .on_base()"
                 )
             left, right = self.on_base(), other.on_base()
         values = right.values if isinstance(right, Column) else right
@@ -157,7 +156,8 @@ def _add_operators() -> None:
         setattr(Column, f"__{name}__", lambda self, other, o=operation: self._with(other, o))
         setattr(Column, f"__r{name}__", lambda self, other, o=operation: self._with(other, o, reverse=True))
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        setattr(Column, f"__{name}__", lambda self, other, o=getattr(operator, name): self._with(other, o))
+        operation = getattr(operator, name)
+        setattr(Column, f"__{name}__", lambda self, other, o=operation: self._with(other, o))
     for name, plain in (("and", operator.and_), ("or", operator.or_), ("xor", operator.xor)):
         operation = _logic(plain)
         setattr(Column, f"__{name}__", lambda self, other, o=operation: self._with(other, o))
@@ -180,7 +180,7 @@ def views_of(frames: Frames, names: list[str], where: str) -> list[View]:
 
 
 def on_base_closes(name: str, values: Any, time: np.ndarray, where: str) -> np.ndarray:
-    """(n,) float64: what a method returned under a name, checked and aligned to the base candles of these open times."""
+    """(n,) float64: what a method returned under a name, checked and aligned to base candles of these times."""
     if isinstance(values, Column):
         values = values.on_base().values
     elif isinstance(values, pd.Series) and isinstance(values.index, pd.DatetimeIndex):
