@@ -5,7 +5,7 @@ moment must stay. Then whole runs: fills and equity up to the moment must stay, 
 the compiled rule must equal the plain one to the last bit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -24,6 +24,7 @@ from traderagent.strategies.base import Strategy
 from traderagent.strategies.features import frames_of
 
 N_MOMENTS, N_RUN_MOMENTS = 24, 6
+SOON = 500  # candles of a changed future that a run is shown
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _changed(data: MultiTimeframeData, row: int, random: np.random.Generator) ->
     frame = traded(data.candles)
     n = len(frame)
     later = np.arange(n) > row
-    price = np.exp(np.cumsum(random.normal(0, 0.05, n) * later))
+    price = np.exp(random.normal(0, 0.05, n) * later)
     volume = np.where(later, random.lognormal(0, 1, n), 1.0)
     values = np.column_stack([frame[c].to_numpy(np.float64) * (volume if c == "volume" else price) for c in COLUMNS])
     return _rebuilt(data, candle_frame(milliseconds(frame.index), values))
@@ -222,7 +223,7 @@ def _runs_check(
     whole: Any,
     random: np.random.Generator,
 ) -> Check:
-    """Fills and equity up to a moment stay whatever follows."""
+    """Fills, equity and reserved cash up to a moment stay whatever follows."""
     name = "decisions know no future"
     data, first = whole.plan.data, whole.raw.first
     fills = whole.raw.fills
@@ -230,8 +231,9 @@ def _runs_check(
     drawn = [int(r) for r in random.choice(decided, min(N_RUN_MOMENTS, len(decided)), replace=False)]
     moments = sorted({r for r in [*drawn, *_moments(len(whole.plan.tape), first + 1, 2, random)] if r > first + 1})
     for row in moments:
-        for make in (lambda row=row: _cut(data, row), lambda row=row: _changed(data, row, random)):
-            at = _first_other(whole, subject, make, config, row)
+        soon = _cut(data, min(row + SOON, len(whole.plan.tape) - 1))
+        for other in (_cut(data, row), _changed(soon, row, random)):
+            at = _first_other(whole, subject, other, config, row)
             if at is not None:
                 return Check(
                     name, False, f"looks ahead: the run at {_clock(whole.plan.tape.time[at])} uses later candles"
@@ -240,12 +242,12 @@ def _runs_check(
 
 
 def _first_other(
-    whole: Any, subject: Strategy, make: Callable[[], MultiTimeframeData], config: OrchestratorBacktestConfig, row: int
+    whole: Any, subject: Strategy, data: MultiTimeframeData, config: OrchestratorBacktestConfig, row: int
 ) -> int | None:
     try:
-        other = execute(plan(make(), config, [subject], first=whole.raw.first))
-    except DataError:
-        return None  # too short to trade
+        other = execute(plan(data, config, [subject], first=whole.raw.first))
+    except (DataError, RuleError):
+        return None  # too short to trade, or the rule does not bear what was made of the candles: nothing to compare
     left, right = (r.raw.fills[r.raw.fills["row"] <= row] for r in (whole, other))
     both = min(len(left), len(right))
     same = left[:both] == right[:both]
@@ -253,7 +255,8 @@ def _first_other(
         return int(left["row"][int(np.argmin(same))])
     if len(left) != len(right):
         return int((left if len(left) > both else right)["row"][both])
-    equal = whole.equity.to_numpy()[: row + 1] == other.equity.to_numpy()[: row + 1]
+    # The ledger tells of reserved cash, too: of what was decided at the moment itself and fills later.
+    equal = (whole.raw.ledger[: row + 1] == other.raw.ledger[: row + 1]).all(axis=1)
     return None if equal.all() else int(np.argmin(equal))
 
 

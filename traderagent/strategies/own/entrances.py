@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+from typing import Any
 
 from numba import types
 
@@ -58,7 +59,8 @@ _pow.argtypes, _pow.restype = (ctypes.c_double, ctypes.c_double), ctypes.c_doubl
 rule_kernel = uncached_kernel  # with these two a rule is compiled, when its source is known
 rule_step = uncached_step_kernel(SIGNATURE)
 _call_begin, _call_place = far_caller_of(BEGIN), far_caller_of(PLACE)
-_BEGIN, _PLACE = far_begin.address, far_place.address
+_doors: tuple[Any, Any] = (far_begin, far_place)
+_BEGIN, _PLACE = _doors[0].address, _doors[1].address
 
 
 @uncached_kernel

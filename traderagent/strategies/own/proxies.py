@@ -49,7 +49,8 @@ class Words:
     """A record seen as floats (`_f`) and whole numbers (`_i`); an unknown word is an error with the nearest one."""
 
     __slots__ = ("_f", "_i", "_now")
-    _where, _known = "", ()
+    _where: str = ""
+    _known: tuple[str, ...] = ()
 
     def look_at(self, address: int, size: int, now: "Words | None" = None) -> None:
         """See the record at an address."""
@@ -64,7 +65,7 @@ class Words:
         return self._known
 
     def __repr__(self) -> str:
-        return f"<{', '.join(f'{name}={getattr(self, name)!r}' for name in self._known)}>"
+        return f"<{', '.join(f'{word}={getattr(self, word)!r}' for word in self._known)}>"
 
 
 def _float_at(place: int) -> property:

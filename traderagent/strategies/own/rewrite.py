@@ -117,7 +117,7 @@ class _Rewriter(Expressions):
                 raise NotCompiled(f"`{ast.unparse(target)} =` is plain Python only", node.lineno)
         for target in targets:
             for inner in (target, *getattr(target, "elts", ())):
-                inner.ctx = ast.Store()  # type: ignore[attr-defined]
+                inner.ctx = ast.Store()
         return ast.Assign(targets, value, None)
 
     # --- answers ------------------------------------------------------------------------------------
