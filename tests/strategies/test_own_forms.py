@@ -66,7 +66,7 @@ def test_auto_compares_and_then_goes_on_compiled():
                 return ta.buy(size=0.1, stop=now.close * 0.99)
 
     run = trade(Fresh, data)
-    assert run.raw.rules[0]._plain.calls == COMPARED_CALLS
+    assert COMPARED_CALLS - 20 < run.raw.rules[0]._plain.calls <= COMPARED_CALLS  # fills are compared, too
     assert run.raw.rules[0]._known.agreed
     assert trade(Fresh, data).raw.rules[0]._plain is None
     assert bits(trade(Fresh, data)) == bits(run) == bits(trade(Fresh, data, form="never"))

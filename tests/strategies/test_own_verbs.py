@@ -193,15 +193,19 @@ def test_every_asks_at_the_closes_of_longer_candles(form):
             if now.time % 3_600_000 != 0:
                 book.asked = -1000
 
-    class Wakes(Hours):
-        every = None
+    class Wakes(ta.Strategy):
+        memory = {"asked": 0.0}
 
         def wakes(self, h1):
             return h1.close > 0
 
+        def decide(self, now, book):
+            book.asked += 1
+
     data = through(*[100.0] * 61)
     assert trade(Hours, data, form=form).raw.books["memory"][0][0] == 5
     assert trade(Hours, data, form=form, every_candle=True).raw.books["memory"][0][0] == 5
+    assert trade(Wakes, data, form=form).raw.books["memory"][0][0] == 61 - 11
 
 
 def test_the_regime_is_a_name_and_regimes_route():

@@ -86,7 +86,7 @@ class Blueprint:
                 f"{self.cls.__name__}.compiled: got {self.cls.compiled!r}: {nearest(self.cls.compiled, COMPILED)}"
             )
         for m in self.methods:
-            wanted = ARGUMENTS[m.function.__name__]
+            wanted = ARGUMENTS[m.role]
             if len(m.arguments) != 2:
                 raise m.error(
                     f"takes ({', '.join(m.arguments)}), allowed is (self, {', '.join(wanted)})", m.tree.lineno

@@ -79,7 +79,7 @@ def closes_of(base: Frame, duration: int, cls: Any) -> np.ndarray:
             f"{cls.__name__}.every: got {cls.every!r} on candles of {shorter}, allowed are multiples of these"
         )
     passed = (base.time + base.duration) // duration
-    return (np.diff(passed, prepend=passed[:1] - 1) > 0).astype(np.float64)
+    return (np.diff(passed, prepend=base.time[:1] // duration) > 0).astype(np.float64)
 
 
 def first_known(strategy: Any, columns: Mapping[str, np.ndarray]) -> int:

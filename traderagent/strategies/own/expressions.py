@@ -72,7 +72,7 @@ class Expressions(ast.NodeTransformer):
     def __init__(self, blueprint: Blueprint, method: Method) -> None:
         self.blueprint, self.method = blueprint, method
         self.outer: dict[str, Any] = {}
-        self.roles = dict(zip(method.arguments, ARGUMENTS[method.function.__name__], strict=True))
+        self.roles = dict(zip(method.arguments, ARGUMENTS[method.role], strict=True))
         self.roles[method.tree.args.args[0].arg] = "self"
         names = [n for n in ast.walk(method.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         self.local = {n.id for n in names}

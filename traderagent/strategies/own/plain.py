@@ -102,7 +102,7 @@ class Plain:
         for order in answer if isinstance(answer, (list, tuple)) else (answer,):
             if not isinstance(order, Order):
                 where = self._blueprint.decide if self._book._f[_ASKED] == 1.0 else self._blueprint.on_fill
-                raise RuleError(f"{where.name if where else ''} returned {answer!r:.80}; {ALLOWED_ANSWERS}")
+                raise RuleError(f"{where.name if where else ''} returned {order!r:.80}; {ALLOWED_ANSWERS}")
             self._place(order, now, book)
 
     def _place(self, order: Order, now: int, book: int) -> None:

@@ -66,7 +66,8 @@ class _Rewriter(Expressions):
             elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 new = []
             elif isinstance(node, STATEMENTS):
-                new = [self.visit(node)]
+                visited = self.visit(node)
+                new = visited if isinstance(visited, list) else [visited]
             else:
                 raise NotCompiled(f"`{ast.unparse(node).splitlines()[0]:.60}` is plain Python only", node.lineno)
             done += [ast.copy_location(n, node) for n in new]
@@ -89,12 +90,12 @@ class _Rewriter(Expressions):
         if not called or not isinstance(target, ast.Name) or other:
             raise NotCompiled("a loop goes over something else than range(…)", iterable.lineno)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         if node.value is None:
             return ast.Pass()
         return self.visit_Assign(ast.copy_location(ast.Assign([node.target], node.value, None), node))
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         read = ast.copy_location(expression(ast.unparse(node.target)), node)
         ast.fix_missing_locations(read)
         for inner in ast.walk(read):
@@ -102,23 +103,27 @@ class _Rewriter(Expressions):
         value = ast.copy_location(ast.BinOp(read, node.op, node.value), node)
         return self.visit_Assign(ast.copy_location(ast.Assign([node.target], value, None), node))
 
-    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+    def visit_Assign(self, node: ast.Assign) -> Any:
         value = self.visit(node.value)
-        targets = []
-        for target in node.targets:
-            flat = target.elts if isinstance(target, ast.Tuple) else [target]
-            if isinstance(target, ast.Attribute):
-                place = list(self.blueprint.memory).index(target.attr)
-                targets.append(expression(f"book.memory[{place}]"))
-                value = ast.Call(ast.Name("float", ast.Load()), [value], [])
-            elif all(isinstance(t, ast.Name) for t in flat):
-                targets.append(target)
+        if len(node.targets) > 1:
+            raise NotCompiled("`a = b = …` is plain Python only", node.lineno)
+        target = node.targets[0]
+        places = list(target.elts) if isinstance(target, ast.Tuple) else [target]
+        stored, later = [], []
+        for place in places:
+            if isinstance(place, ast.Attribute):
+                self.n_values += 1
+                stored.append(f"_{self.n_values}")
+                at = list(self.blueprint.memory).index(place.attr)
+                later.append(_statement(f"book.memory[{at}] = float(_{self.n_values})"))
+            elif isinstance(place, ast.Name):
+                stored.append(place.id)
             else:
-                raise NotCompiled(f"`{ast.unparse(target)} =` is plain Python only", node.lineno)
-        for target in targets:
-            for inner in (target, *getattr(target, "elts", ())):
-                inner.ctx = ast.Store()
-        return ast.Assign(targets, value, None)
+                raise NotCompiled(f"`{ast.unparse(place)} =` is plain Python only", node.lineno)
+        first = _statement(f"{', '.join(stored)} = 0")
+        assert isinstance(first, ast.Assign)
+        first.value = value
+        return [first, *later]
 
     # --- answers ------------------------------------------------------------------------------------
     def answer(self, node: ast.expr | None, at: ast.stmt) -> list[ast.stmt]:

@@ -39,6 +39,7 @@ class Method:
     """One method of a rule: its syntax tree, with the lines it has in its file or cell."""
 
     owner: str
+    role: str
     function: FunctionType
     tree: ast.FunctionDef
     lines: tuple[str, ...]
@@ -46,7 +47,7 @@ class Method:
     @property
     def name(self) -> str:
         """`Breakout.decide`."""
-        return f"{self.owner}.{self.function.__name__}"
+        return f"{self.owner}.{self.role}"
 
     @property
     def arguments(self) -> list[str]:
@@ -89,10 +90,10 @@ def method(cls: type, name: str) -> Method | None:
     first = function.__code__.co_firstlineno
     block = inspect.getblock(lines[first - 1 :])
     tree = ast.parse(textwrap.dedent("".join(block))).body[0]
-    if not isinstance(tree, ast.FunctionDef) or tree.name != name:
+    if not isinstance(tree, ast.FunctionDef) or tree.name != function.__name__:
         raise RuleError(f"{cls.__name__}.{name}: write it as a method of the class, `def {name}(self, …):`")
     ast.increment_lineno(tree, first - 1)
-    return Method(cls.__name__, function, tree, tuple(lines))
+    return Method(cls.__name__, name, function, tree, tuple(lines))
 
 
 def outer_values(function: FunctionType) -> dict[str, Any]:
@@ -171,10 +172,18 @@ def _is_magic(lines: list[str]) -> bool:
     return False
 
 
-def identity_of(cls: type, parameters: dict[str, Any]) -> str:
+def identity_of(cls: Any, parameters: dict[str, Any]) -> str:
     """Hash of class source, the outer values it uses, and parameters: what checkpoints recognise a rule by."""
     outer = {f.__qualname__: {k: _fingerprint(v) for k, v in outer_values(f).items()} for f in functions_of(cls)}
-    return hash_values({"source": textwrap.dedent(class_source(cls)), "outer": outer, "parameters": parameters})
+    told = {name: _told(getattr(cls, name)) for name in ("memory", "every", "regimes", "max_orders")}
+    fields = {name: str(field.annotation) for name, field in cls.model_fields.items()}
+    parts = {"source": textwrap.dedent(class_source(cls)), "outer": outer, "told": told, "fields": fields}
+    return hash_values(parts | {"parameters": parameters})
+
+
+def _told(value: Any) -> str:
+    """A class attribute as text that does not hang on the order of a set."""
+    return repr(sorted(value, key=str)) if isinstance(value, (set, frozenset)) else repr(value)
 
 
 def literal_tags(tree: ast.AST) -> list[str]:

@@ -97,6 +97,7 @@ def begin(what, now, book):
             return ASK_RULE if now.signal == 1 else 0
         book.wake_row = now.row + 1
         return ASK_RULE
+    drop_entries(book, -1, False)
     protect(what, now, book)
     if book.memory[HEARS] == 0.0:
         return 0
