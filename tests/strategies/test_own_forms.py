@@ -124,10 +124,14 @@ def test_arithmetic_is_pythons_own():
             change = now.close - now.open
             book.power += abs(change) ** 1.7 + change**2 + 2.0**-now.volume
             book.rest += change % 0.3 + now.close // 7 + int(now.volume) // 3 + round(now.close)
-            book.least += min(change, 0.01, float("nan")) + np.exp(change) - np.log1p(abs(change))
+            book.least += min(change, 0.01, np.nan) + np.exp(change) - np.log1p(abs(change))
             book.total = book.total * 0.999 + (change / now.volume if now.volume > 2 else -change)
             if book.flat and book.total > 0:
-                return ta.buy(notional=100 + 1 / (1 + abs(book.total)) + book.power % 10, stop=now.close * 0.99)
+                return ta.buy(
+                    notional=100 + 1 / (1 + abs(book.total)) + book.power % 10,
+                    stop=now.close * 0.997,
+                    target=now.close * 1.003,
+                )
 
     data = generated(31)
     plain, compiled = trade(Sums, data, form="never"), trade(Sums, data, form="always")

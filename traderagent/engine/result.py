@@ -13,11 +13,12 @@ from traderagent.engine.assumptions import assumptions_of, grid_spacing_sigma, n
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.excursions import excursions
 from traderagent.engine.plan import Plan, regime_names
+from traderagent.engine.reasons import reasons_of
 from traderagent.engine.records import KINDS
 from traderagent.engine.run import LEDGER_BOOK, LEDGER_HEAD, Raw
 from traderagent.engine.totals import hold_final, totals_of
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
-from traderagent.strategies.contract import REASONS, REJECTIONS
+from traderagent.strategies.contract import REJECTIONS
 
 HEADLINES = (
     "total_return_pct",
@@ -147,7 +148,7 @@ class OrchestratorBacktestResult:
                 "price": fills["price"],
                 "quantity": fills["quantity"],
                 "fee": fills["fee"],
-                "reason": self._reasons(fills["reason"], fills["book"]),
+                "reason": reasons_of(self.raw),
                 "order_id": fills["order"],
                 "cycle_id": fills["cycle"],
                 "row": fills["row"],
@@ -180,13 +181,6 @@ class OrchestratorBacktestResult:
                 "cycle_id": trips["cycle"],
             }
         )
-
-    def _reasons(self, code: np.ndarray, book: np.ndarray) -> np.ndarray:
-        """Words of reasons of fills: the engine's own, after them the tags of the book's rule."""
-        words = np.array(REASONS, dtype=object)[np.minimum(code, len(REASONS) - 1)]
-        for k in np.flatnonzero(code >= len(REASONS)):
-            words[k] = self.raw.rules[book[k]].tags[code[k] - len(REASONS)]
-        return words
 
     def _named(self, book: np.ndarray) -> np.ndarray:
         return np.array(self.plan.names, dtype=object)[self.raw.books["strategy"][book]]

@@ -97,10 +97,10 @@ def audit(
         config = OrchestratorBacktestConfig(
             enable_grid=False, enable_dca=False, enable_trend_follower=False, enable_strategy_router=False
         )
-    random = np.random.default_rng(seed)
-    checks = [_features_check(subject, data, random)]
+    dice = np.random.default_rng(seed)
+    checks = [_features_check(subject, data, dice)]
     whole = _run(subject, data, config)
-    checks.append(_runs_check(subject, data, config, whole, random))
+    checks.append(_runs_check(subject, data, config, whole, dice))
     checks.append(_repeats(subject, data, config, whole))
     if subject.is_own():
         checks.append(_forms_agree(subject, data, config))
@@ -113,13 +113,13 @@ def _cut(data: MultiTimeframeData, row: int) -> MultiTimeframeData:
     return _rebuilt(data, traded(data.candles).iloc[: row + 1])
 
 
-def _changed(data: MultiTimeframeData, row: int, random: np.random.Generator) -> MultiTimeframeData:
+def _changed(data: MultiTimeframeData, row: int, dice: np.random.Generator) -> MultiTimeframeData:
     """The candles with everything after a row at other prices and volumes, still valid ones."""
     frame = traded(data.candles)
     n = len(frame)
     later = np.arange(n) > row
-    price = np.exp(random.normal(0, 0.05, n) * later)
-    volume = np.where(later, random.lognormal(0, 1, n), 1.0)
+    price = np.exp(dice.normal(0, 0.05, n) * later)
+    volume = np.where(later, dice.lognormal(0, 1, n), 1.0)
     values = np.column_stack([frame[c].to_numpy(np.float64) * (volume if c == "volume" else price) for c in COLUMNS])
     return _rebuilt(data, candle_frame(milliseconds(frame.index), values))
 
@@ -133,24 +133,24 @@ def _rebuilt_whole(data: MultiTimeframeData) -> MultiTimeframeData:
     return _rebuilt(data, traded(data.candles))
 
 
-def _moments(n: int, first: int, count: int, random: np.random.Generator) -> list[int]:
+def _moments(n: int, first: int, count: int, dice: np.random.Generator) -> list[int]:
     """Rows after which the future goes: drawn, and near both ends."""
-    drawn = random.integers(first, max(n - 1, first + 1), count)
+    drawn = dice.integers(first, max(n - 1, first + 1), count)
     return sorted({int(r) for r in [*drawn, n - 2, (first + n) // 2] if first <= r < n - 1})
 
 
-def _features_check(subject: Strategy, data: MultiTimeframeData, random: np.random.Generator) -> Check:
+def _features_check(subject: Strategy, data: MultiTimeframeData, dice: np.random.Generator) -> Check:
     name = "features know no future"
     data = _rebuilt_whole(data)
     time, duration = tape_of(data).time, data.duration
     whole = _columns(subject, data)
-    moments = _moments(len(time), min(len(time) // 10, 2_000), N_MOMENTS, random)
+    moments = _moments(len(time), min(len(time) // 10, 2_000), N_MOMENTS, dice)
     for row in moments:
-        for other in (_cut(data, row), _changed(data, row, random)):
+        for other in (_cut(data, row), _changed(data, row, dice)):
             found = _first_change(whole, _columns(subject, other), row)
             if found is not None:
                 feature, at = found
-                used = _first_used(subject, data, feature, at, whole, random)
+                used = _first_used(subject, data, feature, at, whole, dice)
                 return Check(
                     name,
                     False,
@@ -186,13 +186,13 @@ def _first_used(
     feature: str,
     at: int,
     whole: Mapping[str, np.ndarray],
-    random: np.random.Generator,
+    dice: np.random.Generator,
 ) -> int | None:
     """The farthest later candle that the feature's value at a row needs; None where changes do not tell."""
     n = len(tape_of(data))
 
     def depends_beyond(row: int) -> bool:
-        other = _columns(subject, _changed(data, row, random))[feature][at]
+        other = _columns(subject, _changed(data, row, dice))[feature][at]
         return not (other == whole[feature][at] or (np.isnan(other) and np.isnan(whole[feature][at])))
 
     if not depends_beyond(at):
@@ -221,18 +221,18 @@ def _runs_check(
     data: MultiTimeframeData,
     config: OrchestratorBacktestConfig,
     whole: Any,
-    random: np.random.Generator,
+    dice: np.random.Generator,
 ) -> Check:
     """Fills, equity and reserved cash up to a moment stay whatever follows."""
     name = "decisions know no future"
     data, first = whole.plan.data, whole.raw.first
     fills = whole.raw.fills
     decided = np.unique(fills["row"] - 1)
-    drawn = [int(r) for r in random.choice(decided, min(N_RUN_MOMENTS, len(decided)), replace=False)]
-    moments = sorted({r for r in [*drawn, *_moments(len(whole.plan.tape), first + 1, 2, random)] if r > first + 1})
+    drawn = [int(r) for r in dice.choice(decided, min(N_RUN_MOMENTS, len(decided)), replace=False)]
+    moments = sorted({r for r in [*drawn, *_moments(len(whole.plan.tape), first + 1, 2, dice)] if r > first + 1})
     for row in moments:
         soon = _cut(data, min(row + SOON, len(whole.plan.tape) - 1))
-        for other in (_cut(data, row), _changed(soon, row, random)):
+        for other in (_cut(data, row), _changed(soon, row, dice)):
             at = _first_other(whole, subject, other, config, row)
             if at is not None:
                 return Check(

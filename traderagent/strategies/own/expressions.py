@@ -59,10 +59,12 @@ class NotCompiled(Exception):
 
 
 def expression(text: str) -> ast.expr:
+    """The tree of an expression."""
     return ast.parse(text, mode="eval").body
 
 
 def is_none(node: ast.expr) -> bool:
+    """Whether None stands there."""
     return isinstance(node, ast.Constant) and node.value is None
 
 
@@ -99,6 +101,7 @@ class Expressions(ast.NodeTransformer):
         return None
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
+        """A local name stays, one from around becomes its number."""
         if node.id in self.local:
             return node
         if node.id in self.roles:
@@ -116,6 +119,7 @@ class Expressions(ast.NodeTransformer):
         )
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """A word becomes a place in a record."""
         if (word := self._role(node, "now")) is not None:
             if word == "regime":
                 raise NotCompiled("now.regime is used otherwise than compared with a name", node.lineno)
@@ -143,6 +147,7 @@ class Expressions(ast.NodeTransformer):
         return expression({float: place, int: f"int({place})", bool: f"({place} != 0.0)"}[kind])
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Texts are compared by their codes."""
         if len(node.ops) == 1:
             left, right, op = node.left, node.comparators[0], node.ops[0]
             for word, other in ((left, right), (right, left)):
@@ -187,6 +192,7 @@ class Expressions(ast.NodeTransformer):
         return expression(f"not ({same})" if isinstance(op, (ast.NotEq, ast.NotIn)) else f"({same})")
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        """Division and powers answer as Python's."""
         name = {ast.Div: "_divided", ast.FloorDiv: "_divided_down", ast.Mod: "_remainder"}.get(type(node.op))
         left, right = self.visit(node.left), self.visit(node.right)
         if isinstance(node.op, ast.Pow):
@@ -197,6 +203,7 @@ class Expressions(ast.NodeTransformer):
         return ast.Call(ast.Name(name, ast.Load()), arguments, [])
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Functions of numbers; anything else stays Python."""
         if node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
             raise NotCompiled(f"`{ast.unparse(node):.60}` is plain Python only", node.lineno)
         called = self.known(node.func)
@@ -218,11 +225,13 @@ class Expressions(ast.NodeTransformer):
         raise NotCompiled(f"`{ast.unparse(node.func)}(…)` is plain Python only", node.lineno)
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        """Numbers only."""
         if not isinstance(node.value, (bool, int, float)):
             raise NotCompiled(f"{node.value!r} is no number", node.lineno)
         return node
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
+        """What is not known here is plain Python only."""
         allowed = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
         known = (ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Subscript, ast.Tuple, *STATEMENTS)
         if not isinstance(node, (*allowed, *known)):
