@@ -1,5 +1,7 @@
 """One source, two forms: plain and compiled leave the same bits, skipping candles or not."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -138,3 +140,23 @@ def test_arithmetic_is_pythons_own():
     assert bits(plain) == bits(compiled)
     assert plain.raw.books["memory"][0][:4].tobytes() == compiled.raw.books["memory"][0][:4].tobytes()
     assert len(plain.trades) > 4
+
+
+def test_a_run_travels_to_another_process():
+    run = trade(Breakout, generated(5), form="never")
+    there = pickle.loads(pickle.dumps(run))
+    assert fills(there) == fills(run)
+    assert there.notes == run.notes
+
+
+def test_symbols_run_side_by_side_in_both_forms():
+    market = ta.load_market("synthetic", symbols=3, days=20, seed=3, progress=False)
+    runs = {}
+    for form in ("never", "always"):
+
+        class Threads(Breakout):
+            compiled = form
+
+        runs[form] = ta.backtest(market, ALONE, strategies=[Threads()], workers=3, progress=False)
+    assert [bits(r) for r in runs["never"].values()] == [bits(r) for r in runs["always"].values()]
+    assert all(len(r.trades) > 1 for r in runs["never"].values())

@@ -32,12 +32,12 @@ def test_an_unknown_word_names_the_nearest_and_the_line():
 
 def test_an_unknown_word_of_the_book_and_of_self():
     def held(self, now, book):
-        return ta.close() if book.averge > 1 else None
+        return ta.close() if book.candles_hold > 1 else None
 
     def parameter(self, now, book):
         return ta.close() if now.close > self.lokback else None
 
-    refused(held, r"has no 'averge': did you mean 'average'\?", ta.UnknownName)
+    refused(held, r"has no 'candles_hold': did you mean 'candles_held'\?", ta.UnknownName)
     refused(parameter, r"has no self\.lokback", ta.UnknownName)
 
 
@@ -242,7 +242,16 @@ def test_the_class_itself():
     refused(decide, r"every: got '1m' on candles of 5m, allowed are multiples", every="1m")
     refused(decide, r"got both every and wakes", every="1h", wakes=decide)
     refused(decide, r"max_orders: got 0, allowed is a whole number", max_orders=0)
-    refused(decide, r"compiled: got 'alway': did you mean 'always'", compiled="alway", form=None)
+    refused(decide, r"compiled: got 'yes': allowed: always, auto, never", compiled="yes", form=None)
+
+
+def test_a_parameter_without_a_kind():
+    with pytest.raises(
+        ta.RuleError, match=r"Bare\.lookback: say what kind it is, `lookback: int = ta\.parameter\(…\)`"
+    ):
+
+        class Bare(ta.Strategy):
+            lookback = ta.parameter(5)
 
 
 def features(values, **more):

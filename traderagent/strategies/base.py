@@ -1,11 +1,14 @@
 """`Strategy`: parameters, features, a rule. The built-ins and your own are written on this class."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args, get_origin
 
 import numpy as np
+from pydantic import PydanticUserError
+from pydantic.fields import FieldInfo
 
 from traderagent.base.config import Config
+from traderagent.base.errors import RuleError
 from traderagent.base.registry import Registry
 from traderagent.strategies.features import Frames
 
@@ -37,7 +40,26 @@ class Rule:
         """After the run: raise what it met."""
 
 
-class Strategy(Config):
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(Config)
+
+
+class _Declared(ModelMetaclass):
+    """Makes strategies' classes; says in plain words what a declaration lacks."""
+
+    def __new__(mcs, name: str, bases: tuple, space: dict[str, Any], **options: Any) -> Any:
+        try:
+            return super().__new__(mcs, name, bases, space, **options)
+        except PydanticUserError as error:
+            for word, value in space.items():
+                if isinstance(value, FieldInfo) and word not in space.get("__annotations__", {}):
+                    raise RuleError(f"{name}.{word}: say what kind it is, `{word}: int = ta.parameter(…)`") from None
+            raise RuleError(f"{name}: {str(error).splitlines()[0]}") from None
+
+
+class Strategy(Config, metaclass=_Declared):
     """A strategy: its fields are its parameters, `features` what it looks at, its rule says when to trade.
 
     An own strategy writes its rule as `decide(self, now, book)`, which returns orders (`ta.buy`, `ta.sell`,

@@ -50,7 +50,7 @@ def computed(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
     cls = type(strategy)
     where = f"{cls.__name__}.features"
     base = data["base"]
-    named = _called(strategy, "features", data) if method_of(cls, "features") else {}
+    named = _called(strategy, "features", data) if method_of(cls, "features") else _inherited(strategy, data)
     if not isinstance(named, Mapping):
         raise RuleError(f"{where} returned {type(named).__name__}, allowed is a dict of names to columns")
     check_features(cls, list(named))
@@ -61,6 +61,12 @@ def computed(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
         values = on_base_closes(WAKES, _called(strategy, "wakes", data), base.time, f"{cls.__name__}.wakes")
         return {WAKES: (np.nan_to_num(values) != 0).astype(np.float64)} | columns
     return columns
+
+
+def _inherited(strategy: Any, data: Frames) -> Any:
+    """Features of the built-in strategy that it was made from, or none."""
+    by_itself = type(strategy).features.__module__ == "traderagent.strategies.base"
+    return {} if by_itself else strategy.features(data)
 
 
 def _called(strategy: Any, name: str, data: Frames) -> Any:

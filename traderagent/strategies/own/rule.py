@@ -60,6 +60,18 @@ def known_of(cls: Any, features: tuple[str, ...]) -> Known:
         return _known[key]
 
 
+class PastRule(Rule):
+    """What is left of a rule whose run travelled to another process: its words, no way to call it."""
+
+    def __init__(self, tags: list[str], notes: list[str]) -> None:
+        super().__init__(0)
+        self.tags, self._notes = tags, notes
+
+    @property
+    def notes(self) -> list[str]:
+        return self._notes
+
+
 class OwnRule(Rule):
     """The rule of one book in one run.
 
@@ -120,3 +132,6 @@ class OwnRule(Rule):
             return []
         speed = 1e6 * self._plain.seconds / max(self._plain.calls, 1)
         return [f"{self.name} stays Python: {self._known.refusal}; {speed:.1f} µs a call"]
+
+    def __reduce__(self) -> tuple:
+        return PastRule, (list(self.tags), self.notes)
