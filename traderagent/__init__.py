@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 # Where a public name lives. A new name is one word here; a test holds each to its module.
 _NAMES = {
-    "traderagent.base.errors": "ConfigError DataError StageError TraderAgentError UnknownName",
+    "traderagent.base.errors": "ConfigError DataError RuleError StageError TraderAgentError UnknownName",
     "traderagent.market.candles": "Market MultiTimeframeData",
     "traderagent.market.instruments": "Instrument infer_instruments",
     "traderagent.market.load": "load_market",
@@ -19,11 +19,14 @@ _NAMES = {
     "traderagent.market.store": "save_market",
     "traderagent.routing.regime": "MarketRegimeDetector",
     "traderagent.routing.router": "StrategyRouter",
+    "traderagent.base.config": "parameter",
     "traderagent.strategies.base": "Strategy",
+    "traderagent.strategies.orders": "buy cancel close move sell",
     "traderagent.strategies.features": "use_feature_cache",
     "traderagent.engine.config": "Costs OrchestratorBacktestConfig",
     "traderagent.engine.backtest": "backtest compare",
     "traderagent.engine.signals": "backtest_signals",
+    "traderagent.research.audit": "audit",
     "traderagent.research.baseline": "baseline",
 }
 _MODULES = {

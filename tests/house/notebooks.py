@@ -9,6 +9,7 @@ import ast
 import copy
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,18 @@ def problems(text: str, stage: bool = True) -> list[str]:
     if entered[:1] != [int(stage)]:
         found.append("the first code cell (after the parameters) does not enter the project's root")
     for source in code:
-        for node in ast.walk(ast.parse(source)):
+        for node in walked(ast.parse(source), into_classes=stage):
             if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.For | ast.While | ast.Lambda):
                 found.append(f"{type(node).__name__} in a cell: move it into the library")
     return found
+
+
+def walked(tree: ast.AST, into_classes: bool) -> Iterator[ast.AST]:
+    """Every node of a cell; a notebook that is no stage may show how a class of one's own is written."""
+    for node in ast.iter_child_nodes(tree):
+        if into_classes or not isinstance(node, ast.ClassDef):
+            yield node
+            yield from walked(node, into_classes)
 
 
 def main(arguments: list[str]) -> int:

@@ -16,6 +16,10 @@ class UnknownName(ConfigError):
     """A name that stands for nothing here: parameter, symbol, column, strategy, source."""
 
 
+class RuleError(ConfigError):
+    """Something that the class of an own strategy may not do: the message names class, method and line."""
+
+
 class DataError(TraderAgentError, ValueError):
     """Candles that cannot be used: the message names file or symbol, row and rule."""
 

@@ -102,6 +102,17 @@ def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[C
     return numba.cfunc(signature, cache=True, error_model="numpy")
 
 
+def uncached_kernel(function: Callable) -> Callable:
+    """Like `inner_kernel`, for functions made at run time, which no later process finds again."""
+    njit = cast("Any", numba.njit)
+    return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+def uncached_step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
+    """Like `step_kernel`, for functions made at run time."""
+    return numba.cfunc(signature, error_model="numpy")
+
+
 def part_of(whole: numba.types.Record, field: str, part: numba.types.Record) -> Callable:
     """Accessor `get(record, k)`: the k-th `part` inside the nested bytes or numbers of `field`.
 
@@ -172,6 +183,24 @@ def _write_float64(typing_context, address, index, value):  # noqa: ANN001, ANN2
 
 
 write_float64: Callable = _write_float64
+
+
+def far_caller_of(signature: numba.core.typing.templates.Signature) -> Callable:
+    """`call(address, …)` of any signature: what stands behind a pointer is not compiled again into its caller."""
+
+    @intrinsic
+    def call(typing_context, address, *given):  # noqa: ANN001, ANN002, ANN202
+        def generate(context, builder, signature_, arguments):  # noqa: ANN001, ANN202
+            kinds = [context.get_value_type(a) for a in signature.args]
+            pointer = ir.FunctionType(context.get_value_type(signature.return_type), kinds).as_pointer()
+            values = builder.extract_value
+            told = [values(arguments[1], k) for k in range(len(kinds))]
+            answer = builder.call(builder.inttoptr(arguments[0], pointer), told)
+            return context.get_dummy_value() if signature.return_type == numba.types.void else answer
+
+        return signature.return_type(numba.types.int64, numba.types.Tuple(signature.args)), generate
+
+    return call
 
 
 def caller_of(signature: numba.core.typing.templates.Signature) -> Callable:

@@ -16,6 +16,7 @@ def assumptions_of(run: Any) -> dict[str, Any]:
     """What has to be believed to believe the numbers."""
     data, config, costs = run.plan.data, run.config, run.config.costs_in_force
     instrument = data.instrument
+    own = {s.name: s.identity() for s in run.plan.strategies if s.is_own()}
     return {
         "account": config.account,
         "costs": costs.name,
@@ -39,7 +40,8 @@ def assumptions_of(run: Any) -> dict[str, Any]:
         "grid_spacing_sigma": run.grid_spacing_sigma,
         "share_of_capped_entries": capped_share(run),
         "data_hash": data.hash,
-        "config_hash": hash_values(config.to_dict()),
+        "config_hash": hash_values(config.to_dict() | ({"own": own} if own else {})),
+        **({"own_strategies": own} if own else {}),
         "code_hash": code_hash(*CODE),
     }
 
@@ -86,7 +88,7 @@ def capped_share(run: Any) -> float:
 
 def notes_of(run: Any) -> list[str]:
     """Sentences a careful reader wants to see beside the numbers."""
-    notes = [n for s in run.plan.strategies for n in s.notes()]
+    notes = [n for s in run.plan.strategies for n in s.notes()] + [n for r in run.raw.rules for n in r.notes]
     sigma = run.grid_spacing_sigma
     if sigma < 1.0:
         notes.append(

@@ -152,12 +152,14 @@ def _backtest_symbol(
     }
 
 
-def execute(layout: Plan, *, record: bool = True, every_candle: bool = False) -> OrchestratorBacktestResult:
-    """Run a plan."""
+def execute(
+    layout: Plan, *, record: bool = True, every_candle: bool = False, forms: dict[str, str] | None = None
+) -> OrchestratorBacktestResult:
+    """Run a plan; `forms` names own strategies to be run plain ("never" compiled) or compiled ("always")."""
     setup = setup_of(
         layout.data, layout.config, layout.strategies, layout.mask, layout.size_factor, layout.regime, layout.first
     )
-    raw = simulate(setup, layout.config, layout.strategies, record=record, every_candle=every_candle)
+    raw = simulate(setup, layout.config, layout.strategies, record=record, every_candle=every_candle, forms=forms)
     return OrchestratorBacktestResult(layout, raw)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from traderagent.base.kernel import inner_kernel
-from traderagent.engine.gate import count_cell_refusal, count_start_refusal
+from traderagent.engine.gate import count_cell_refusal, count_start_refusal, tell_fill
 from traderagent.engine.money import add_to_deal, take_in, usable
 from traderagent.engine.orders import (
     clear_protection,
@@ -28,10 +28,8 @@ from traderagent.strategies.contract import (
     WAITING,
     beyond,
     cell_of,
-    exit_of,
     mirrored,
     quantity_down,
-    tell,
 )
 
 
@@ -60,7 +58,6 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
 @inner_kernel
 def fill_cell(account, pair, book, price, quantity, rate):
     """The nearest resting entry fills at `price`."""
-    now = now_of(pair)
     k = book.top_entry
     cell = cell_of(book, k)
     book.ask = 1
@@ -71,8 +68,7 @@ def fill_cell(account, pair, book, price, quantity, rate):
         add_from_cell(account, pair, book, cell, price, quantity, rate)
         cell.state = EMPTY
         book.top_entry = next_entry_below(book, k)
-        tell(ADDED, now, book)
-        number_exits(account, book)
+        tell_fill(ADDED, account, pair, book)
     set_triggers(account, pair, book)
 
 
@@ -90,16 +86,6 @@ def add_from_cell(account, pair, book, cell, price, quantity, rate):
     book.extreme = -np.inf
     book.extreme_from = now_of(pair).row + 1 - (pair.at_open & pair.is_first)
     book.filled_stop, book.filled_target = cell.stop, cell.target
-
-
-@inner_kernel
-def number_exits(account, book):
-    """Give order ids to the exits a step has just placed, nearest first."""
-    for k in range(book.n_exits - 1, -1, -1):
-        order = exit_of(book, k)
-        if order.order == 0:
-            order.order = account.next_order
-            account.next_order += 1
 
 
 @inner_kernel
@@ -136,6 +122,9 @@ def enter_at_market(account, pair, book):
     account.next_order += 1
     if book.deal_quantity == 0.0:
         clear_protection(book)
+        if book.everywhere == 1:
+            book.deal_cycle = account.next_cycle
+            account.next_cycle += 1
     fee = take_in(account, pair, book, price, quantity, now.taker, book.market_reason, order, book.deal_cycle)
     add_to_deal(account, pair, book, price, quantity, fee)
     book.entries += 1
@@ -143,8 +132,7 @@ def enter_at_market(account, pair, book):
     book.market_quantity = 0.0
     book.market_fraction = 0.0
     book.extreme_from = now.row
-    tell(ENTERED, now, book)
-    number_exits(account, book)
+    tell_fill(ENTERED, account, pair, book)
     set_triggers(account, pair, book)
 
 

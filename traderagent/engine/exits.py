@@ -1,7 +1,7 @@
 """Exits filling: cells, targets, stops, liquidations and market exits, and what each of them ends."""
 
 from traderagent.base.kernel import inner_kernel
-from traderagent.engine.gate import count_cell_refusal
+from traderagent.engine.gate import count_cell_refusal, tell_fill
 from traderagent.engine.money import close_lot, move_cash, put_out, take_from_deal, usable
 from traderagent.engine.orders import (
     cancel_entries,
@@ -30,7 +30,6 @@ from traderagent.strategies.contract import (
     cell_of,
     exit_of,
     mirrored,
-    tell,
 )
 
 
@@ -111,9 +110,9 @@ def finish_exit(account, pair, book, reason, price, quantity, fee):
         book.exit_reason = 0
         clear_protection(book)
         clear_cells(account, book)
-        tell(FLAT, now_of(pair), book)
+        tell_fill(FLAT, account, pair, book)
     elif book.everywhere == 1:
-        tell(LEFT, now_of(pair), book)
+        tell_fill(LEFT, account, pair, book)
 
 
 @inner_kernel

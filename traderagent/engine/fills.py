@@ -1,7 +1,7 @@
 """What happens when the path meets a book's next order: at which price it fills, and what it sets off."""
 
 from traderagent.base.kernel import inner_kernel
-from traderagent.engine.entries import fill_cell
+from traderagent.engine.entries import fill_cell, take_entry
 from traderagent.engine.exits import close_cell, close_listed, count_ambiguous, hit_stop, liquidate_book, take_exit
 from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, STOP_KIND, set_triggers
 from traderagent.engine.records import now_of
@@ -61,6 +61,22 @@ def meet(account, pair, book, kind):
         hit_stop(account, pair, book)
     else:
         liquidate_book(account, pair, book)
+    while (book.everywhere == 1) and (pair.at_open == 0) and take_placed(account, pair, book):
+        pass
+
+
+@inner_kernel
+def take_placed(account, pair, book):
+    """Fill at once what a fill inside the candle has placed beyond the path's price; False where nothing is."""
+    if (book.quantity > 0.0) & (book.stop >= mirrored(book, pair.price)):
+        hit_stop(account, pair, book)
+    elif has_marketable_exit(pair, book):
+        take_exit(account, pair, book)
+    elif has_marketable_entry(pair, book):
+        take_entry(account, pair, book)
+    else:
+        return False
+    return True
 
 
 @inner_kernel

@@ -3,8 +3,8 @@
 import numpy as np
 
 from traderagent.base.kernel import inner_kernel
-from traderagent.engine.money import free, refresh_reserved
-from traderagent.engine.orders import drop_deal, find_cursors, reserve_cell, rest
+from traderagent.engine.money import free, refresh_reserved, usable
+from traderagent.engine.orders import drop_deal, find_cursors, number_exits, reserve_cell, rest
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import (
     EMPTY,
@@ -16,6 +16,7 @@ from traderagent.strategies.contract import (
     WAITING,
     cell_of,
     mirrored,
+    tell,
     wake_ahead,
 )
 
@@ -147,7 +148,9 @@ def refusal_of_deal(account, now, book, equity):
     cash = book.market_quantity * now.close * now.market_rate
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
-        if not is_below_minimum(now, cell.quantity, abs(cell.price)):
+        if cell.gated == 1:
+            notional += cell.quantity * abs(cell.price) if cell.state == RESTING else 0.0
+        elif not is_below_minimum(now, cell.quantity, abs(cell.price)):
             notional += cell.quantity * abs(cell.price)
             cash += cell.quantity * abs(cell.price) * now.limit_rate
     if notional > position_limit(account, equity):
@@ -168,10 +171,13 @@ def authorise_deal(account, pair, book, equity):
         return
     if book.market_fraction == 0.0:
         book.market_reserved = book.market_quantity * now.close * now.market_rate
-    book.deal_cycle = account.next_cycle
-    account.next_cycle += 1
+    if book.everywhere == 0:
+        book.deal_cycle = account.next_cycle
+        account.next_cycle += 1
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
+        if cell.gated == 1:
+            continue
         if is_below_minimum(now, cell.quantity, abs(cell.price)):
             account.rejections[MIN_NOTIONAL] += 1
             cell.state = EMPTY
@@ -180,6 +186,29 @@ def authorise_deal(account, pair, book, equity):
             book.waiting = 1
     refresh_reserved(account, book)
     find_cursors(book)
+
+
+@inner_kernel
+def tell_fill(what, account, pair, book):
+    """Tell a book of its fill; what it places then rests from here on, without asking the gate."""
+    now = now_of(pair)
+    book.relaid = 0
+    tell(what, now, book)
+    if book.relaid == 1:
+        refresh_reserved(account, book)
+        for k in range(book.n_cells - 1, -1, -1):
+            cell = cell_of(book, k)
+            if cell.state == WAITING:
+                if is_below_minimum(now, cell.quantity, abs(cell.price)):
+                    count_cell_refusal(account, book, cell, MIN_NOTIONAL)
+                    cell.state = EMPTY
+                elif cell.quantity * abs(cell.price) * now.limit_rate > usable(account, book):
+                    count_cell_refusal(account, book, cell, account.poor)
+                    cell.state = EMPTY
+                else:
+                    rest(account, pair, book, cell)
+        find_cursors(book)
+    number_exits(account, book)
 
 
 @inner_kernel

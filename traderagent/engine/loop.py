@@ -28,6 +28,7 @@ from traderagent.engine.orders import (
     leave_at_next_open,
     move_stop,
     no_wakes,
+    number_exits,
     set_triggers,
 )
 from traderagent.engine.path import DETAIL, is_touched, walk_candle
@@ -133,6 +134,8 @@ def hear(account, pair, feed, book):
     show(feed, now, book, now.row)
     leaving = book.exit_reason
     tell(CLOSE, now, book)
+    if book.everywhere == 1:
+        number_exits(account, book)
     if (book.exit_reason != leaving) & (book.is_ladder == 0):
         leave_at_next_open(account, book, book.exit_reason)
     is_second_half = (book.partner >= 0) & (book.partner < book.index)  # it refuses with the first, counted once

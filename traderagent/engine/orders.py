@@ -99,6 +99,16 @@ def find_cursors(book):
 
 
 @inner_kernel
+def number_exits(account, book):
+    """Give order ids to the exits a step has just placed, nearest first."""
+    for k in range(book.n_exits - 1, -1, -1):
+        order = exit_of(book, k)
+        if order.order == 0:
+            order.order = account.next_order
+            account.next_order += 1
+
+
+@inner_kernel
 def next_entry_below(book, k):
     """Highest resting cell below k, or −1."""
     k -= 1
@@ -150,7 +160,10 @@ def drop_deal(account, pair, book):
     book.market_reserved = 0.0
     book.market_fraction = 0.0
     book.waiting = 0
-    clear_cells(account, book)
+    if book.everywhere == 1:
+        refresh_reserved(account, book)  # what rests already has asked for itself
+    else:
+        clear_cells(account, book)
 
 
 @inner_kernel

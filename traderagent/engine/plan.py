@@ -201,6 +201,11 @@ def _own(strategy: Any) -> Strategy:
             f"strategies: got {strategy!r:.80}, allowed are objects of ta.Strategy classes; built-in "
             "ones are enabled in the config"
         )
+    if strategy.is_own() and strategy.name in STRATEGIES:
+        raise ConfigError(
+            f"{type(strategy).__name__}: its name {strategy.name!r} is that of a built-in strategy; rename the class "
+            f"(taken: {', '.join(STRATEGIES)})"
+        )
     return strategy
 
 
@@ -208,7 +213,7 @@ def warmup_rows(data: MultiTimeframeData, config: OrchestratorBacktestConfig, me
     """Base candles before trading: the configured number, or the largest need of the run's parts."""
     if config.warmup_bars != "auto":
         return config.warmup_bars
-    needs = [s.warmup(data.duration) for s in members]
+    needs = [s.warmup_on(frames_of(data), data.duration) for s in members]
     if config.enable_strategy_router:
         needs.append(MIN_CANDLES * 3_600_000 // data.duration)
     return max(needs)

@@ -11,14 +11,13 @@ import pandas as pd
 from traderagent.base.files import without_nan
 from traderagent.engine.assumptions import assumptions_of, grid_spacing_sigma, notes_of, why_no_trades
 from traderagent.engine.config import OrchestratorBacktestConfig
-from traderagent.engine.detail import detail_of
 from traderagent.engine.excursions import excursions
 from traderagent.engine.plan import Plan, regime_names
-from traderagent.engine.records import KINDS
-from traderagent.engine.run import LEDGER_BOOK, LEDGER_HEAD, Raw
+from traderagent.engine.run import LEDGER_HEAD, Raw
+from traderagent.engine.tables import books_of, round_trips_of, trades_of
 from traderagent.engine.totals import hold_final, totals_of
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
-from traderagent.strategies.contract import REASONS, REJECTIONS
+from traderagent.strategies.contract import REJECTIONS
 from traderagent.strategies.features import frames_of
 from traderagent.strategies.smc import Smc
 
@@ -103,22 +102,7 @@ class OrchestratorBacktestResult:
         """Per candle and strategy: quantity and cost (negative for shorts), realised, fees, funding, insurance,
         margin, unrealised, pnl (net). The two halves of a neutral grid are added up.
         """
-        parts: dict[tuple[str, str], np.ndarray] = {}
-        for s, name in enumerate(self.plan.names):
-            halves = np.flatnonzero(self.raw.books["strategy"] == s)
-            book = np.sum([self._ledger_of(int(b)) for b in halves], axis=0)
-            columns = dict(zip(LEDGER_BOOK, book.T, strict=True))
-            columns["unrealised"] = columns["quantity"] * self.plan.tape.close - columns["cost"]
-            gross = columns["realised"] + columns["unrealised"] + columns["insurance"]
-            columns["pnl"] = gross - columns["fees"] - columns["funding"]
-            parts |= {(name, column): values for column, values in columns.items()}
-        frame = pd.DataFrame(parts, self.index)
-        frame.columns = pd.MultiIndex.from_tuples(list(parts), names=["strategy", "field"])
-        return frame
-
-    def _ledger_of(self, b: int) -> Any:
-        at = len(LEDGER_HEAD) + b * len(LEDGER_BOOK)
-        return self.raw.ledger[:, at : at + len(LEDGER_BOOK)]
+        return books_of(self)
 
     @cached_property
     def route(self) -> pd.DataFrame:
@@ -151,60 +135,14 @@ class OrchestratorBacktestResult:
         """One row a fill: time (open of its candle, of the finer one on path `detail`), symbol, strategy, side,
         price, quantity, fee, reason, order_id, cycle_id, row of the base candle.
         """
-        fills = self.raw.fills
-        return pd.DataFrame(
-            {
-                "time": self._fill_times(),
-                "symbol": self.symbol,
-                "strategy": self._named(fills["book"]),
-                "side": np.where(fills["side"] > 0, "buy", "sell"),
-                "price": fills["price"],
-                "quantity": fills["quantity"],
-                "fee": fills["fee"],
-                "reason": np.array(REASONS, dtype=object)[fills["reason"]],
-                "order_id": fills["order"],
-                "cycle_id": fills["cycle"],
-                "row": fills["row"],
-            }
-        )
+        return trades_of(self)
 
     @cached_property
     def round_trips(self) -> pd.DataFrame:
         """One row from flat to flat of a cell, deal or position: side, times, prices, fees, funding, net pnl, regime
         at entry, worst and best unrealised PnL at closes, relative to cost.
         """
-        trips = self.raw.round_trips
-        worst, best = excursions(self.raw, self.plan.tape.close)
-        return pd.DataFrame(
-            {
-                "strategy": self._named(trips["book"]),
-                "kind": np.array(KINDS, dtype=object)[trips["kind"]],
-                "side": np.where(trips["side"] > 0, "long", "short"),
-                "entry_time": self.index[trips["entry_row"]],
-                "exit_time": self.index[trips["exit_row"]],
-                "quantity": trips["quantity"],
-                "entry_price": trips["entry_price"],
-                "exit_price": trips["exit_price"],
-                "fees": trips["fees"],
-                "funding": trips["funding"],
-                "pnl": trips["net"],
-                "regime": regime_names(self.plan.regime[trips["entry_row"]]),
-                "worst_pct": worst * 100,
-                "best_pct": best * 100,
-                "cycle_id": trips["cycle"],
-            }
-        )
-
-    def _fill_times(self) -> pd.DatetimeIndex:
-        fills = self.raw.fills
-        times = self.plan.tape.time[fills["row"]]
-        if self.config.path == "detail":
-            finer = fills["detail_row"] >= 0
-            times[finer] = detail_of(self.plan.data)["detail_time"][fills["detail_row"][finer]]
-        return pd.DatetimeIndex(times.astype("datetime64[ms]"), tz="UTC")
-
-    def _named(self, book: np.ndarray) -> np.ndarray:
-        return np.array(self.plan.names, dtype=object)[self.raw.books["strategy"][book]]
+        return round_trips_of(self)
 
     # --- numbers ------------------------------------------------------------------------------------
     @property

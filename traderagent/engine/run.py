@@ -22,7 +22,7 @@ from traderagent.engine.records import (
 from traderagent.engine.tape import Tape, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
-from traderagent.strategies.base import Strategy
+from traderagent.strategies.base import Rule, Strategy
 from traderagent.strategies.contract import (
     BOOK,
     CELL,
@@ -63,12 +63,14 @@ class Features:
 
     columns : (n_columns, n) float64; next_signal : (n_signals, n + 1) int32
     of : per book the columns it reads, in the order of its features; signal : its row in next_signal or −1
+    names : per strategy the names of its features
     """
 
     columns: np.ndarray
     next_signal: np.ndarray
     of: list[list[int]]
     signal: list[int]
+    names: list[tuple[str, ...]] = field(default_factory=list)
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Raw:
     ledger: np.ndarray
     first: int
     features: Features = field(repr=False)
+    rules: list[Rule] = field(default_factory=list, repr=False)
 
 
 def sides_of(strategies: Sequence[Strategy]) -> list[tuple[int, float]]:
@@ -98,9 +101,10 @@ def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy], shorts
     n = len(tape_of(data))
     columns: list[np.ndarray] = []
     signals: list[np.ndarray] = []
-    of, signal = [], []
+    of, signal, names = [], [], []
     for strategy in strategies:
-        named = strategy.features(frames_of(data))
+        named = strategy.columns(frames_of(data))
+        names.append(tuple(named))
         if len(named) > N_FEATURES:
             raise ConfigError(f"{strategy.name}: {len(named)} features, allowed are {N_FEATURES}")
         if strategy.signal and not shorts:
@@ -116,6 +120,7 @@ def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy], shorts
         np.ascontiguousarray(np.vstack(signals)) if signals else np.empty((0, n + 1), np.int32),
         of,
         signal,
+        names,
     )
 
 
@@ -175,10 +180,13 @@ def new_pair(config: OrchestratorBacktestConfig, instrument: Instrument, books: 
     now["step"], now["step_scale"] = instrument.step, scale_of(instrument.step)
     now["min_notional"] = instrument.min_notional
     now["max_position"] = config.position_share
+    now["shorts"] = config.account == "perpetual"
     return pair
 
 
-def new_books(strategies: Sequence[Strategy], features: Features, first: int, exits: int) -> tuple:
+def new_books(
+    strategies: Sequence[Strategy], rules: Sequence[Rule], features: Features, first: int, exits: int
+) -> tuple:
     """Books with their cells and exits; the arrays must outlive the run, the records hold their addresses."""
     sides = sides_of(strategies)
     books = np.zeros(len(sides), BOOK)
@@ -192,7 +200,7 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
         book["strategy"], book["side"] = s, side
         book["partner"] = next((c for c, (other, _) in enumerate(sides) if other == s and c != b), -1)
         book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
-        book["step"] = strategy.step_address()
+        book["step"] = rules[b].address
         book["everywhere"] = strategy.everywhere
         book["top_entry"], book["refused_row"] = -1, -2
         for name, value in (
@@ -215,6 +223,7 @@ def new_books(strategies: Sequence[Strategy], features: Features, first: int, ex
         book["column"][: len(features.of[b])] = features.of[b]
         values = strategy.parameter_values()
         book["parameter"][: len(values)] = values
+        rules[b].prepare(book)
     return books, cells, exit_lists
 
 
@@ -294,6 +303,7 @@ def simulate(
     *,
     record: bool = True,
     every_candle: bool = False,
+    forms: dict[str, str] | None = None,
 ) -> Raw:
     """One run over a symbol: passes of the loop until its logs are large enough.
 
@@ -301,10 +311,11 @@ def simulate(
     ----------
     record : keep fills, round trips and the state after each candle
     every_candle : ask everybody at every close; the same fills, slower
+    forms : own strategies by name to be run "never" or "always" compiled, whatever they say
     """
     fills, trips, exits = (4096, 4096, 64) if record else (0, 0, 64)
     while True:
-        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle)
+        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle, forms or {})
         overflow = bool(raw.books["overflow"].any())
         needs = (int(raw.account["n_fills"]), int(raw.account["n_round_trips"]))
         if not overflow and (not record or (needs[0] <= fills and needs[1] <= trips)):
@@ -320,10 +331,13 @@ def _pass(
     capacity: tuple[int, int, int],
     record: bool,
     every_candle: bool,
+    forms: dict[str, str],
 ) -> Raw:
     n = len(setup.tape)
     account = new_account(config)
-    books, cells, _exits = new_books(strategies, setup.features, setup.first, capacity[2])
+    names = setup.features.names or [()] * len(strategies)
+    rules = [strategies[s].rule(names[s], forms.get(strategies[s].name)) for s, _ in sides_of(strategies)]
+    books, cells, _exits = new_books(strategies, rules, setup.features, setup.first, capacity[2])
     pair = new_pair(config, setup.instrument, books)
     fills, trips = np.zeros(capacity[0], FILL), np.zeros(capacity[1], ROUND_TRIP)
     account["fills"], account["fills_capacity"] = fills.ctypes.data, len(fills)
@@ -335,6 +349,8 @@ def _pass(
     feed["every"], feed["width"] = every_candle, width if record else 0
     feed["ledger"], feed["written"] = ledger.ctypes.data, written.ctypes.data
     run(account[0], pair[0], feed[0])
+    for b, rule in enumerate(rules):
+        rule.finish(books[b])
     if record:
         _carry_forward(ledger, written, setup.first, config.initial_balance)
     return Raw(
@@ -346,6 +362,7 @@ def _pass(
         ledger,
         setup.first,
         setup.features,
+        rules,
     )
 
 

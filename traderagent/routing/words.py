@@ -6,16 +6,8 @@ Source: source document §4b.1 (`_REGIME_TO_STRATEGIES`). A code is the position
 from collections.abc import Collection, Iterable, Mapping
 
 from traderagent.base.errors import ConfigError, unknown
+from traderagent.base.regimes import REGIMES
 
-REGIMES = (
-    "unknown",
-    "tight_range",
-    "wide_range",
-    "bull_trend",
-    "bear_trend",
-    "quiet_transition",
-    "volatile_transition",
-)
 UNKNOWN, TIGHT_RANGE, WIDE_RANGE, BULL_TREND, BEAR_TREND, QUIET_TRANSITION, VOLATILE_TRANSITION = range(len(REGIMES))
 
 RECOMMENDATIONS = ("hold", "grid", "dca", "hybrid", "reduce_exposure")

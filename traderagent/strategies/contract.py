@@ -126,7 +126,7 @@ NOW = record_dtype(
     ("row candle time duration", "i8"),  # candle: the one walked, row or finer; time: when the row closes; ms UTC
     ("open high low close volume", "f8"),
     ("signal", "i8"),  # 1 where this candle carries a signal of the book
-    ("regime", "i8"),  # code of the regime in force
+    ("regime shorts", "i8"),  # code of the regime in force; 1 where the account may go short
     ("equity max_position", "f8"),  # sizing equity; largest share of it one book may hold
     ("maker taker slippage", "f8"),
     ("margin_rate limit_rate market_rate", "f8"),  # 1/leverage; what a limit and a market entry reserve

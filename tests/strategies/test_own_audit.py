@@ -1,0 +1,100 @@
+"""The audit passes honest rules and names what a dishonest one uses."""
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from tests.strategies.own_markets import generated
+from tests.strategies.own_rules import RULES, Breakout
+
+DATA = generated(5)
+PERPETUAL = ta.OrchestratorBacktestConfig(
+    enable_grid=False, enable_dca=False, enable_trend_follower=False, enable_strategy_router=False, account="perpetual"
+)
+
+
+@pytest.mark.parametrize("cls", RULES, ids=lambda c: c.__name__)
+def test_honest_rules_pass(cls):
+    found = ta.audit(cls, DATA, PERPETUAL)
+    assert found, found
+    assert [c.name for c in found.checks] == [
+        "features know no future",
+        "decisions know no future",
+        "repeats itself",
+        "compiled = Python",
+    ]
+    assert "passed" in repr(found)
+    assert "<table>" in found._repr_html_()
+
+
+class Peeks(Breakout):
+    """Knows the next candle's high."""
+
+    def features(self, m5, h1):
+        return super().features(m5, h1) | {"top": np.append(m5.high.values[1:], np.nan)}
+
+
+class ByLabel(Breakout):
+    """Sees an hour from its opening on."""
+
+    def features(self, m5, h1):
+        running = np.searchsorted(h1._frame.time, m5._frame.time, side="right") - 1
+        return super().features(m5, h1) | {"slow": h1.ema(12).values[running]}
+
+
+class WholeHistory(Breakout):
+    """Compares with the mean of everything."""
+
+    def features(self, m5, h1):
+        return super().features(m5, h1) | {"top": m5.close * 0 + m5.close.values.mean()}
+
+
+def test_a_peek_names_feature_and_candles():
+    found = ta.audit(Peeks(lookback=20), DATA)
+    assert not found
+    answer = found.checks[0].answer
+    head, candle = answer.split(" uses the candle of ")
+    assert head.startswith("looks ahead: feature 'top' at 2024-01-")
+    before, after = (int(t[-5:-3]) * 60 + int(t[-2:]) for t in (head, candle))
+    assert (after - before) % 1440 == 5
+    assert not found.checks[1].passed
+    assert "looks ahead: the run at" in found.checks[1].answer
+    assert "FAIL features know no future" in repr(found)
+
+
+@pytest.mark.parametrize(("cls", "feature"), [(ByLabel, "slow"), (WholeHistory, "top")])
+def test_other_peeks_are_found(cls, feature):
+    found = ta.audit(cls, DATA)
+    assert not found.checks[0].passed
+    assert f"looks ahead: feature '{feature}' at 2024-01-" in found.checks[0].answer
+
+
+def test_dice_are_found():
+    dice = np.random.default_rng(1)
+
+    class Rolls(Breakout):
+        def features(self, m5, h1):
+            return super().features(m5, h1) | {"top": m5.close + dice.normal(0, 0.1, len(m5))}
+
+    found = ta.audit(Rolls, DATA)
+    assert [c.passed for c in found.checks[:3]] == [False, False, False]
+
+
+def test_a_rule_that_stays_python_says_so():
+    class Talks(Breakout):
+        def decide(self, now, book):
+            if now.close < 0:
+                print("no")
+            return ta.buy(size=0.1) if book.flat else None
+
+    found = ta.audit(Talks, DATA)
+    assert found
+    assert "runs as Python only: talks is not compiled" in found.checks[3].answer
+
+
+@pytest.mark.parametrize("wrong", [3, "breakout", int])
+def test_bad_input(wrong):
+    with pytest.raises(ta.ConfigError, match="audit: got"):
+        ta.audit(wrong, DATA)
+    with pytest.raises(ta.ConfigError, match="allowed are one symbol's candles"):
+        ta.audit(Breakout, {"X": DATA})

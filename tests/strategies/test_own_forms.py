@@ -1,0 +1,162 @@
+"""One source, two forms: plain and compiled leave the same bits, skipping candles or not."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from tests.strategies.own_markets import ALONE, PERPETUAL, fills, generated, trade
+from tests.strategies.own_rules import RULES, Answers, Breakout, Ladder
+from traderagent.strategies.own import rule as rules
+from traderagent.strategies.own.plain import COMPARED_CALLS
+
+COSTLY = {"costs": ta.Costs(maker=0.0002, taker=0.0006, slippage=0.0003)}
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return ta.load_market("synthetic", symbols=1, days=20, seed=3, progress=False)["SYN-01"]
+
+
+def bits(result):
+    return result.raw.fills.tobytes(), result.raw.round_trips.tobytes(), result.raw.ledger.tobytes()
+
+
+@pytest.mark.parametrize("cls", RULES, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("market", [5, 23, "synthetic"])
+def test_both_forms_leave_the_same_bits(cls, market, synthetic):
+    data = synthetic if market == "synthetic" else generated(market)
+    config = PERPETUAL.replace(**COSTLY)
+    runs = [trade(cls, data, config, form, every) for form in ("never", "always", "auto") for every in (False, True)]
+    assert len({bits(run) for run in runs}) == 1
+    assert len(runs[0].trades) >= 4
+    assert [run.notes for run in runs] == [runs[0].notes] * 6
+    assert not any("stays Python" in note for note in runs[0].notes)
+
+
+@pytest.mark.parametrize("cls", [Breakout, Ladder, Answers], ids=lambda c: c.__name__)
+@pytest.mark.parametrize("path", ["candle", "olhc", "ohlc"])
+def test_both_forms_agree_on_a_spot_account_with_a_route(cls, path):
+    data = generated(8, 2_400)
+    config = ALONE.replace(path=path, on_deactivate="flatten", max_daily_loss_pct=0.01, **COSTLY)
+    name = cls.name
+    route = [{name} if row // 300 % 3 else set() for row in range(len(data.candles))]
+    from traderagent.engine.backtest import execute
+    from traderagent.engine.plan import plan
+
+    layout = plan(data, config, [cls()], route)
+    runs = [execute(layout, every_candle=e, forms={name: f}) for f in ("never", "always") for e in (False, True)]
+    assert len({bits(run) for run in runs}) == 1
+    assert len(runs[0].trades) >= 4
+
+
+def test_parameters_need_no_new_compilation():
+    data = generated(5)
+    trade(Breakout(lookback=20), data, form="always")
+    known = len(rules._known)
+    assert fills(trade(Breakout(lookback=90), data, form="always")) != fills(trade(Breakout(), data, form="always"))
+    assert len(rules._known) == known
+
+
+def test_auto_compares_and_then_goes_on_compiled():
+    data = generated(5)
+
+    class Fresh(Breakout):
+        def decide(self, now, book):
+            if book.flat and now.close > now.top:
+                return ta.buy(size=0.1, stop=now.close * 0.99)
+
+    run = trade(Fresh, data)
+    assert COMPARED_CALLS - 20 < run.raw.rules[0]._plain.calls <= COMPARED_CALLS  # fills are compared, too
+    assert run.raw.rules[0]._known.agreed
+    assert trade(Fresh, data).raw.rules[0]._plain is None
+    assert bits(trade(Fresh, data)) == bits(run) == bits(trade(Fresh, data, form="never"))
+
+
+def test_a_compiled_rule_that_differs_is_not_used(monkeypatch):
+    class Skewed(ta.Strategy):
+        def decide(self, now, book):
+            if book.flat:
+                return ta.buy(size=0.1 * min(now.close, 1.0), target=now.close * 1.001)
+
+    from traderagent.strategies.own import compiled
+
+    monkeypatch.setitem(compiled._NAMES, "_least", compiled._NAMES["_most"])
+    data = generated(5, 1_000)
+    run = trade(Skewed, data)
+    assert [n for n in trade(Skewed, data).notes if "stays Python: compiled it differs from Python, at row" in n]
+    assert bits(run) == bits(trade(Skewed, data, form="never"))
+
+
+def test_a_rule_that_cannot_be_compiled_stays_python_and_says_so(capsys):
+    class Talks(ta.Strategy):
+        def decide(self, now, book):
+            if now.close > 1e9:
+                print("far")
+            return ta.buy(size=0.1) if book.flat else None
+
+    data = generated(5, 600)
+    run = trade(Talks, data)
+    note = next(n for n in run.notes if "stays Python" in n)
+    assert "`print('far')` is plain Python only (line " in note
+    assert "µs a call" in note
+    assert len(run.trades) == 1
+    with pytest.raises(ta.RuleError, match=r"talks is not compiled: .*print.*'auto' or 'never'"):
+        trade(Talks, data, form="always")
+
+
+def test_what_numba_refuses_names_the_line():
+    class Mixed(ta.Strategy):
+        def decide(self, now, book):
+            level = (1.0, 2.0)
+            if book.flat:
+                level = 3.0
+            return ta.buy(size=0.1) if now.close > level else None
+
+    with pytest.raises(ta.RuleError, match=r"mixed is not compiled: numba refuses it: .*\(line \d+: "):
+        trade(Mixed, generated(5, 600), form="always")
+
+
+def test_arithmetic_is_pythons_own():
+    class Sums(ta.Strategy):
+        memory = {"total": 0.0, "power": 0.0, "least": 0.0, "rest": 0.0}
+
+        def decide(self, now, book):
+            change = now.close - now.open
+            book.power += abs(change) ** 1.7 + change**2 + 2.0**-now.volume
+            book.rest += change % 0.3 + now.close // 7 + int(now.volume) // 3 + round(now.close)
+            book.least += min(change, 0.01, np.nan) + np.exp(change) - np.log1p(abs(change))
+            book.total = book.total * 0.999 + (change / now.volume if now.volume > 2 else -change)
+            if book.flat and book.total > 0:
+                return ta.buy(
+                    notional=100 + 1 / (1 + abs(book.total)) + book.power % 10,
+                    stop=now.close * 0.997,
+                    target=now.close * 1.003,
+                )
+
+    data = generated(31)
+    plain, compiled = trade(Sums, data, form="never"), trade(Sums, data, form="always")
+    assert bits(plain) == bits(compiled)
+    assert plain.raw.books["memory"][0][:4].tobytes() == compiled.raw.books["memory"][0][:4].tobytes()
+    assert len(plain.trades) > 4
+
+
+def test_a_run_travels_to_another_process():
+    run = trade(Breakout, generated(5), form="never")
+    there = pickle.loads(pickle.dumps(run))
+    assert fills(there) == fills(run)
+    assert there.notes == run.notes
+
+
+def test_symbols_run_side_by_side_in_both_forms():
+    market = ta.load_market("synthetic", symbols=3, days=20, seed=3, progress=False)
+    runs = {}
+    for form in ("never", "always"):
+
+        class Threads(Breakout):
+            compiled = form
+
+        runs[form] = ta.backtest(market, ALONE, strategies=[Threads()], workers=3, progress=False)
+    assert [bits(r) for r in runs["never"].values()] == [bits(r) for r in runs["always"].values()]
+    assert all(len(r.trades) > 1 for r in runs["never"].values())

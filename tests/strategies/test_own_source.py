@@ -1,0 +1,128 @@
+"""A rule is recognised by its source, what it takes from around, and its parameters; features know their frames."""
+
+import linecache
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from tests.strategies.own_markets import generated, trade
+from tests.strategies.own_rules import Breakout
+from traderagent.strategies.features import frames_of
+from traderagent.strategies.own.source import snake_case
+
+TEXT = '''
+import traderagent as ta
+LEVEL = {level}
+
+class FromCell(ta.Strategy):
+    """Buys once."""
+    size: float = ta.parameter(0.1, low=0.0, high=1.0)
+
+    def decide(self, now, book):
+        {comment}
+        if book.flat and now.close > LEVEL:
+            return ta.buy(size=self.size)
+'''
+DATA = generated(5, 600)
+
+
+def from_cell(number, level=0.0, comment="pass", known=True):
+    """A class made as a notebook makes it: run from text that linecache knows under the cell's name."""
+    text, name = TEXT.format(level=level, comment=comment), f"<cell {number}>"
+    if known:
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    space = {"__name__": "__main__"}
+    exec(compile(text, name, "exec"), space)
+    return space["FromCell"]
+
+
+def test_names():
+    assert snake_case("TwoDayBreakout") == "two_day_breakout"
+    assert snake_case("RSIDip") == "rsi_dip"
+    assert (Breakout.name, Breakout.prefix) == ("breakout", "breakout_")
+
+
+def test_a_class_from_a_cell_runs_in_both_forms():
+    cls = from_cell(1)
+    assert trade(cls, DATA, form="always").trades.equals(trade(cls, DATA, form="never").trades)
+
+
+def test_a_class_without_source_is_refused():
+    with pytest.raises(ta.RuleError, match=r"FromCell: its source cannot be read.* write the class in a notebook cell"):
+        trade(from_cell(2, known=False), DATA)
+
+
+def test_identity():
+    first = from_cell(3)().identity()
+    assert from_cell(4)().identity() == first
+    assert from_cell(5, level=1.0)().identity() != first
+    assert from_cell(6, comment="assert now")().identity() != first
+    assert from_cell(7)(size=0.2).identity() != first
+    assert ta.OrchestratorBacktestConfig().strategies()[0].identity() is None
+
+
+def test_results_say_which_rule_they_come_from():
+    one, other = trade(from_cell(8), DATA), trade(from_cell(9, level=1.0), DATA)
+    assert one.assumptions["own_strategies"] == {"from_cell": from_cell(8)().identity()}
+    assert one.assumptions["config_hash"] != other.assumptions["config_hash"]
+    assert one.to_dict()["assumptions"]["own_strategies"]
+
+
+def test_the_closure_is_part_of_the_rule():
+    def made(share):
+        class Shares(ta.Strategy):
+            def decide(self, now, book):
+                if book.flat:
+                    return ta.buy(size=share)
+
+        return Shares
+
+    assert made(0.1)().identity() != made(0.2)().identity()
+    quantities = [trade(made(s), DATA, form="always").trades["quantity"][0] for s in (0.1, 0.2)]
+    assert quantities[1] == pytest.approx(2 * quantities[0], rel=1e-3)
+
+
+def test_features_are_aligned_to_the_last_closed_candle():
+    class Looks(Breakout):
+        def features(self, m5, h1):
+            return {
+                "hour": h1.close,
+                "mixed": m5.close - h1.close,
+                "mean": (m5.high + m5.low) / 2,
+                "both": (m5.close > h1.close) & (m5.volume > 0) | ~(m5.close == m5.open),
+                "upper": m5.close.bollinger(20, 2.0).upper,
+                "free": np.asarray(m5.close) * 2,
+            }
+
+    frames = frames_of(DATA)
+    base, hours = frames["base"], frames["1h"]
+    found = Looks().columns(frames)
+    assert np.array_equal(found["hour"], hours.on_base(hours.close), equal_nan=True)
+    assert np.array_equal(found["mixed"], base.close - hours.on_base(hours.close), equal_nan=True)
+    assert np.array_equal(found["mean"], (base.high + base.low) / 2)
+    both = (base.close > hours.on_base(hours.close)) | (base.close != base.open)
+    assert np.array_equal(found["both"], both.astype(float))
+    assert np.isfinite(found["upper"]).sum() == len(base.close) - 19
+    assert np.array_equal(found["free"], base.close * 2)
+
+
+def test_frames_offer_what_they_have():
+    seen = {}
+
+    class Asks(Breakout):
+        def features(self, m5, h1):
+            seen["frame"], seen["column"] = dir(m5), dir(m5.high)
+            with pytest.raises(ta.RuleError, match="a column of h1 meets one of m15"):
+                h1.close + type(m5)("m15", m5._frame).close
+            return {"x": m5.close}
+
+    Asks().columns(frames_of(DATA))
+    assert {"close", "atr", "bollinger"} <= set(seen["frame"])
+    assert {"ema", "shift"} <= set(seen["column"])
+    assert "atr" not in seen["column"]
+
+
+def test_trading_starts_when_every_feature_is_known():
+    run = trade(Breakout(lookback=300), DATA, form="never")
+    assert run.raw.first == 300

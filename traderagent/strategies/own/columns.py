@@ -1,0 +1,108 @@
+"""An own strategy's class completed, and its features as columns on base candles."""
+
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from traderagent.base.errors import RuleError, nearest
+from traderagent.market.frames import TIMEFRAMES
+from traderagent.strategies.features import Frame, Frames
+from traderagent.strategies.own.blueprint import WAKES, check_features
+from traderagent.strategies.own.source import identity_of, method_of, snake_case
+from traderagent.strategies.own.views import on_base_closes, views_of
+
+KEPT = 16
+
+
+def complete(cls: Any) -> None:
+    """Give an own strategy's class what follows from how it is written: name, prefix, when it is asked."""
+    if "name" not in vars(cls) or not cls.name:
+        cls.name = snake_case(cls.__name__)
+    if "prefix" not in vars(cls) or not cls.prefix:
+        cls.prefix = f"{cls.name}_"
+    cls.everywhere = True
+    where = cls.__name__
+    if cls.every is not None and cls.wakes is not None:
+        raise RuleError(f"{where}: got both every and wakes, allowed is one of them")
+    if cls.every is not None and cls.every not in TIMEFRAMES:
+        raise RuleError(f"{where}.every: got {cls.every!r}: {nearest(cls.every, TIMEFRAMES)}")
+    if isinstance(cls.max_orders, bool) or not isinstance(cls.max_orders, int) or not 1 <= cls.max_orders <= 10_000:
+        raise RuleError(f"{where}.max_orders: got {cls.max_orders!r}, allowed is a whole number from 1 to 10000")
+    cls.signal = WAKES if cls.every is not None or cls.wakes is not None else None
+
+
+def columns_of(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
+    """(n_base,) float64 by name, made once per candles, source and parameters; the wakes first, where there are any."""
+    kept = data.__dict__.setdefault("_own", {})
+    key = identity_of(type(strategy), strategy.to_dict())
+    if key not in kept:
+        found = computed(strategy, data)
+        for old in list(kept)[: max(0, len(kept) + 1 - KEPT)]:
+            kept.pop(old, None)
+        kept[key] = found
+    return dict(kept[key])
+
+
+def computed(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
+    """The same, computed anew."""
+    cls = type(strategy)
+    where = f"{cls.__name__}.features"
+    base = data["base"]
+    named = _called(strategy, "features", data) if method_of(cls, "features") else _inherited(strategy, data)
+    if not isinstance(named, Mapping):
+        raise RuleError(f"{where} returned {type(named).__name__}, allowed is a dict of names to columns")
+    check_features(cls, list(named))
+    columns = {name: on_base_closes(name, values, base.time, where) for name, values in named.items()}
+    if cls.every is not None:
+        return {WAKES: closes_of(base, TIMEFRAMES[cls.every], cls)} | columns
+    if cls.wakes is not None:
+        values = on_base_closes(WAKES, _called(strategy, "wakes", data), base.time, f"{cls.__name__}.wakes")
+        return {WAKES: (np.nan_to_num(values) != 0).astype(np.float64)} | columns
+    return columns
+
+
+def _inherited(strategy: Any, data: Frames) -> Any:
+    """Features of the built-in strategy that it was made from, or none."""
+    by_itself = type(strategy).features.__module__ == "traderagent.strategies.base"
+    return {} if by_itself else strategy.features(data)
+
+
+def _called(strategy: Any, name: str, data: Frames) -> Any:
+    """What a method says of the frames that its arguments name."""
+    function = method_of(type(strategy), name)
+    assert isinstance(function, FunctionType)
+    names = function.__code__.co_varnames[1 : function.__code__.co_argcount]
+    return function(strategy, *views_of(data, list(names), f"{type(strategy).__name__}.{name}"))
+
+
+def closes_of(base: Frame, duration: int, cls: Any) -> np.ndarray:
+    """(n_base,) 1.0 at the first base close at or after each end of a longer candle."""
+    if duration % base.duration:
+        shorter = base.timeframe
+        raise RuleError(
+            f"{cls.__name__}.every: got {cls.every!r} on candles of {shorter}, allowed are multiples of these"
+        )
+    passed = (base.time + base.duration) // duration
+    return (np.diff(passed, prepend=base.time[:1] // duration) > 0).astype(np.float64)
+
+
+def first_known(strategy: Any, columns: Mapping[str, np.ndarray]) -> int:
+    """First base candle by which every feature was a number.
+
+    Raises
+    ------
+    RuleError
+        Where one never is.
+    """
+    first = 0
+    for name, values in columns.items():
+        known = np.isfinite(values)
+        if not known.any():
+            raise RuleError(
+                f"{type(strategy).__name__}.features: {name!r} is not a number on any of the {len(values)} candles; "
+                "load a longer span or shorten its look-back"
+            )
+        first = max(first, int(np.argmax(known)))
+    return first

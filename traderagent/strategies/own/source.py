@@ -1,0 +1,198 @@
+"""The source of an own strategy: its text and lines, the outer values it uses, its identity."""
+
+import ast
+import builtins
+import inspect
+import linecache
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+from traderagent.base.errors import RuleError
+from traderagent.base.hashing import hash_values
+
+METHODS = ("features", "wakes", "decide", "on_fill")
+
+
+def snake_case(name: str) -> str:
+    """`TwoDayBreakout` → `two_day_breakout`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def own_classes(cls: type) -> list[type]:
+    """The class and its parents that are own strategies, the youngest first."""
+    return [c for c in cls.__mro__ if not c.__module__.startswith(("traderagent.", "pydantic", "builtins"))]
+
+
+def method_of(cls: type, name: str) -> FunctionType | None:
+    """The class's own or inherited method, None where it is the base's."""
+    method = getattr(cls, name, None)
+    written = isinstance(method, FunctionType) and not method.__module__.startswith("traderagent.")
+    return method if written else None
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a rule: its syntax tree, with the lines it has in its file or cell."""
+
+    owner: str
+    role: str
+    function: FunctionType
+    tree: ast.FunctionDef
+    lines: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """`Breakout.decide`."""
+        return f"{self.owner}.{self.role}"
+
+    @property
+    def arguments(self) -> list[str]:
+        """Names of its arguments without self."""
+        return [a.arg for a in self.tree.args.args[1:]]
+
+    def line(self, number: int) -> str:
+        """`line 14: if now.clsoe > now.top:`."""
+        text = self.lines[number - 1].strip() if 0 < number <= len(self.lines) else ""
+        return f"line {number}: {text}" if text else f"line {number}"
+
+    def error(self, text: str, number: int, kind: type[RuleError] = RuleError) -> RuleError:
+        """An error about one of its lines."""
+        return kind(f"{self.name} {text} ({self.line(number)})")
+
+
+def lines_of(function: FunctionType) -> list[str]:
+    """Lines of the file or notebook cell a function stands in.
+
+    Raises
+    ------
+    RuleError
+        Where there is none: typed at a bare prompt, or made by exec.
+    """
+    lines = linecache.getlines(function.__code__.co_filename, function.__globals__)
+    if not lines:
+        raise RuleError(
+            f"{function.__qualname__.split('.')[0]}: its source cannot be read, and it is compiled, checked and "
+            "recognised by its source; write the class in a notebook cell or a file"
+        )
+    return lines
+
+
+def method(cls: type, name: str) -> Method | None:
+    """A method of an own strategy with its syntax tree, None where it has no such method of its own."""
+    function = method_of(cls, name)
+    if function is None:
+        return None
+    lines = lines_of(function)
+    first = function.__code__.co_firstlineno
+    block = inspect.getblock(lines[first - 1 :])
+    tree = ast.parse(textwrap.dedent("".join(block))).body[0]
+    if not isinstance(tree, ast.FunctionDef) or tree.name != function.__name__:
+        raise RuleError(f"{cls.__name__}.{name}: write it as a method of the class, `def {name}(self, …):`")
+    ast.increment_lineno(tree, first - 1)
+    return Method(cls.__name__, name, function, tree, tuple(lines))
+
+
+def outer_values(function: FunctionType) -> dict[str, Any]:
+    """Values that a function takes from around it: closure and module, those it names."""
+    code = function.__code__
+    found = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            continue  # not yet assigned: the class's own name, while it is being made
+    return {name: value for name, value in found.items() if name != "__class__"}
+
+
+def lookup(function: FunctionType, name: str) -> Any:
+    """The value an outer name has for a function; raises KeyError where there is none."""
+    outer = outer_values(function)
+    if name in outer:
+        return outer[name]
+    if name in function.__globals__:
+        return function.__globals__[name]
+    return vars(builtins)[name]
+
+
+def _fingerprint(value: Any) -> Any:
+    if isinstance(value, ModuleType):
+        return value.__name__
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__qualname__} {value.__code__.co_code.hex()} {value.__code__.co_consts!r}"
+    if isinstance(value, (int, float, str, bool, tuple, list, frozenset, type(None))):
+        return repr(value)
+    return f"{type(value).__name__} {getattr(value, '__qualname__', '')}"
+
+
+def functions_of(cls: type) -> Iterator[FunctionType]:
+    """All functions written in an own strategy's classes."""
+    for owner in own_classes(cls):
+        for value in vars(owner).values():
+            function = getattr(value, "__func__", value)
+            if isinstance(function, FunctionType) and function.__module__ == owner.__module__:
+                yield function
+
+
+def class_source(cls: type) -> str:
+    """Text of an own strategy's class, and of those own ones it is made from."""
+    parts = []
+    for owner in own_classes(cls):
+        functions = [f for f in map(_plain_function, vars(owner).values()) if f and f.__module__ == owner.__module__]
+        known = [f for f in functions if f.__code__.co_filename != "<string>"]
+        if not known:
+            continue
+        lines = lines_of(known[0])
+        tree = ast.parse("".join(lines)) if not _is_magic(lines) else None
+        for node in ast.walk(tree) if tree else ():
+            if isinstance(node, ast.ClassDef) and node.name == owner.__name__:
+                first, last = node.lineno, node.end_lineno or node.lineno
+                if first <= known[0].__code__.co_firstlineno <= last:
+                    parts.append("".join(lines[first - 1 : last]))
+                    break
+        else:
+            parts += ["".join(inspect.getblock(lines[f.__code__.co_firstlineno - 1 :])) for f in known]
+    return "\n".join(parts)
+
+
+def _plain_function(value: Any) -> FunctionType | None:
+    function = getattr(value, "__func__", value)
+    return function if isinstance(function, FunctionType) else None
+
+
+def _is_magic(lines: list[str]) -> bool:
+    """Whether a cell has IPython's own syntax, which Python cannot parse."""
+    try:
+        ast.parse("".join(lines))
+    except SyntaxError:
+        return True
+    return False
+
+
+def identity_of(cls: Any, parameters: dict[str, Any]) -> str:
+    """Hash of class source, the outer values it uses, and parameters: what checkpoints recognise a rule by."""
+    outer = {f.__qualname__: {k: _fingerprint(v) for k, v in outer_values(f).items()} for f in functions_of(cls)}
+    told = {name: _told(getattr(cls, name)) for name in ("memory", "every", "regimes", "max_orders")}
+    fields = {name: str(field.annotation) for name, field in cls.model_fields.items()}
+    parts = {"source": textwrap.dedent(class_source(cls)), "outer": outer, "told": told, "fields": fields}
+    return hash_values(parts | {"parameters": parameters})
+
+
+def _told(value: Any) -> str:
+    """A class attribute as text that does not hang on the order of a set."""
+    return repr(sorted(value, key=str)) if isinstance(value, (set, frozenset)) else repr(value)
+
+
+def literal_tags(tree: ast.AST) -> list[str]:
+    """Texts given as `tag=` in a syntax tree, each once, in order."""
+    tags = [
+        k.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for k in node.keywords
+        if k.arg == "tag" and isinstance(k.value, ast.Constant) and isinstance(k.value.value, str) and k.value.value
+    ]
+    return list(dict.fromkeys(tags))
