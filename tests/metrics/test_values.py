@@ -42,6 +42,7 @@ NAMES = [
     "n_exposure",
     "turnover_notional",
     "fees",
+    "funding",
     "hold_return",
     "same_exposure_hold_return",
 ]
@@ -95,6 +96,7 @@ EXPECTED = [
     ("exposure", {"exposure_sum": 6.0, "n_exposure": 24}, 0.25),
     ("turnover", {"turnover_notional": 2_500.0}, 2.5),
     ("fees_paid", {"fees": 1.25}, 1.25),
+    ("funding_paid", {"funding": -0.5}, -0.5),
     ("return_on_deployed_pct", {"final": 1_010.0, "max_deployed": 250.0}, 4.0),
     ("largest_floating_loss", {"worst_floating": -42.0}, 42.0),
     ("largest_floating_loss", {"worst_floating": 3.0}, 0.0),
