@@ -159,7 +159,10 @@ def test_sharpe_from_sums_is_that_of_the_returns(mean, spread, n, seed):
     returns = np.random.default_rng(seed).normal(mean, spread, n)
     expected = returns.mean() / returns.std(ddof=1) * math.sqrt(8_760)
     lost = 1e-15 * n * (1 + (mean / spread) ** 2)
-    assert METRICS["sharpe_ratio"](totals(returns)) == pytest.approx(expected, rel=1e-9 + lost, abs=1e-9)
+    found = METRICS["sharpe_ratio"](totals(returns))
+    if lost > 1e-2 and math.isnan(found):
+        return  # the sums have no digits left for so small a spread, and the metric says so
+    assert found == pytest.approx(expected, rel=1e-9 + lost, abs=1e-9)
 
 
 @given(st.integers(2, 5_000), st.floats(-0.1, 0.1))
