@@ -28,6 +28,7 @@ _NAMES = {
     "traderagent.engine.signals": "backtest_signals",
     "traderagent.research.audit": "audit",
     "traderagent.research.baseline": "baseline",
+    "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",

@@ -6,7 +6,7 @@ lowest and highest close and its largest fall: the same numbers come out as from
 
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import inner_kernel, write_float64
 from traderagent.engine.records import book_of
 
 
@@ -51,6 +51,9 @@ def mark_hour(account, equity, close, weight):
 def mark_day(account, equity):
     """A label day ends: its return."""
     r = equity / account.last_day - 1
+    if account.daily != 0:
+        write_float64(account.daily, account.n_days, r)
+        account.n_days += 1
     account.last_day = equity
     account.sum_d += r
     account.sum_d2 += r * r

@@ -22,6 +22,7 @@ ACCOUNT = record_dtype(
     ("max_drawdown deployed_sum max_deployed worst_floating", "f8"),
     ("deployed inventory cost", "f8"),
     ("deployed_from n_candles n_events next_order next_cycle", "i8"),
+    ("daily n_days", "i8"),  # address of the returns by day, 0 where nobody wants them; how many were written
     # logs for single runs, 0 capacity in sweeps
     ("fills round_trips fills_capacity round_trips_capacity n_fills n_round_trips overflow", "i8"),
     ("rejections", ("i8", (len(REJECTIONS),))),

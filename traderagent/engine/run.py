@@ -190,41 +190,48 @@ def new_books(
     """Books with their cells and exits; the arrays must outlive the run, the records hold their addresses."""
     sides = sides_of(strategies)
     books = np.zeros(len(sides), BOOK)
-    cells, exit_lists = [], []
-    for b, (s, side) in enumerate(sides):
-        book, strategy = books[b], strategies[s]
-        cells.append(np.zeros(max(strategy.n_cells(), 1), CELL))
-        exit_lists.append(np.zeros(exits + 2 * strategy.n_cells(), EXIT))
+    cells = [np.zeros(max(strategies[s].n_cells(), 1), CELL) for s, _ in sides]
+    exit_lists = [np.zeros(exits + 2 * strategies[s].n_cells(), EXIT) for s, _ in sides]
+    for b, (s, _) in enumerate(sides):
+        book = books[b]
+        set_up_book(book, b, sides, strategies[s], rules[b], first)
         book["cells"], book["exits"] = cells[b].ctypes.data, exit_lists[b].ctypes.data
         book["exits_capacity"] = len(exit_lists[b])
-        book["strategy"], book["side"] = s, side
-        book["partner"] = next((c for c, (other, _) in enumerate(sides) if other == s and c != b), -1)
-        book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
-        book["step"] = rules[b].address
-        book["everywhere"] = strategy.everywhere
-        book["top_entry"], book["refused_row"] = -1, -2
-        for name, value in (
-            ("below", -np.inf),
-            ("above", np.inf),
-            ("wake_below", -np.inf),
-            ("wake_above", np.inf),
-            ("idle_lowest", np.inf),
-            ("breakeven_start", np.inf),
-            ("trail_start", np.inf),
-            ("extreme", -np.inf),
-            ("stop", NO_STOP),
-            ("liquidation", NO_STOP),
-            ("wake_time", NEVER),
-            ("wake_row", first),
-            ("want", NEVER),
-        ):
-            book[name] = value
         book["signal"], book["n_features"] = features.signal[b], len(features.of[b])
         book["column"][: len(features.of[b])] = features.of[b]
-        values = strategy.parameter_values()
-        book["parameter"][: len(values)] = values
-        rules[b].prepare(book)
     return books, cells, exit_lists
+
+
+def set_up_book(
+    book: np.void, b: int, sides: Sequence[tuple[int, float]], strategy: Strategy, rule: Rule, first: int
+) -> None:
+    """Everything of a book's record that holds for any candles: its place, its rule, its parameters."""
+    s, side = sides[b]
+    book["strategy"], book["side"] = s, side
+    book["partner"] = next((c for c, (other, _) in enumerate(sides) if other == s and c != b), -1)
+    book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
+    book["step"] = rule.address
+    book["everywhere"] = strategy.everywhere
+    book["top_entry"], book["refused_row"] = -1, -2
+    for name, value in (
+        ("below", -np.inf),
+        ("above", np.inf),
+        ("wake_below", -np.inf),
+        ("wake_above", np.inf),
+        ("idle_lowest", np.inf),
+        ("breakeven_start", np.inf),
+        ("trail_start", np.inf),
+        ("extreme", -np.inf),
+        ("stop", NO_STOP),
+        ("liquidation", NO_STOP),
+        ("wake_time", NEVER),
+        ("wake_row", first),
+        ("want", NEVER),
+    ):
+        book[name] = value
+    values = strategy.parameter_values()
+    book["parameter"][: len(values)] = values
+    rule.prepare(book)
 
 
 def new_feed(setup: "Setup") -> np.ndarray:
@@ -304,6 +311,7 @@ def simulate(
     record: bool = True,
     every_candle: bool = False,
     forms: dict[str, str] | None = None,
+    daily: int = 0,
 ) -> Raw:
     """One run over a symbol: passes of the loop until its logs are large enough.
 
@@ -312,10 +320,11 @@ def simulate(
     record : keep fills, round trips and the state after each candle
     every_candle : ask everybody at every close; the same fills, slower
     forms : own strategies by name to be run "never" or "always" compiled, whatever they say
+    daily : address where the return of each label day is written, 0 for nowhere
     """
     fills, trips, exits = (4096, 4096, 64) if record else (0, 0, 64)
     while True:
-        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle, forms or {})
+        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle, forms or {}, daily)
         overflow = bool(raw.books["overflow"].any())
         needs = (int(raw.account["n_fills"]), int(raw.account["n_round_trips"]))
         if not overflow and (not record or (needs[0] <= fills and needs[1] <= trips)):
@@ -332,9 +341,11 @@ def _pass(
     record: bool,
     every_candle: bool,
     forms: dict[str, str],
+    daily: int,
 ) -> Raw:
     n = len(setup.tape)
     account = new_account(config)
+    account["daily"] = daily
     names = setup.features.names or [()] * len(strategies)
     rules = [strategies[s].rule(names[s], forms.get(strategies[s].name)) for s, _ in sides_of(strategies)]
     books, cells, _exits = new_books(strategies, rules, setup.features, setup.first, capacity[2])

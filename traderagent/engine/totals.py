@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.run import Raw
 from traderagent.engine.tape import DAY, Tape
@@ -19,62 +21,55 @@ def hold_final(tape: Tape, config: OrchestratorBacktestConfig, first: int) -> fl
 
 
 def totals_of(raw: Raw, tape: Tape, config: OrchestratorBacktestConfig, final: float) -> dict[str, Any]:
-    """Totals by name, as `traderagent.metrics` reads them."""
-    account = raw.account
-    start, end = int(tape.time[raw.first]), int(tape.time[-1]) + tape.duration
+    """Totals of a single run by name, as `traderagent.metrics` reads them."""
+    books = raw.books
+    held = sum(int(cells["seen"][:n].sum()) for cells, n in zip(raw.cells, books["n_cells"], strict=True))
+    seen = books["cells_seen"].sum() + held
+    sums = sums_of(raw.account, books, float(seen), tape, raw.first, config.initial_balance, final)
+    return sums | hold_of(sums, hold_final(tape, config, raw.first) - 1)
+
+
+def sums_of(account: Any, books: Any, seen: Any, tape: Tape, first: int, initial: Any, final: Any) -> dict[str, Any]:
+    """Sums over one run or over many at once.
+
+    Parameters
+    ----------
+    account : ACCOUNT record, or (n_trials,) of them
+    books : (n_books,) BOOK records, or (n_trials, n_books)
+    seen, initial, final : cells with a fill, equity at start and end; scalars, or (n_trials,)
+    """
+    start, end = int(tape.time[first]), int(tape.time[-1]) + tape.duration
     n_returns = end // tape.sample - start // tape.sample
     n_days = int(tape.time[-1]) // DAY - start // DAY + 1
-    initial = config.initial_balance
-    hold = hold_final(tape, config, raw.first) - 1
-    n_exposure = n_returns + 1  # the first sample, at the start of trading, holds nothing
-    exposure = account["exposure_sum"] / n_exposure
+
+    def of_account(*names: str) -> dict[str, Any]:
+        return {name: np.asarray(account[name], np.float64)[()] for name in names}
+
+    def of_books(**names: str) -> dict[str, Any]:
+        return {name: np.asarray(books[field].sum(axis=-1), np.float64)[()] for name, field in names.items()}
+
+    unchanged = account["n_candles"] - account["deployed_from"]
     return {
         "initial": initial,
         "final": final,
-        "max_drawdown": float(account["max_drawdown"]),
+        **of_account("max_drawdown", "sum_r", "sum_r2", "sum_down2", "sum_d", "sum_d2"),
         "n_returns": float(n_returns),
-        "sum_r": float(account["sum_r"]),
-        "sum_r2": float(account["sum_r2"]),
-        "sum_down2": float(account["sum_down2"]),
         "periods_per_year": YEAR / tape.sample,
         "n_days": float(n_days),
-        "sum_d": float(account["sum_d"]),
-        "sum_d2": float(account["sum_d2"]),
         "span_ms": float(end - start),
-        **_trip_totals(raw),
-        **_capital_totals(raw),
-        "n_candles": float(len(tape) - raw.first),
-        "n_exposure": float(n_exposure),
-        "hold_return": hold,
-        "same_exposure_hold_return": exposure * hold,
+        **of_books(gross_profit="gross_profit", winning="winning", losing="losing", round_trips="round_trips"),
+        **of_books(completed_cycles="completed_cycles", cycle_pnl="cycle_net", cells="cells_laid"),
+        "gross_loss": -np.asarray(books["gross_loss"].sum(axis=-1), np.float64)[()],
+        "cells_filled": seen,
+        "deployed_sum": np.asarray(account["deployed_sum"] + account["deployed"] * unchanged, np.float64)[()],
+        **of_account("max_deployed", "worst_floating", "exposure_sum", "fees", "funding"),
+        "turnover_notional": np.asarray(account["turnover"], np.float64)[()],
+        "n_candles": float(len(tape) - first),
+        "n_exposure": float(n_returns + 1),  # the first sample, at the start of trading, holds nothing
     }
 
 
-def _trip_totals(raw: Raw) -> dict[str, float]:
-    books = raw.books
-    seen = sum(int(cells["seen"][:n].sum()) for cells, n in zip(raw.cells, books["n_cells"], strict=True))
-    return {
-        "gross_profit": float(books["gross_profit"].sum()),
-        "gross_loss": -float(books["gross_loss"].sum()),
-        "winning": float(books["winning"].sum()),
-        "losing": float(books["losing"].sum()),
-        "round_trips": float(books["round_trips"].sum()),
-        "completed_cycles": float(books["completed_cycles"].sum()),
-        "cycle_pnl": float(books["cycle_net"].sum()),
-        "cells": float(books["cells_laid"].sum()),
-        "cells_filled": float(books["cells_seen"].sum() + seen),
-    }
-
-
-def _capital_totals(raw: Raw) -> dict[str, float]:
-    account = raw.account
-    unchanged = account["n_candles"] - account["deployed_from"]
-    return {
-        "deployed_sum": float(account["deployed_sum"] + account["deployed"] * unchanged),
-        "max_deployed": float(account["max_deployed"]),
-        "worst_floating": float(account["worst_floating"]),
-        "exposure_sum": float(account["exposure_sum"]),
-        "turnover_notional": float(account["turnover"]),
-        "fees": float(account["fees"]),
-        "funding": float(account["funding"]),
-    }
+def hold_of(sums: dict[str, Any], hold: Any) -> dict[str, Any]:
+    """What holding would have earned: with everything, and with the run's own mean exposure."""
+    exposure = sums["exposure_sum"] / sums["n_exposure"]
+    return {"hold_return": hold, "same_exposure_hold_return": exposure * hold}
