@@ -29,6 +29,11 @@ def running(rows: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     return np.cumsum(np.bincount(rows, values, minlength=n)) if len(rows) else np.zeros(n)
 
 
+def rounding(result: OrchestratorBacktestResult) -> np.ndarray:
+    """What floats may be off by at each candle: relative to the equity, or where little is left, to what there was."""
+    return np.maximum(NEAR * np.abs(result.equity.to_numpy()), 1e-13 * result.initial_balance)
+
+
 def broken_rules(result: OrchestratorBacktestResult) -> list[str]:
     """Names of the rules of money that a run breaks, with the first row; empty for an honest run."""
     found = {
@@ -57,7 +62,7 @@ def account(result: OrchestratorBacktestResult) -> list[str]:
     cash = result.initial_balance - running(rows, paid, n) + received(result)
     inventory = running(rows, moved, n)
     equity = result.equity.to_numpy()
-    allowed = NEAR * np.abs(equity)
+    allowed = rounding(result)
     held = result.books.xs("quantity", axis=1, level="field").to_numpy()
     found = _off("cash from fills", result.cash.to_numpy() - cash, allowed)
     found += _off("equity from fills", equity - cash - inventory * close, allowed)
@@ -102,7 +107,7 @@ def margins(result: OrchestratorBacktestResult) -> list[str]:
 def books(result: OrchestratorBacktestResult) -> list[str]:
     """Each book from its own fills: it sells only what it bought, and all books are the account."""
     close, found = result.plan.tape.close, []
-    allowed = NEAR * np.abs(result.equity.to_numpy())
+    allowed = rounding(result)
     for name in result.strategy_names:
         book, trades = result.books[name], result.trades[result.trades["strategy"] == name]
         rows, moved, n = trades["row"].to_numpy(), signed(trades), len(close)
