@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import traderagent as ta
+from traderagent.engine.backtest import execute
+from traderagent.engine.plan import plan
 from traderagent.strategies.contract import CLOSE, ENTERED, SIGNAL, enter, is_idle, mirrored, parameters_of, step
 
 DURATION = pd.Timedelta("5min")
@@ -211,3 +213,42 @@ def test_what_only_a_perpetual_account_can_do_is_refused_on_spot():
         market = ta.load_market("synthetic", symbols=1, days=10, seed=1, progress=False)
         with pytest.raises(ta.ConfigError, match="grid: it sells short"):
             ta.backtest(market["SYN-01"], config)
+
+
+class Holder(ta.Strategy):
+    """Goes short once and stays, so that funding moves the account and nothing else does."""
+
+    every = "1d"
+
+    def decide(self, now, book):
+        return ta.sell(notional=1000) if book.flat else None
+
+
+def test_funding_of_one_book_lets_the_gate_grant_what_another_was_refused():
+    """Skipping and asking at every candle: the fifth cell fits in once the short has received its funding."""
+    flat = [(100.0, 100.05, 99.95, 100.0)] * 400
+    config = ta.OrchestratorBacktestConfig(
+        account="perpetual",
+        leverage=10.0,
+        funding_rate=0.01,
+        warmup_bars=0,
+        enable_dca=False,
+        enable_trend_follower=False,
+        enable_strategy_router=False,
+        costs=ta.Costs(maker=0.0, taker=0.0, slippage=0.0),
+        grid_params={
+            "lower_price": 90.0,
+            "upper_price": 98.0,
+            "num_levels": 5,
+            "amount_per_grid": 500.2,
+            "initial_inventory": "none",
+            "trailing_enabled": False,
+        },
+    )
+    data = ta.MultiTimeframeData.from_base("XUSDT", candles(*flat, start="2024-01-01 00:00"))
+    layout = plan(data, config, [Holder()])
+    skipped, asked = (execute(layout, every_candle=every) for every in (False, True))
+    # The short fills at row 288; it receives 10 with the candle of 07:55, row 383.
+    reserved = asked.raw.ledger[:, 1]
+    assert [reserved[k] for k in (288, 382, 383)] == pytest.approx([200.08, 200.08, 250.1])
+    assert (skipped.raw.ledger == asked.raw.ledger).all()
