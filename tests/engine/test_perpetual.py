@@ -252,3 +252,15 @@ def test_funding_of_one_book_lets_the_gate_grant_what_another_was_refused():
     reserved = asked.raw.ledger[:, 1]
     assert [reserved[k] for k in (288, 382, 383)] == pytest.approx([200.08, 200.08, 250.1])
     assert (skipped.raw.ledger == asked.raw.ledger).all()
+
+
+def test_a_day_that_begins_below_zero_blocks_nobody_where_no_loss_is_limited():
+    """Funding of more than the whole equity at midnight; what the insurance leaves goes on trading."""
+    flat = [(100.0, 100.0, 100.0, 100.0)] * 4
+    balance = 10 * 100.0 * 0.05  # 50: a margin of 8 and an entry fee of 1, of which 50 are taken at once
+    frame = candles(*flat, start="2024-01-01 23:35")
+    result = run(frame, initial_balance=balance - 9.0, leverage=125.0, funding_rate=0.05, enable_risk_manager=False)
+    assert result.equity.min() < 0.0
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+    assert result.final_balance > 0.0
+    assert result.raw.account["daily_blocks"] == 0
