@@ -160,3 +160,19 @@ def test_symbols_run_side_by_side_in_both_forms():
         runs[form] = ta.backtest(market, ALONE, strategies=[Threads()], workers=3, progress=False)
     assert [bits(r) for r in runs["never"].values()] == [bits(r) for r in runs["always"].values()]
     assert all(len(r.trades) > 1 for r in runs["never"].values())
+
+
+@pytest.mark.parametrize("at", [1, 100, 600])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_at_the_door_of_a_call_ends_the_run(monkeypatch, at):
+    """Ctrl-C may come before the rule's own line: ctypes drops it, and the rule would never be asked again."""
+    calls = []
+
+    def interrupted(self):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("traderagent.strategies.own.plain.Plain.__enter__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trade(Ladder, generated(3, 600), form="never")
