@@ -176,3 +176,43 @@ def test_an_interrupt_at_the_door_of_a_call_ends_the_run(monkeypatch, at):
     monkeypatch.setattr("traderagent.strategies.own.plain.Plain.__enter__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         trade(Ladder, generated(3, 600), form="never")
+
+
+class Reads(ta.Strategy):
+    """Answers with orders that move what later ones read, long after both forms have been compared."""
+
+    how: int = ta.parameter(0, low=0, high=2)
+    memory = {"n": 0.0}
+
+    def decide(self, now, book):
+        book.n += 1
+        if book.flat:
+            return [ta.cancel(), ta.buy(size=0.1, stop=now.close * 0.9, target=now.close * 1.1)]
+        if book.n > 2_100 and book.candles_held == 5:
+            if self.how == 0:
+                return [ta.move(stop=now.close * 0.95)] + [ta.buy(size=0.01, limit=book.stop * 1.05) for k in range(1)]
+            if self.how == 1:
+                return [ta.move(stop=book.stop * 1.01, target=book.target * 0.99) for k in range(3)]
+            return [ta.close(tag="out")] + ([ta.cancel()] if book.stop > 0 else [ta.move(stop=-1)])
+        if book.candles_held > 40:
+            return ta.close()
+
+
+@pytest.mark.parametrize("how", [0, 1, 2])
+def test_an_answer_reads_the_book_as_it_was_before_its_first_order(how):
+    market = generated(7, 4_000)
+    plain, compiled = (trade(Reads(how=how), market, form=form) for form in ("never", "always"))
+    assert len(plain.trades) > 100
+    assert bits(plain) == bits(compiled)
+
+
+def test_rounding_to_decimals_stays_python():
+    """Python rounds the decimal number, a machine's multiplication another: 1.115 to 1.11 and to 1.12."""
+
+    class Rounds(ta.Strategy):
+        def decide(self, now, book):
+            if book.flat:
+                return ta.buy(size=round(now.close * 0.001, 2))
+
+    with pytest.raises(ta.RuleError, match=r"not compiled: `round\(now.close \* 0.001, 2\)` rounds by decimals.*line"):
+        trade(Rounds, generated(3, 600), form="always")

@@ -46,6 +46,7 @@ BOOK = {
     "candles_held": "_candles_held_of(now, book)",
     "realised": "book.realised",
 }
+MOVED = ("stop", "target")  # words of the book that an order changes as soon as it is placed
 FILL = {"price": "book.filled_price", "quantity": "book.filled_quantity"}
 STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.If, ast.For, ast.While, ast.Break, ast.Continue, ast.Pass)
 
@@ -74,6 +75,7 @@ class Expressions(ast.NodeTransformer):
     def __init__(self, blueprint: Blueprint, method: Method) -> None:
         self.blueprint, self.method = blueprint, method
         self.outer: dict[str, Any] = {}
+        self.moved: set[str] | None = None  # in an answer: what it reads that its own orders move
         self.roles = dict(zip(method.arguments, ARGUMENTS[method.role], strict=True))
         self.roles[method.tree.args.args[0].arg] = "self"
         names = [n for n in ast.walk(method.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
@@ -127,6 +129,9 @@ class Expressions(ast.NodeTransformer):
             return expression(f"now.{word}" if place is None else f"now.feature[{place}]")
         if (word := self._role(node, "book")) is not None:
             memory = list(self.blueprint.memory)
+            if self.moved is not None and word in MOVED:
+                self.moved.add(word)
+                return expression(f"_{word}_before")
             return expression(f"book.memory[{memory.index(word)}]" if word in memory else f"({BOOK[word]})")
         if (word := self._role(node, "fill")) is not None:
             if word not in FILL:
@@ -216,6 +221,10 @@ class Expressions(ast.NodeTransformer):
         if isinstance(called, (type(abs), type, np.ufunc)):
             if called is math.pow:
                 return ast.Call(ast.Name("_power", ast.Load()), arguments, [])
+            if called is round and len(arguments) > 1:
+                raise NotCompiled(
+                    f"`{ast.unparse(node):.60}` rounds by decimals, which is plain Python only", node.lineno
+                )
             if called in BUILTINS:
                 return ast.Call(ast.Name(BUILTINS[called], ast.Load()), arguments, [])
             if called in FUNCTIONS or isinstance(called, np.ufunc):
