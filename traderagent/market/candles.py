@@ -90,6 +90,10 @@ class MultiTimeframeData:
         duration = duration_of(base)
         if (detail is None) != (detail_timeframe is None):
             raise ConfigError(f"{symbol}: detail and detail_timeframe go together; give both or none")
+        if detail_timeframe is not None and duration_of(detail_timeframe) > duration:
+            raise ConfigError(
+                f"{symbol}: got detail_timeframe {detail_timeframe}, allowed are {base} and finer; give its true one"
+            )
         frames = {"m5": m5, "m15": m15, "h1": h1, "h4": h4, "d1": d1, "detail": detail}
         for name, frame in frames.items():
             if frame is not None:
