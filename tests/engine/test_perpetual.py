@@ -264,3 +264,22 @@ def test_a_day_that_begins_below_zero_blocks_nobody_where_no_loss_is_limited():
     assert list(result.trades["reason"]) == ["signal", "liquidation"]
     assert result.final_balance > 0.0
     assert result.raw.account["daily_blocks"] == 0
+
+
+@pytest.mark.parametrize("rate", [0.001, float("nan"), 5, True, [0.1], "0.1"])
+def test_rates_that_are_no_series_are_refused_where_they_are_given(rate):
+    data = ta.MultiTimeframeData.from_base("XUSDT", candles())
+    with pytest.raises(
+        ta.DataError, match="XUSDT funding: got .*allowed is a Series of rates .*funding_rate in the config"
+    ):
+        data.replace(funding=rate)
+
+
+def test_rates_belong_to_the_candles_and_to_their_hash():
+    rates = pd.Series([0.1, 0.2, 0.3], TIMES[:3])
+    data = ta.MultiTimeframeData.from_base("XUSDT", candles(), funding=rates)
+    same = [rates.copy(), rates.astype(object), dict(rates.items()), rates.tz_convert("Asia/Kathmandu")]
+    assert {data.replace(funding=given).hash for given in same} == {data.hash}
+    rates[:] = 0.0
+    assert list(data.funding) == [0.1, 0.2, 0.3]
+    assert data.replace(funding=rates).hash != data.hash
