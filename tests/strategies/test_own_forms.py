@@ -1,5 +1,6 @@
 """One source, two forms: plain and compiled leave the same bits, skipping candles or not."""
 
+import linecache
 import pickle
 
 import numpy as np
@@ -216,3 +217,46 @@ def test_rounding_to_decimals_stays_python():
 
     with pytest.raises(ta.RuleError, match=r"not compiled: `round\(now.close \* 0.001, 2\)` rounds by decimals.*line"):
         trade(Rounds, generated(3, 600), form="always")
+
+
+VALUELESS = {
+    "sqrt": "math.sqrt(2_150 - book.n)",
+    "log": "math.log(max(2_150 - book.n, 0.0))",
+    "exp": "math.exp(book.n / 3)",
+    "**": "1e10 ** (book.n / 70)",
+    "a root of less than nothing": "(2_150.5 - book.n) ** 0.5",
+    "int": "int(now.part)",
+    "round": "round(now.part)",
+    "floor": "math.floor(now.part)",
+}
+
+
+@pytest.mark.parametrize("function", VALUELESS)
+def test_where_a_function_has_no_value_every_form_ends_the_run(function):
+    """Python raises there; machine code would go on with NaN, long after both forms have been compared."""
+    text = f"""
+import math
+import numpy as np
+import traderagent as ta
+
+class Valueless(ta.Strategy):
+    memory = {{"n": 0.0}}
+
+    def features(self, m5):
+        part = np.array(m5.close)
+        part[2_150:2_160] = np.nan
+        return {{"part": part}}
+
+    def decide(self, now, book):
+        book.n += 1
+        value = {VALUELESS[function]}
+        if book.flat and not value > 1e9:
+            return ta.buy(size=0.1, target=now.close * 1.004)
+"""
+    name = f"<valueless {function}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    space = {"__name__": "__main__"}
+    exec(compile(text, name, "exec"), space)
+    for form in ("never", "auto", "always"):
+        with pytest.raises(ta.RuleError, match=r"Valueless.decide .*\(line 1[67]: "):
+            trade(space["Valueless"], generated(7, 2_500), form=form)
