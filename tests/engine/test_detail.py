@@ -101,3 +101,24 @@ def test_the_spread_of_the_path_models_holds_each_of_them():
     assert ta.backtest(data, config).path_spread is None
     parts = ta.backtest(data, config, path_spread=True, holdout=0.5)
     assert parts["out"].path_spread is not None
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "says"),
+    [("open", 1e9, "row 18"), ("close", 1e9, "row 18"), ("close", -5.0, "row 18"), ("open", np.nan, "row 18")],
+)
+def test_a_finer_candle_that_is_none_is_refused_though_the_base_candle_is_made_of_it(column, value, says):
+    """Open, high, low and close of the whole are right; the path would go to a price that never was."""
+    fine = minutes(*FLAT, *LAST)
+    wrong = fine.copy()
+    wrong.iloc[17, COLUMNS.index(column)] = value
+    with pytest.raises(ta.DataError, match=f"XUSDT 1m {says}"):
+        run(data_of(fine, wrong), 95.0)
+
+
+def test_finer_candles_are_not_longer_than_those_they_make():
+    data = data_of(minutes(*FLAT, *LAST))
+    with pytest.raises(ta.ConfigError, match="got detail_timeframe 1h, allowed are 5m and finer"):
+        data.replace(detail_timeframe="1h")
+    with pytest.raises(ta.UnknownName, match="unknown timeframe '7q'"):
+        data.replace(detail_timeframe="7q")

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 import traderagent as ta
+from traderagent.engine.backtest import execute
+from traderagent.engine.plan import plan
 from traderagent.strategies.contract import CLOSE, ENTERED, SIGNAL, enter, is_idle, mirrored, parameters_of, step
 
 DURATION = pd.Timedelta("5min")
@@ -211,3 +213,73 @@ def test_what_only_a_perpetual_account_can_do_is_refused_on_spot():
         market = ta.load_market("synthetic", symbols=1, days=10, seed=1, progress=False)
         with pytest.raises(ta.ConfigError, match="grid: it sells short"):
             ta.backtest(market["SYN-01"], config)
+
+
+class Holder(ta.Strategy):
+    """Goes short once and stays, so that funding moves the account and nothing else does."""
+
+    every = "1d"
+
+    def decide(self, now, book):
+        return ta.sell(notional=1000) if book.flat else None
+
+
+def test_funding_of_one_book_lets_the_gate_grant_what_another_was_refused():
+    """Skipping and asking at every candle: the fifth cell fits in once the short has received its funding."""
+    flat = [(100.0, 100.05, 99.95, 100.0)] * 400
+    config = ta.OrchestratorBacktestConfig(
+        account="perpetual",
+        leverage=10.0,
+        funding_rate=0.01,
+        warmup_bars=0,
+        enable_dca=False,
+        enable_trend_follower=False,
+        enable_strategy_router=False,
+        costs=ta.Costs(maker=0.0, taker=0.0, slippage=0.0),
+        grid_params={
+            "lower_price": 90.0,
+            "upper_price": 98.0,
+            "num_levels": 5,
+            "amount_per_grid": 500.2,
+            "initial_inventory": "none",
+            "trailing_enabled": False,
+        },
+    )
+    data = ta.MultiTimeframeData.from_base("XUSDT", candles(*flat, start="2024-01-01 00:00"))
+    layout = plan(data, config, [Holder()])
+    skipped, asked = (execute(layout, every_candle=every) for every in (False, True))
+    # The short fills at row 288; it receives 10 with the candle of 07:55, row 383.
+    reserved = asked.raw.ledger[:, 1]
+    assert [reserved[k] for k in (288, 382, 383)] == pytest.approx([200.08, 200.08, 250.1])
+    assert (skipped.raw.ledger == asked.raw.ledger).all()
+
+
+def test_a_day_that_begins_below_zero_blocks_nobody_where_no_loss_is_limited():
+    """Funding of more than the whole equity at midnight; what the insurance leaves goes on trading."""
+    flat = [(100.0, 100.0, 100.0, 100.0)] * 4
+    balance = 10 * 100.0 * 0.05  # 50: a margin of 8 and an entry fee of 1, of which 50 are taken at once
+    frame = candles(*flat, start="2024-01-01 23:35")
+    result = run(frame, initial_balance=balance - 9.0, leverage=125.0, funding_rate=0.05, enable_risk_manager=False)
+    assert result.equity.min() < 0.0
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+    assert result.final_balance > 0.0
+    assert result.raw.account["daily_blocks"] == 0
+
+
+@pytest.mark.parametrize("rate", [0.001, float("nan"), 5, True, [0.1], "0.1"])
+def test_rates_that_are_no_series_are_refused_where_they_are_given(rate):
+    data = ta.MultiTimeframeData.from_base("XUSDT", candles())
+    with pytest.raises(
+        ta.DataError, match="XUSDT funding: got .*allowed is a Series of rates .*funding_rate in the config"
+    ):
+        data.replace(funding=rate)
+
+
+def test_rates_belong_to_the_candles_and_to_their_hash():
+    rates = pd.Series([0.1, 0.2, 0.3], TIMES[:3])
+    data = ta.MultiTimeframeData.from_base("XUSDT", candles(), funding=rates)
+    same = [rates.copy(), rates.astype(object), dict(rates.items()), rates.tz_convert("Asia/Kathmandu")]
+    assert {data.replace(funding=given).hash for given in same} == {data.hash}
+    rates[:] = 0.0
+    assert list(data.funding) == [0.1, 0.2, 0.3]
+    assert data.replace(funding=rates).hash != data.hash

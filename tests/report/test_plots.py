@@ -119,3 +119,9 @@ def test_plots_fit_a_phone(found, tmp_path):
     path = as_page([draw(found) for draw in DRAWN.values()], tmp_path / "phone.html")
     with opened(path, width=390) as seen:
         assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {}, {"in": 1, "out": 2}, [], "SYN-01"])
+def test_what_is_no_run_is_refused_with_the_next_step(wrong):
+    with pytest.raises(ta.ConfigError, match=r"plots.market: got .*, allowed is one run .* of a hold-out res\['out'\]"):
+        ta.plots.market(wrong)

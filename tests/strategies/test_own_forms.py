@@ -1,5 +1,6 @@
 """One source, two forms: plain and compiled leave the same bits, skipping candles or not."""
 
+import linecache
 import pickle
 
 import numpy as np
@@ -160,3 +161,102 @@ def test_symbols_run_side_by_side_in_both_forms():
         runs[form] = ta.backtest(market, ALONE, strategies=[Threads()], workers=3, progress=False)
     assert [bits(r) for r in runs["never"].values()] == [bits(r) for r in runs["always"].values()]
     assert all(len(r.trades) > 1 for r in runs["never"].values())
+
+
+@pytest.mark.parametrize("at", [1, 100, 600])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_at_the_door_of_a_call_ends_the_run(monkeypatch, at):
+    """Ctrl-C may come before the rule's own line: ctypes drops it, and the rule would never be asked again."""
+    calls = []
+
+    def interrupted(self):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("traderagent.strategies.own.plain.Plain.__enter__", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trade(Ladder, generated(3, 600), form="never")
+
+
+class Reads(ta.Strategy):
+    """Answers with orders that move what later ones read, long after both forms have been compared."""
+
+    how: int = ta.parameter(0, low=0, high=2)
+    memory = {"n": 0.0}
+
+    def decide(self, now, book):
+        book.n += 1
+        if book.flat:
+            return [ta.cancel(), ta.buy(size=0.1, stop=now.close * 0.9, target=now.close * 1.1)]
+        if book.n > 2_100 and book.candles_held == 5:
+            if self.how == 0:
+                return [ta.move(stop=now.close * 0.95)] + [ta.buy(size=0.01, limit=book.stop * 1.05) for k in range(1)]
+            if self.how == 1:
+                return [ta.move(stop=book.stop * 1.01, target=book.target * 0.99) for k in range(3)]
+            return [ta.close(tag="out")] + ([ta.cancel()] if book.stop > 0 else [ta.move(stop=-1)])
+        if book.candles_held > 40:
+            return ta.close()
+
+
+@pytest.mark.parametrize("how", [0, 1, 2])
+def test_an_answer_reads_the_book_as_it_was_before_its_first_order(how):
+    market = generated(7, 4_000)
+    plain, compiled = (trade(Reads(how=how), market, form=form) for form in ("never", "always"))
+    assert len(plain.trades) > 100
+    assert bits(plain) == bits(compiled)
+
+
+def test_rounding_to_decimals_stays_python():
+    """Python rounds the decimal number, a machine's multiplication another: 1.115 to 1.11 and to 1.12."""
+
+    class Rounds(ta.Strategy):
+        def decide(self, now, book):
+            if book.flat:
+                return ta.buy(size=round(now.close * 0.001, 2))
+
+    with pytest.raises(ta.RuleError, match=r"not compiled: `round\(now.close \* 0.001, 2\)` rounds by decimals.*line"):
+        trade(Rounds, generated(3, 600), form="always")
+
+
+VALUELESS = {
+    "sqrt": "math.sqrt(2_150 - book.n)",
+    "log": "math.log(max(2_150 - book.n, 0.0))",
+    "exp": "math.exp(book.n / 3)",
+    "**": "1e10 ** (book.n / 70)",
+    "a root of less than nothing": "(2_150.5 - book.n) ** 0.5",
+    "int": "int(now.part)",
+    "round": "round(now.part)",
+    "floor": "math.floor(now.part)",
+}
+
+
+@pytest.mark.parametrize("function", VALUELESS)
+def test_where_a_function_has_no_value_every_form_ends_the_run(function):
+    """Python raises there; machine code would go on with NaN, long after both forms have been compared."""
+    text = f"""
+import math
+import numpy as np
+import traderagent as ta
+
+class Valueless(ta.Strategy):
+    memory = {{"n": 0.0}}
+
+    def features(self, m5):
+        part = np.array(m5.close)
+        part[2_150:2_160] = np.nan
+        return {{"part": part}}
+
+    def decide(self, now, book):
+        book.n += 1
+        value = {VALUELESS[function]}
+        if book.flat and not value > 1e9:
+            return ta.buy(size=0.1, target=now.close * 1.004)
+"""
+    name = f"<valueless {function}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    space = {"__name__": "__main__"}
+    exec(compile(text, name, "exec"), space)
+    for form in ("never", "auto", "always"):
+        with pytest.raises(ta.RuleError, match=r"Valueless.decide .*\(line 1[67]: "):
+            trade(space["Valueless"], generated(7, 2_500), form=form)

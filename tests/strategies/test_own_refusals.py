@@ -245,6 +245,23 @@ def test_the_class_itself():
     refused(decide, r"compiled: got 'yes': allowed: always, auto, never", compiled="yes", form=None)
 
 
+def test_a_class_without_a_rule():
+    class Mistyped(ta.Strategy):
+        def features(self, m5):
+            return {"top": m5.high}
+
+        def decied(self, now, book):
+            return None
+
+    for wrong in (Mistyped, Mistyped(), ta.Strategy):
+        with pytest.raises(
+            ta.RuleError, match=r"(Mistyped|Strategy) has no rule: write `def decide\(self, now, book\):`"
+        ):
+            trade(wrong, DATA)
+        with pytest.raises(ta.RuleError, match="has no rule"):
+            ta.audit(wrong, DATA)
+
+
 def test_a_parameter_without_a_kind():
     with pytest.raises(
         ta.RuleError, match=r"Bare\.lookback: say what kind it is, `lookback: int = ta\.parameter\(…\)`"

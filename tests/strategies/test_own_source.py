@@ -1,6 +1,8 @@
 """A rule is recognised by its source, what it takes from around, and its parameters; features know their frames."""
 
 import linecache
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -126,3 +128,103 @@ def test_frames_offer_what_they_have():
 def test_trading_starts_when_every_feature_is_known():
     run = trade(Breakout(lookback=300), DATA, form="never")
     assert run.raw.first == 300
+
+
+AROUND = """
+import types
+import functools
+import numpy as np
+import pandas as pd
+import traderagent as ta
+from typing import ClassVar
+{around}
+
+class FromCell(ta.Strategy):
+    share: ClassVar[float] = {attribute}
+
+    def features(self, m5):
+        return {{"mark": m5.close * {mark}}}
+
+    def decide(self, now, book):
+        if book.flat:
+            return [ta.buy(size=0.1 * {size}, limit=now.mark, tag="in") for k in range(1)]
+        if book.candles_held > 3:
+            return ta.close()
+"""
+# What stands around the class, how the rule, its features or the class speak of it, and what changes it.
+TAKEN = {
+    "a number in a loop": ("K = 1.0", "size", "K", "K = 0.5"),
+    "an attribute of a class": ("class P:\n    K = 1.0", "size", "P.K", "P.K = 0.5"),
+    "an attribute of an object": ("P = types.SimpleNamespace(K=1.0)", "size", "P.K", "P.K = 0.5"),
+    "an attribute of a module": ("P = types.ModuleType('p')\nP.K = 1.0", "size", "P.K", "P.K = 0.5"),
+    "an attribute of the class itself": ("", "size", "self.share", "FromCell.share = 0.5"),
+    "an array": ("K = np.array([1.0])", "mark", "K[0]", "K[0] = 0.999"),
+    "a table": ("K = pd.Series([1.0])", "mark", "K[0]", "K = pd.Series([0.999])"),
+    "what lies in a dict": ("K = {'a': [1.0]}", "mark", "K['a'][0]", "K['a'][0] = 0.999"),
+    "what a function calls": ("def g(x):\n    return x\ndef f(x):\n    return g(x)", "mark", "f(1)", "g = np.sin"),
+    "what a function names": (
+        "def f(x):\n    return np.exp(-x)",
+        "mark",
+        "f(0.001)",
+        "def f(x):\n    return np.cos(x)",
+    ),
+    "a cached function": (
+        "K = 1.0\n@functools.cache\ndef f(x):\n    return K",
+        "mark",
+        "f(1)",
+        "K = 0.9\nf.cache_clear()",
+    ),
+    "other candles": ("", "mark", "(1.0 if float(MARKET.candles.close.iloc[0]) == FIRST else 0.99)", "MARKET = OTHER"),
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+def test_what_a_rule_takes_from_around_it_is_taken_anew(taken):
+    """A number changed in another cell changes the next run, compiled or with features that were kept."""
+    around, place, word, change = TAKEN[taken]
+    text = AROUND.format(**{"size": 1.0, "mark": 1.0, "attribute": 1.0} | {"around": around, place: word})
+    other = generated(6, 600)
+    space = {"__name__": "__main__", "MARKET": DATA, "OTHER": other, "FIRST": float(DATA.candles.close.iloc[0])}
+    seen = []
+    for number, source in enumerate((text, change)):
+        name = f"<cell {taken} {number}>"
+        linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+        exec(compile(source, name, "exec"), space)
+        cls = space["FromCell"]
+        seen.append((cls().identity(), trade(cls, DATA)))
+    (first, before), (second, now) = seen
+    assert len(before.trades) > 3
+    assert first != second
+    assert not now.trades.equals(before.trades)
+    assert now.trades.equals(trade(cls, DATA.replace(notes=["nothing kept"]), form="never").trades)
+
+
+def test_a_class_attribute_worked_out_from_a_number_is_part_of_the_rule():
+    """The same cell run again after another cell has changed the number: the class's text is the same."""
+    identities = set()
+    for level in (1.0, 0.5):
+        text = AROUND.format(around="", attribute="LEVEL", mark=1.0, size="self.share")
+        linecache.cache["<cell worked out>"] = (len(text), None, text.splitlines(keepends=True), "<cell worked out>")
+        space = {"__name__": "__main__", "LEVEL": level}
+        exec(compile(text, "<cell worked out>", "exec"), space)
+        identities.add(space["FromCell"]().identity())
+    assert len(identities) == 2
+
+
+def test_an_identity_is_the_same_in_another_process():
+    """No addresses: of the code of a loop inside a helper, of an object."""
+    program = (
+        "import linecache, sys\n"
+        "text = sys.argv[1]\n"
+        "linecache.cache['<cell>'] = (len(text), None, text.splitlines(keepends=True), '<cell>')\n"
+        "space = {'__name__': '__main__'}\n"
+        "exec(compile(text, '<cell>', 'exec'), space)\n"
+        "print(space['FromCell']().identity())\n"
+    )
+    around = "class P:\n    pass\nP.p, P.q = P(), {'b', 'a', 'c'}\ndef f(x):\n    return sum([x for _ in range(1)])"
+    text = AROUND.format(around=around, attribute=1.0, mark="f(0) * len(P.q) * (P.p is not None)", size=1.0)
+    found = {
+        subprocess.run([sys.executable, "-c", program, text], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    }
+    assert len(found) == 1

@@ -6,6 +6,7 @@ from traderagent.base.errors import DataError
 from traderagent.engine.tape import tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds, traded
+from traderagent.market.quality import check
 
 
 def detail_of(data: MultiTimeframeData) -> dict[str, np.ndarray]:
@@ -19,7 +20,7 @@ def detail_of(data: MultiTimeframeData) -> dict[str, np.ndarray]:
     Raises
     ------
     DataError
-        Where there are none, or a base candle is not made of its finer ones exactly.
+        Where there are none, one breaks a rule of candles, or a base candle is not made of its finer ones exactly.
     """
     if "_detail" not in data.__dict__:
         data.__dict__["_detail"] = _build(data)
@@ -39,12 +40,22 @@ def _build(data: MultiTimeframeData) -> dict[str, np.ndarray]:
     counts = np.bincount(row[inside], minlength=len(tape))
     columns = {c: np.ascontiguousarray(frame[c].to_numpy(np.float64)[inside]) for c in ("open", "high", "low", "close")}
     _check(data, columns, counts)
+    _check_each(data, columns)
     first = np.concatenate(([0], np.cumsum(counts))).astype(np.int32)
     return {
         "detail_first": first,
         "detail_time": time[inside],
         **{f"detail_{c}": values for c, values in columns.items()},
     }
+
+
+def _check_each(data: MultiTimeframeData, columns: dict[str, np.ndarray]) -> None:
+    """Own frames have been checked by nobody, and the path goes wherever an open or a close says."""
+    open_, high, low, close = columns.values()
+    sound = (low > 0) & (low <= np.minimum(open_, close)) & (high >= np.maximum(open_, close)) & np.isfinite(high)
+    if not sound.all():
+        timeframe = str(data.detail_timeframe)
+        check(traded(data.detail), f"{data.symbol} {timeframe}", timeframe)
 
 
 def _check(data: MultiTimeframeData, columns: dict[str, np.ndarray], counts: np.ndarray) -> None:

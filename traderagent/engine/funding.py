@@ -18,11 +18,15 @@ EVERY = 8 * 3_600_000
 
 @inner_kernel
 def settle_funding(account, pair, rate, price):
-    """Step 2: every book pays rate × its inventory × price, out of its margin; its lots share it by quantity."""
+    """Step 2: every book pays rate × its inventory × price, out of its margin; its lots share it by quantity.
+
+    It moves the account's equity, by which the gate goes: also a book that holds nothing is to ask again.
+    """
     if rate == 0.0:
         return
     for b in range(pair.n_books):
         book = book_of(pair, b)
+        book.ask = 1
         if book.quantity == 0.0:
             continue
         paid = rate * (book.side * book.quantity) * price
@@ -30,7 +34,6 @@ def settle_funding(account, pair, rate, price):
         account.funding += paid
         book.funding += paid
         book.margin -= paid
-        book.ask = 1
         if book.is_ladder == 1:
             share_among_lots(book, paid)
         else:

@@ -65,7 +65,8 @@ def start_day(account, pair):
 @inner_kernel
 def judge(account, pair, equity):
     """Step 4: verdicts that need the close."""
-    if (account.blocked == 0) and (equity <= account.daily_reference * (1 - account.max_daily_loss)):
+    limited = (account.blocked == 0) & (account.max_daily_loss < np.inf)
+    if limited and (equity <= account.daily_reference * (1 - account.max_daily_loss)):
         account.blocked = 1
         account.daily_blocks += 1
         for b in range(pair.n_books):

@@ -18,6 +18,7 @@ from traderagent.market import shown
 from traderagent.market.frames import COLUMNS, TIMEFRAMES, check_shape, duration_of, milliseconds, resample, traded
 from traderagent.market.instruments import Instrument
 from traderagent.market.planted import Planted
+from traderagent.market.rates import hash_of_rates, rates_of
 from traderagent.market.symbols import symbol_name
 from traderagent.market.times import day, span
 
@@ -90,6 +91,10 @@ class MultiTimeframeData:
         duration = duration_of(base)
         if (detail is None) != (detail_timeframe is None):
             raise ConfigError(f"{symbol}: detail and detail_timeframe go together; give both or none")
+        if detail_timeframe is not None and duration_of(detail_timeframe) > duration:
+            raise ConfigError(
+                f"{symbol}: got detail_timeframe {detail_timeframe}, allowed are {base} and finer; give its true one"
+            )
         frames = {"m5": m5, "m15": m15, "h1": h1, "h4": h4, "d1": d1, "detail": detail}
         for name, frame in frames.items():
             if frame is not None:
@@ -104,7 +109,7 @@ class MultiTimeframeData:
             duration=duration,
             instrument=instrument or Instrument(),
             detail_timeframe=detail_timeframe,
-            funding=funding,
+            funding=rates_of(funding, symbol),
             source=source,
             synthetic=synthetic,
             planted=planted,
@@ -197,7 +202,7 @@ class MultiTimeframeData:
                     str(self.detail_timeframe),
                     str(self.synthetic),
                     repr(self.instrument),
-                    "" if self.funding is None else hash_frame(self.funding.to_frame("rate")),
+                    "" if self.funding is None else hash_of_rates(self.funding),
                     *(f"{name}:{'' if f is None else hash_frame(f)}" for name, f in self._frames.items()),
                 )
             )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from traderagent.base.errors import ConfigError
 from traderagent.market.frames import duration_of, milliseconds
 from traderagent.report import market_levels, market_marks, market_pack, style
 from traderagent.report.canvas import Name, figure, shown, source
@@ -30,7 +31,17 @@ def market(res: Any) -> Any:
     Returns
     -------
     A pane: linked panels of price, route, equity, drawdown and exposure, and a strip that chooses the window.
+
+    Raises
+    ------
+    ConfigError
+        Where it is something else: several runs, the two of a hold-out, candles.
     """
+    if not (hasattr(res, "assumptions") and hasattr(res, "regimes")):
+        raise ConfigError(
+            f"plots.market: got {type(res).__name__}, allowed is one run of one symbol, as ta.backtest gives it; "
+            "of a market give res['BTCUSDT'], of a hold-out res['out']"
+        )
     levels = market_levels.pyramid(res)
     fills = market_marks.fills(res)
     window = _window(res)

@@ -130,6 +130,8 @@ class Strategy(Config, metaclass=_Declared):
     def columns(self, data: Frames) -> dict[str, np.ndarray]:
         """What `features` says, as (n_base,) float64 arrays by name."""
         if not self.is_own():
+            if type(self).step is None:
+                raise RuleError(f"{type(self).__name__} has no rule: write `def decide(self, now, book):`")
             return self.features(data)
         from traderagent.strategies.own.columns import columns_of
 

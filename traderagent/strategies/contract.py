@@ -183,6 +183,7 @@ BOOK = record_dtype(
     ("gross_profit gross_loss cycle_net turnover", "f8"),
     ("round_trips winning losing completed_cycles entries capped", "i8"),
     ("skipped_partials ambiguous_fills cut_orders n_fills cells_laid cells_seen n_shifts liquidations", "i8"),
+    ("n_told", "i8"),  # how often its step was called
     ("parameter", ("f8", (N_PARAMETERS,))),
     ("memory", ("f8", (N_MEMORY,))),
 )
@@ -202,6 +203,7 @@ _exit_at = record_at(Exit)
 @inner_kernel
 def tell(what, now, book):
     """Call the book's own step, whose address it carries."""
+    book.n_told += 1
     _call(book.step, what, now, book)
 
 

@@ -36,6 +36,7 @@ _SENTENCES = {
     verbs.ENDLESS: "answers fills with orders that fill at once, {value:.0f} times in one candle; place them away from "
     "the price",
     verbs.DIVISION: "divides by zero; compare the divisor first",
+    verbs.NO_VALUE: "asks a function for its value at {value:g}, where it has none; compare the number first",
 }
 
 

@@ -25,6 +25,7 @@ _NAMES = {
     "_divided": reads.divided,
     "_divided_down": reads.divided_down,
     "_remainder": reads.remainder,
+    "_whole": reads.whole,
 }
 begin = entrances.begin
 _lock = threading.RLock()  # numba compiles one thing at a time

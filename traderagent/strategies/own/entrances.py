@@ -2,13 +2,17 @@
 
 import ctypes
 import ctypes.util
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import types
 
 from traderagent.base.kernel import far_caller_of, step_kernel, uncached_kernel, uncached_step_kernel
 from traderagent.strategies.contract import SIGNATURE, Book, Now, step
 from traderagent.strategies.own import verbs
+from traderagent.strategies.own.reads import powered
+from traderagent.strategies.own.verbs import fail
 
 BEGIN = types.int64(types.int64, Now, Book)
 PLACE = types.void(Now, Book, types.int64, types.int64, *[types.float64] * 6, types.int64, types.int64)
@@ -76,6 +80,19 @@ def place(now, book, kind, given, size, notional, risk, limit, stop, target, rea
 
 
 @uncached_kernel
-def power(a, b):
+def power(book, a, b, line):
     """`a ** b` by the same library function that Python calls; LLVM's own shortcuts differ in the last bit."""
-    return _pow(float(a), float(b))
+    return powered(book, _pow(float(a), float(b)), float(a), float(b), line)
+
+
+def guarded(function: Callable) -> Callable:
+    """A function of one number; where Python's raises for want of a value, it is an error."""
+
+    @uncached_kernel
+    def value(book, argument, line):
+        result = function(argument)
+        if (np.isnan(result) and not np.isnan(argument)) or (np.isinf(result) and np.isfinite(argument)):
+            fail(book, verbs.NO_VALUE, line, argument, 0.0)
+        return result
+
+    return value

@@ -10,6 +10,7 @@ from traderagent.base.errors import UnknownName, nearest
 from traderagent.base.regimes import REGIMES
 from traderagent.strategies.contract import REASONS
 from traderagent.strategies.own.blueprint import ARGUMENTS, Blueprint
+from traderagent.strategies.own.entrances import guarded
 from traderagent.strategies.own.source import Method, lookup
 
 MATH = [
@@ -34,6 +35,8 @@ MATH = [
     "atan",
 ]
 FUNCTIONS = {getattr(math, name) for name in MATH} | {np.isnan, np.isfinite}
+UNGUARDED = {math.isnan, math.isfinite, math.isinf, math.copysign, math.fabs, math.floor, math.ceil}
+WHOLE = {int, round, math.floor, math.ceil}  # where Python raises on NaN and infinity
 BUILTINS = {abs: "abs", int: "int", float: "float", bool: "bool", round: "round", range: "range", len: "len"}
 BOOK = {
     "flat": "book.quantity == 0.0",
@@ -46,6 +49,7 @@ BOOK = {
     "candles_held": "_candles_held_of(now, book)",
     "realised": "book.realised",
 }
+MOVED = ("stop", "target")  # words of the book that an order changes as soon as it is placed
 FILL = {"price": "book.filled_price", "quantity": "book.filled_quantity"}
 STATEMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.If, ast.For, ast.While, ast.Break, ast.Continue, ast.Pass)
 
@@ -74,6 +78,7 @@ class Expressions(ast.NodeTransformer):
     def __init__(self, blueprint: Blueprint, method: Method) -> None:
         self.blueprint, self.method = blueprint, method
         self.outer: dict[str, Any] = {}
+        self.moved: set[str] | None = None  # in an answer: what it reads that its own orders move
         self.roles = dict(zip(method.arguments, ARGUMENTS[method.role], strict=True))
         self.roles[method.tree.args.args[0].arg] = "self"
         names = [n for n in ast.walk(method.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
@@ -127,6 +132,9 @@ class Expressions(ast.NodeTransformer):
             return expression(f"now.{word}" if place is None else f"now.feature[{place}]")
         if (word := self._role(node, "book")) is not None:
             memory = list(self.blueprint.memory)
+            if self.moved is not None and word in MOVED:
+                self.moved.add(word)
+                return expression(f"_{word}_before")
             return expression(f"book.memory[{memory.index(word)}]" if word in memory else f"({BOOK[word]})")
         if (word := self._role(node, "fill")) is not None:
             if word not in FILL:
@@ -196,11 +204,10 @@ class Expressions(ast.NodeTransformer):
         name = {ast.Div: "_divided", ast.FloorDiv: "_divided_down", ast.Mod: "_remainder"}.get(type(node.op))
         left, right = self.visit(node.left), self.visit(node.right)
         if isinstance(node.op, ast.Pow):
-            return ast.Call(ast.Name("_power", ast.Load()), [left, right], [])
+            return self._guarded("_power", [left, right], node)
         if name is None:
             return ast.copy_location(ast.BinOp(left, node.op, right), node)
-        arguments = [ast.Name("book", ast.Load()), left, right, ast.Constant(node.lineno)]
-        return ast.Call(ast.Name(name, ast.Load()), arguments, [])
+        return self._guarded(name, [left, right], node)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """Functions of numbers; anything else stays Python."""
@@ -215,14 +222,31 @@ class Expressions(ast.NodeTransformer):
             return result
         if isinstance(called, (type(abs), type, np.ufunc)):
             if called is math.pow:
-                return ast.Call(ast.Name("_power", ast.Load()), arguments, [])
+                return self._guarded("_power", arguments, node)
+            if called is round and len(arguments) > 1:
+                raise NotCompiled(
+                    f"`{ast.unparse(node):.60}` rounds by decimals, which is plain Python only", node.lineno
+                )
+            if called in WHOLE:
+                arguments = [self._guarded("_whole", arguments, node)]
             if called in BUILTINS:
                 return ast.Call(ast.Name(BUILTINS[called], ast.Load()), arguments, [])
             if called in FUNCTIONS or isinstance(called, np.ufunc):
                 name = f"_f{len(self.outer)}"
+                if called in FUNCTIONS - UNGUARDED - {np.isnan, np.isfinite}:
+                    self.outer[name] = guarded(called)
+                    return self._guarded(name, arguments, node)
                 self.outer[name] = called
                 return ast.Call(ast.Name(name, ast.Load()), arguments, [])
         raise NotCompiled(f"`{ast.unparse(node.func)}(…)` is plain Python only", node.lineno)
+
+    def _guarded(self, name: str, arguments: list[ast.expr], node: ast.expr) -> ast.expr:
+        """A call that knows the book and the line, to say there what Python would raise."""
+        return ast.Call(
+            ast.Name(name, ast.Load()),
+            [ast.Name("book", ast.Load()), *arguments, ast.Constant(node.lineno)],
+            [],
+        )
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
         """Numbers only."""

@@ -39,10 +39,11 @@ _BOOK = {
         "exits",
         "n_cells",
         "n_exits",
+        "n_told",
     ]
 } | {name: place_of(BOOK, f"filled_{name}") for name in ("price", "reason")}
 _FILLED_QUANTITY, _FILLED_SIDE = place_of(BOOK, "filled_quantity"), place_of(BOOK, "filled_side")
-MEMORY, STEP = _BOOK["memory"], _BOOK["step"]
+MEMORY, STEP, TOLD = _BOOK["memory"], _BOOK["step"], _BOOK["n_told"]
 
 
 class Words:

@@ -6,7 +6,7 @@ The plain rule's proxies do the same operations in the same order, so both forms
 import numpy as np
 
 from traderagent.base.kernel import inner_kernel
-from traderagent.strategies.own.verbs import DIVISION, TARGET_AT, fail
+from traderagent.strategies.own.verbs import DIVISION, NO_VALUE, TARGET_AT, fail
 
 
 @inner_kernel
@@ -71,3 +71,19 @@ def remainder(book, a, b, line):
         fail(book, DIVISION, line, 0.0, 0.0)
         b = b + 1
     return a % b
+
+
+@inner_kernel
+def whole(book, argument, line):
+    """A number that is to be made whole, which NaN and infinity cannot be."""
+    if not np.isfinite(argument):
+        fail(book, NO_VALUE, line, argument, 0.0)
+    return argument
+
+
+@inner_kernel
+def powered(book, result, a, b, line):
+    """A power; where Python's raises for want of a value, it is an error."""
+    if not np.isfinite(result) and np.isfinite(a) and np.isfinite(b):
+        fail(book, NO_VALUE, line, a, 0.0)
+    return result

@@ -8,7 +8,7 @@ from traderagent.strategies import orders
 from traderagent.strategies.contract import REASONS
 from traderagent.strategies.own import verbs
 from traderagent.strategies.own.blueprint import Blueprint
-from traderagent.strategies.own.expressions import STATEMENTS, Expressions, NotCompiled, expression, is_none
+from traderagent.strategies.own.expressions import BOOK, STATEMENTS, Expressions, NotCompiled, expression, is_none
 from traderagent.strategies.own.source import Method
 
 KINDS = {"buy": verbs.BUYS, "sell": verbs.SELLS, "close": verbs.CLOSES, "move": verbs.MOVES, "cancel": verbs.CANCELS}
@@ -62,7 +62,7 @@ class _Rewriter(Expressions):
         done: list[ast.stmt] = []
         for node in statements:
             if isinstance(node, ast.Return):
-                new = [*self.answer(node.value, node), _statement("return 0")]
+                new = [*self._returned(node), _statement("return 0")]
             elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
                 new = []
             elif isinstance(node, STATEMENTS):
@@ -126,6 +126,14 @@ class _Rewriter(Expressions):
         return [first, *later]
 
     # --- answers ------------------------------------------------------------------------------------
+    def _returned(self, node: ast.Return) -> list[ast.stmt]:
+        """An answer's statements; as in Python, all its numbers are those of before its first order."""
+        self.moved = set()
+        statements = self.answer(node.value, node)
+        before = [_statement(f"_{word}_before = {BOOK[word]}") for word in sorted(self.moved)]
+        self.moved = None
+        return before + statements
+
     def answer(self, node: ast.expr | None, at: ast.stmt) -> list[ast.stmt]:
         """Statements that carry out what is returned."""
         if node is None or (isinstance(node, ast.Constant) and node.value is None):

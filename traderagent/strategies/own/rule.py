@@ -116,6 +116,8 @@ class OwnRule(Rule):
         """
         if self._plain is not None and self._plain.error is not None:
             raise self._plain.error
+        if self._plain is not None and self._plain.has_missed(int(book["n_told"])):
+            raise KeyboardInterrupt
         failure = failure_of(self._known.blueprint, book["memory"])
         if failure is not None:
             raise failure

@@ -8,13 +8,16 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 from traderagent.base.errors import RuleError
 from traderagent.base.hashing import hash_values
+from traderagent.strategies.own.fingerprint import fingerprint, fingerprint_of, outer_values
 
 METHODS = ("features", "wakes", "decide", "on_fill")
+# Of a class's attributes these are no part of what its rule says: names, how it is run, the methods themselves.
+_NO_PART = {*METHODS, "name", "prefix", "compiled", "step", "signal", "everywhere"}
 
 
 def snake_case(name: str) -> str:
@@ -96,18 +99,6 @@ def method(cls: type, name: str) -> Method | None:
     return Method(cls.__name__, name, function, tree, tuple(lines))
 
 
-def outer_values(function: FunctionType) -> dict[str, Any]:
-    """Values that a function takes from around it: closure and module, those it names."""
-    code = function.__code__
-    found = {name: function.__globals__[name] for name in code.co_names if name in function.__globals__}
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            continue  # not yet assigned: the class's own name, while it is being made
-    return {name: value for name, value in found.items() if name != "__class__"}
-
-
 def lookup(function: FunctionType, name: str) -> Any:
     """The value an outer name has for a function; raises KeyError where there is none."""
     outer = outer_values(function)
@@ -116,16 +107,6 @@ def lookup(function: FunctionType, name: str) -> Any:
     if name in function.__globals__:
         return function.__globals__[name]
     return vars(builtins)[name]
-
-
-def _fingerprint(value: Any) -> Any:
-    if isinstance(value, ModuleType):
-        return value.__name__
-    if isinstance(value, FunctionType):
-        return f"{value.__module__}.{value.__qualname__} {value.__code__.co_code.hex()} {value.__code__.co_consts!r}"
-    if isinstance(value, (int, float, str, bool, tuple, list, frozenset, type(None))):
-        return repr(value)
-    return f"{type(value).__name__} {getattr(value, '__qualname__', '')}"
 
 
 def functions_of(cls: type) -> Iterator[FunctionType]:
@@ -174,16 +155,11 @@ def _is_magic(lines: list[str]) -> bool:
 
 def identity_of(cls: Any, parameters: dict[str, Any]) -> str:
     """Hash of class source, the outer values it uses, and parameters: what checkpoints recognise a rule by."""
-    outer = {f.__qualname__: {k: _fingerprint(v) for k, v in outer_values(f).items()} for f in functions_of(cls)}
-    told = {name: _told(getattr(cls, name)) for name in ("memory", "every", "regimes", "max_orders")}
+    outer = {f.__qualname__: fingerprint_of(f) for f in functions_of(cls)}
+    told = {name: fingerprint(getattr(cls, name)) for name in sorted(cls.__class_vars__ - _NO_PART)}
     fields = {name: str(field.annotation) for name, field in cls.model_fields.items()}
     parts = {"source": textwrap.dedent(class_source(cls)), "outer": outer, "told": told, "fields": fields}
     return hash_values(parts | {"parameters": parameters})
-
-
-def _told(value: Any) -> str:
-    """A class attribute as text that does not hang on the order of a set."""
-    return repr(sorted(value, key=str)) if isinstance(value, (set, frozenset)) else repr(value)
 
 
 def literal_tags(tree: ast.AST) -> list[str]:

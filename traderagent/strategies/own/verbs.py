@@ -61,7 +61,8 @@ SIZE, NOTIONAL, RISK, LIMIT, STOP, AIM, TAG = 1, 2, 4, 8, 16, 32, 64
     SIZE_INSIDE,
     ENDLESS,
     DIVISION,
-) = range(1, 13)
+    NO_VALUE,
+) = range(1, 14)
 ASK_RULE, TELL_RULE = 1, 2
 MAX_FILLS = 500
 
