@@ -255,7 +255,8 @@ class Dca(Book):
         if not deal.highs:
             return
         extreme = max(deal.highs)
-        if extreme < deal.average() * (1.0 + parameters["trailing_activation_pct"]):
+        start = deal.average() * (1.0 + parameters["trailing_activation_pct"])
+        if extreme < start - 1e-12 * start:
             return
         price = desk.instrument.price_down(extreme * (1.0 - parameters["trailing_distance_pct"]))
         if deal.stop is not None and price <= deal.stop.price:

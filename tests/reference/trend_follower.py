@@ -263,4 +263,5 @@ class TrendFollower(Book):
 
     def has_reached(self, position: Position, multiple: float) -> bool:
         """Inclusive; a multiple of 0 is off."""
-        return multiple > 0.0 and position.extreme >= self.mirrored(position.entry) + multiple * position.atr
+        start = self.mirrored(position.entry) + multiple * position.atr
+        return multiple > 0.0 and position.extreme >= start - 1e-12 * abs(start)

@@ -298,6 +298,12 @@ def beyond(book, price, share):
 
 
 @inner_kernel
+def reached_from(price):
+    """A mirrored threshold, a hair early: thresholds are inclusive, and a tie must not hang on rounding."""
+    return price - 1e-12 * abs(price)
+
+
+@inner_kernel
 def best(now, book):
     """The candle's extreme in the book's favour, mirrored."""
     return now.high if book.side > 0.0 else -now.low

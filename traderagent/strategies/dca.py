@@ -32,6 +32,7 @@ from traderagent.strategies.contract import (
     price_down,
     price_up,
     quantity_down,
+    reached_from,
     refuse,
     step,
 )
@@ -159,7 +160,7 @@ def aim(now, book, p):
         book.n_exits = 0
         add_exit(now, book, price_up(now, average * (1 + p.tp_pct)), book.quantity, TARGET)
     if p.trailing_activation_pct > 0.0:
-        book.trail_start = average * (1 + p.trailing_activation_pct)
+        book.trail_start = reached_from(average * (1 + p.trailing_activation_pct))
         book.trail_share = p.trailing_distance_pct
 
 

@@ -34,6 +34,7 @@ from traderagent.strategies.contract import (
     price_down,
     price_up,
     quantity_down,
+    reached_from,
     refuse,
     step,
 )
@@ -166,10 +167,10 @@ def protect(now, book, p, own):
             book.skipped_partials += 1
     add_exit(now, book, target, quantity, TARGET)
     if p.breakeven_atr > 0.0:
-        book.breakeven_start = fill + p.breakeven_atr * atr
+        book.breakeven_start = reached_from(fill + p.breakeven_atr * atr)
         book.breakeven_stop = price_down(now, fill * (1 + book.side * 2 * now.taker + book.side * now.slippage))
     if p.trailing_start_atr > 0.0:
-        book.trail_start = fill + p.trailing_start_atr * atr
+        book.trail_start = reached_from(fill + p.trailing_start_atr * atr)
         book.trail_distance = p.trailing_atr * atr
 
 
