@@ -1,6 +1,7 @@
 """The audit passes honest rules and names what a dishonest one uses."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import traderagent as ta
@@ -98,3 +99,17 @@ def test_bad_input(wrong):
         ta.audit(wrong, DATA)
     with pytest.raises(ta.ConfigError, match="allowed are one symbol's candles"):
         ta.audit(Breakout, {"X": DATA})
+
+
+def test_runs_through_finer_candles_and_with_rates_are_audited_too():
+    minutes = ta.load_market("synthetic", symbols=1, days=5, seed=7, progress=False, detail=True)["SYN-01"]
+    assert minutes.detail is not None
+    times = pd.date_range(minutes.start.floor("8h"), minutes.end.ceil("8h"), freq="8h")
+    data = minutes.replace(funding=pd.Series(0.0005, times))
+    config = PERPETUAL.replace(path="detail")
+    found = ta.audit(Breakout(lookback=20), data, config)
+    assert found, found
+    run = ta.backtest(data, config, strategies=[Breakout(lookback=20)])
+    assert len(run.trades) > 0
+    assert run.funding != 0.0
+    assert not ta.audit(Peeks(lookback=20), data, config)

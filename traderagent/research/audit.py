@@ -79,6 +79,8 @@ def audit(
     config : what its runs assume; by default it runs alone, without router, with its side of the account's rules
     seed : of the moments at which the future is cut off and of how it is changed
 
+    What a rule takes from outside its candles (a table of its own, indexed by row or time) is beyond this test.
+
     Returns
     -------
     Audit : its checks, shown as a table; true where all were passed. A look-ahead names feature and candles.
@@ -109,8 +111,10 @@ def audit(
 
 # --- the future, cut off and changed -------------------------------------------------------------------
 def _cut(data: MultiTimeframeData, row: int) -> MultiTimeframeData:
-    """The candles up to a row."""
-    return _rebuilt(data, traded(data.candles).iloc[: row + 1])
+    """The candles up to a row, and the finer ones inside them."""
+    frame, detail = traded(data.candles).iloc[: row + 1], data.detail
+    end = frame.index[-1] + pd.Timedelta(data.duration, "ms")
+    return _rebuilt(data, frame, None if detail is None else detail[detail.index < end])
 
 
 def _changed(data: MultiTimeframeData, row: int, dice: np.random.Generator) -> MultiTimeframeData:
@@ -121,16 +125,23 @@ def _changed(data: MultiTimeframeData, row: int, dice: np.random.Generator) -> M
     price = np.exp(dice.normal(0, 0.05, n) * later)
     volume = np.where(later, dice.lognormal(0, 1, n), 1.0)
     values = np.column_stack([frame[c].to_numpy(np.float64) * (volume if c == "volume" else price) for c in COLUMNS])
-    return _rebuilt(data, candle_frame(milliseconds(frame.index), values))
+    detail = data.detail
+    if detail is not None:  # moved like the candle that they make
+        inside = np.searchsorted(milliseconds(frame.index), milliseconds(detail.index), side="right") - 1
+        detail = detail.assign(**{c: detail[c] * price[np.maximum(inside, 0)] for c in COLUMNS if c != "volume"})
+    return _rebuilt(data, candle_frame(milliseconds(frame.index), values), detail)
 
 
-def _rebuilt(data: MultiTimeframeData, frame: pd.DataFrame) -> MultiTimeframeData:
-    return MultiTimeframeData.from_base(data.symbol, frame, base=data.base, instrument=data.instrument)
+def _rebuilt(data: MultiTimeframeData, frame: pd.DataFrame, detail: pd.DataFrame | None) -> MultiTimeframeData:
+    labels: dict[str, Any] = {"instrument": data.instrument, "funding": data.funding}
+    if detail is not None:
+        labels |= {"detail": detail, "detail_timeframe": data.detail_timeframe}
+    return MultiTimeframeData.from_base(data.symbol, frame, base=data.base, **labels)
 
 
 def _rebuilt_whole(data: MultiTimeframeData) -> MultiTimeframeData:
     """The same candles with frames made from them, so that a cut changes nothing but the end."""
-    return _rebuilt(data, traded(data.candles))
+    return _rebuilt(data, traded(data.candles), data.detail)
 
 
 def _moments(n: int, first: int, count: int, dice: np.random.Generator) -> list[int]:
