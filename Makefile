@@ -23,7 +23,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test slow lab lint bench docs peers lock clean
+.PHONY: help repro test slow mutants lab lint bench docs peers lock clean
 
 help:  ## list the verbs
 	@echo "make VERB"
@@ -56,6 +56,9 @@ test: $(STAMP)  ## fast tests and every notebook with its small defaults
 
 slow: $(STAMP) peers  ## the long tests: browser, real candles, other backtesters
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or peers" tests
+
+mutants: $(STAMP)  ## the money code with one thing wrong at a time: do the tests notice (about 30 minutes)
+	@$(BIN)/python -m tests.mutants.run
 
 peers: $(PEERS)  ## install the backtesters that serve as oracles
 $(PEERS): peers.lock $(STAMP)

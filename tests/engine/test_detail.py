@@ -23,9 +23,10 @@ def data_of(fine, detail=None):
     return ta.MultiTimeframeData.from_base("XUSDT", resample(fine, "5m"), detail=detail, detail_timeframe="1m")
 
 
-def run(data, stop, path="detail"):
+def run(data, stop, path="detail", sells_at_end=False):
     config = ta.OrchestratorBacktestConfig(
         path=path,
+        liquidate_at_end=sells_at_end,
         warmup_bars=1,
         enable_grid=False,
         enable_dca=False,
@@ -53,6 +54,12 @@ def test_a_jump_between_minutes_fills_at_the_open_of_the_next():
     result = run(data_of(minutes(*FLAT, *LAST)), 98.5)
     assert result.trades["price"].iloc[-1] == 98.0
     assert run(data_of(minutes(*FLAT, *LAST)), 98.5, "candle").trades["price"].iloc[-1] == 98.5
+
+
+def test_what_is_sold_at_the_end_has_the_time_of_its_base_candle():
+    result = run(data_of(minutes(*FLAT, *LAST)), 50.0, sells_at_end=True)
+    assert list(result.trades["reason"]) == ["signal", "end"]
+    assert list(result.trades["time"]) == list(pd.to_datetime(["2024-01-01 01:10", "2024-01-01 01:15"], utc=True))
 
 
 def test_a_run_without_finer_candles_says_where_to_get_them():

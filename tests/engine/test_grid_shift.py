@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.engine.test_grid_facts import FREE, trade
-from tests.reference.markets import candles_through
+from tests.reference.markets import candles_from, candles_through
 from traderagent.strategies.contract import IDLE, RESTING
 
 LOWER, UPPER, THRESHOLD = 98.0, 102.0, 0.01
@@ -119,6 +119,18 @@ def test_selling_at_the_shift_sells_everything_at_the_next_open():
     assert sold["price"].iloc[0] == pytest.approx(90.0 * 0.99, rel=1e-14)
     assert sold["fee"].iloc[0] == pytest.approx(sold["price"].iloc[0] * held * 0.002, rel=1e-12)
     assert result.books["grid"]["quantity"].iloc[4] == 0.0
+
+
+def test_the_sale_at_a_shift_leaves_what_the_new_ladder_bought_in_the_jump():
+    rows = [(p, p, p, p) for p in (100.5, 100.5)] + [(100.5, 100.5, 97.5, 97.5), (97.5, 97.5, 90.0, 90.0)]
+    jump = [(87.5, 87.5, 87.5, 87.5)] * 2  # through the new ladder's cell at 88
+    parameters = LADDER | {"inventory_on_shift": "sell", "amount_unit": "base", "amount_per_grid": 0.5}
+    result = trade(candles_from(rows + jump), parameters, maker=0.0, taker=0.002, slippage=0.0)
+    fills = result.trades[["row", "reason", "price", "quantity"]].to_numpy().tolist()
+    assert fills == [[2, "buy", 100.0, 0.5], [2, "buy", 98.0, 0.5], [4, "buy", 87.5, 0.5], [4, "shift", 87.5, 1.0]]
+    assert result.books["grid"]["quantity"].iloc[-1] == 0.5
+    assert result.round_trips["fees"].to_list() == pytest.approx([0.0875] * 2)
+    assert result.round_trips["pnl"].to_list() == pytest.approx([-10.5 / 2 - 0.0875, -12.5 / 2 - 0.0875])
 
 
 def test_without_trailing_the_ladder_stays():

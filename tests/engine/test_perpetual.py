@@ -123,6 +123,23 @@ def test_a_stop_before_the_liquidation_is_a_stop_and_in_a_gap_beyond_it_a_liquid
     assert ends(beyond)["pnl"] == pytest.approx(-101)
 
 
+def test_a_gap_to_the_very_price_of_liquidation_is_a_liquidation():
+    price = (1000 - 100) / (10 * (1 - 0.005))
+    result = run(candles((price,) * 4), probe={"stop": 95.0})
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+
+
+def test_a_stop_at_the_very_price_of_liquidation_comes_second():
+    price = (1000 - 100) / (10 * (1 - 0.005))
+    result = run(candles((100.0, 100.0, 85.0, 95.0)), probe={"stop": price})
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+
+
+def test_a_single_coin_is_liquidated_too():
+    result = run(candles((100.0, 100.0, 85.0, 95.0)), probe={"quantity": 1.0})
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+
+
 def test_a_long_pays_funding_out_of_its_margin_and_a_short_receives_it():
     flat = [(100.0, 100.0, 100.0, 100.0)] * 4
     for side in (1.0, -1.0):
@@ -283,3 +300,56 @@ def test_rates_belong_to_the_candles_and_to_their_hash():
     rates[:] = 0.0
     assert list(data.funding) == [0.1, 0.2, 0.3]
     assert data.replace(funding=rates).hash != data.hash
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_largest_fall_of_a_single_coin_is_found_in_quiet_hours(side):
+    """Nothing fills, so candles are marked by the hour; the fall counts from a peak of the same hour, too."""
+    for seed in range(10):
+        closes = 100 + np.cumsum(np.random.default_rng(seed).normal(0, 1, 200)).clip(-40, 40)
+        rows = [(close,) * 4 for close in closes]
+        result = run(candles(*rows), probe={"side": side, "quantity": 1.0}, leverage=1.0)
+        assert len(result.trades) == 1
+        equity = result.equity.to_numpy()
+        fall = (1 - equity / np.maximum.accumulate(equity)).max()
+        assert result.raw.account["max_drawdown"] == pytest.approx(fall, rel=1e-9)
+        assert result.raw.account["n_events"] < 10
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_fall_from_a_peak_of_the_same_quiet_hour_is_the_largest(side):
+    """15 down, 35 up; then in one hour 10 up and 20 down, which is 10 below the peak before that hour."""
+    closes = [100 + side * gain for gain in [-15.0] * 9 + [20.0] * 12 + [30.0, 10.0] + [20.0] * 10]
+    result = run(candles(*((close,) * 4 for close in closes)), probe={"side": side}, leverage=1.0)
+    peak = 10_000 - 1 + 10 * 30
+    assert result.raw.account["max_drawdown"] == pytest.approx(10 * 20 / peak, rel=1e-9)
+
+
+@pytest.mark.parametrize(("side", "close"), [(1.0, 95.0), (-1.0, 105.0)])
+def test_the_days_loss_of_a_single_coin_is_met(side, close):
+    limits = {"enable_risk_manager": True, "max_position_size_pct": None, "max_daily_loss_pct": 0.0004}
+    rows = [(100.0,) * 4] * 3 + [(close,) * 4] * 3
+    result = run(candles(*rows), probe={"side": side, "quantity": 1.0}, **limits)
+    assert result.daily_blocks == 1
+    assert run(candles(*rows[:3]), probe={"side": side, "quantity": 1.0}, **limits).daily_blocks == 0
+
+
+def test_funding_of_a_hole_brings_the_liquidation_nearer_in_the_candle_after_it():
+    frame = candles((100.0,) * 4, (100.0, 100.0, 92.0, 95.0), start="2024-01-01 07:35")
+    frame.index = frame.index[:4].append(pd.DatetimeIndex(["2024-01-01 16:30"], tz="UTC").as_unit("ms"))
+    frame.index.name = "open_time"
+    assert len(run(frame).trades) == 1  # 90.4523 is not reached
+    result = run(frame, funding_rate=0.01)
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+    assert result.trades["price"].iloc[-1] == pytest.approx((1000 - (100 - 20)) / (10 * 0.995))
+
+
+@pytest.mark.parametrize(("share", "met"), [(0.0005, True), (0.00051, False)])
+def test_a_limit_that_is_met_exactly_is_met(share, met):
+    free = ta.Costs(maker=0.0, taker=0.0, slippage=0.0)
+    rows = [(100.0,) * 4] * 3 + [(99.5,) * 4] * 3  # 5 of 10,000
+    limits = {"enable_risk_manager": True, "max_position_size_pct": None, "costs": free}
+    day = run(candles(*rows), max_daily_loss_pct=share, portfolio_stop_loss_pct=None, **limits)
+    assert day.daily_blocks == met
+    whole = run(candles(*rows), max_daily_loss_pct=None, portfolio_stop_loss_pct=share, **limits)
+    assert whole.risk_halted == met

@@ -120,6 +120,7 @@ def differences(result: OrchestratorBacktestResult, twin: object) -> list[str]:
     for name, ours, theirs in (
         ("n_shifts", int(firsts["n_shifts"].sum()), len(twin.shifts)),
         ("cells_laid", int(books["cells_laid"].sum()), twin.cells_laid),
+        ("capped", int(books["capped"].sum()), twin.capped_entries),
     ):
         if ours != theirs:
             found.append(f"{name} {ours} instead of {theirs}")
@@ -176,6 +177,7 @@ def _round_trips(result: OrchestratorBacktestResult, theirs: list[dict]) -> list
             result.round_trips["side"],
             result.round_trips["quantity"],
             result.round_trips["pnl"],
+            result.round_trips["funding"],
             strict=True,
         )
     )
@@ -188,13 +190,15 @@ def _round_trips(result: OrchestratorBacktestResult, theirs: list[dict]) -> list
             t["side"],
             t["quantity"],
             t["pnl"],
+            t["funding"],
         )
         for t in theirs
     )
     if len(ours) != len(want):
         return [f"{len(ours)} round trips instead of {len(want)}"]
     for a, b in zip(ours, want, strict=True):
-        off = abs(a[5] - b[5]) > TOLERANCE * b[5] or abs(a[6] - b[6]) > 1e-9 * max(1.0, result.initial_balance)
+        money = 1e-9 * max(1.0, result.initial_balance)
+        off = abs(a[5] - b[5]) > TOLERANCE * b[5] or abs(a[6] - b[6]) > money or abs(a[7] - b[7]) > money
         if a[:5] != b[:5] or off:
             return [f"round trip {a} instead of {b}"]
     return []
