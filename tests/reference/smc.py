@@ -143,6 +143,7 @@ class Position:
     quantity: float
     reservation: int | None
     pending: bool = True
+    capped: bool = False  # its size was cut by the limit; counted once it fills
     entry: float = 0.0
     entry_row: int = -1
     entry_time: int = 0
@@ -209,9 +210,8 @@ class Smc(Book):
         if amount > desk.account.may_use(self.key):
             self.refuse_start(desk.account.refusal)
             return
-        self.entries += 1
-        self.capped_entries += by_limit < by_risk
         self.position = Position(signal, quantity, desk.account.reserve(self.key, amount))
+        self.position.capped = by_limit < by_risk
 
     # fills
     def execute_entries(self) -> None:
@@ -225,6 +225,8 @@ class Smc(Book):
             self.refuse_start(desk.account.refusal)
             return
         position.pending = False
+        self.entries += 1
+        self.capped_entries += position.capped
         position.quantity, position.entry, position.fees = fill.quantity, fill.price, fill.fee
         position.entry_row, position.entry_time = desk.row, self.open_time[desk.row]
         desk.place(self, "exit", "stop", signal["stop"], position.quantity, "stop")

@@ -39,6 +39,7 @@ class Position:
     kind: str
     reservation: int | None
     pending: bool = True
+    capped: bool = False  # its size was cut by the limit; counted once it fills
     entry: float = 0.0
     entry_row: int = -1
     bought: float = 0.0
@@ -161,9 +162,8 @@ class TrendFollower(Book):
         if amount > desk.account.may_use(self.key):
             self.refuse_start(desk.account.refusal)
             return
-        self.entries += 1
-        self.capped_entries += capped
         self.position = Position(quantity, atr, kind, desk.account.reserve(self.key, amount))
+        self.position.capped = capped
 
     def size(self, atr: float) -> tuple[float, bool]:
         desk, parameters = self.desk, self.parameters
@@ -185,6 +185,8 @@ class TrendFollower(Book):
             self.refuse_start(desk.account.refusal)
             return
         position.pending = False
+        self.entries += 1
+        self.capped_entries += position.capped
         position.quantity = position.bought = fill.quantity
         position.entry, position.entry_row, position.fees = fill.price, desk.row, fill.fee
         self.place_exits(position, parameters["tp_atr_mult"] * position.atr)
