@@ -174,7 +174,7 @@ def test_units_that_change_inside_a_file(tmp_path):
         ("BTCUSDT_5m.json", b'{"retCode": 7, "result": {"list": [[1,2,3,4,5,6,7]]}}', "without candles .retCode 7"),
         ("BTCUSDT_5m.json", BYBIT_OF_TWO, "answers for 2 symbols, allowed is one a file; split it"),
         ("BTCUSDT-5m-2024-01.zip", b"PK but cut", "not readable as zip"),
-        ("BTCUSDT_5m.json.gz", gzip.compress(b"[[1,2,3,4,5,6]]")[:-9], "not readable as json.gz"),
+        ("BTCUSDT_5m.json.gz", gzip.compress(b"[[1,2,3,4,5,6]]", mtime=0)[:-9], "not readable as json.gz"),
         ("BTCUSDT.csv", b"1704067200000,1,2,1,1,1\n", "no timeframe in its name, and a single candle tell none"),
         (
             "BTCUSDT.csv",
