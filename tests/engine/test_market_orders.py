@@ -13,6 +13,7 @@ from tests.reference.markets import candles_from
 from traderagent.market.instruments import Instrument
 from traderagent.strategies.contract import (
     CLOSE,
+    EMPTY,
     IDLE,
     SIGNAL,
     WAITING,
@@ -80,6 +81,7 @@ def deal_step(what, now, book):
             cell.quantity = p.quantity / 2
             cell.state = WAITING
             book.n_cells = 1
+            book.market_capped = 1
             enter(book, p.quantity, SIGNAL)
 
 
@@ -192,6 +194,8 @@ def test_a_limit_that_the_open_has_passed_is_taken_with_its_own_reservation():
     ]
     assert (result.cut_orders, result.rejections) == (0, {})
     assert result.free_cash.iloc[-1] == pytest.approx(balance - 15 * 90 * 1.001)
+    assert (result.raw.books["entries"][0], result.raw.books["capped"][0]) == (1, 1)
+    assert result.raw.cells[0]["state"][0] == EMPTY  # it does not fill again
 
 
 @pytest.mark.parametrize(("smallest", "n"), [(0.0, 2), (440.0, 2), (440.1, 1)])
