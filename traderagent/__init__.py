@@ -33,6 +33,7 @@ _NAMES = {
 _MODULES = {
     "indicators": "traderagent.indicators",
     "plots": "traderagent.report.plots",
+    "stats": "traderagent.stats",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

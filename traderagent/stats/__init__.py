@@ -1,0 +1,32 @@
+"""The statistics of luck: what a good-looking number is worth after so many tries.
+
+Sharpe ratios and variances are per period (daily wherever luck is judged), never annualised; kurtosis is raw (normal
+3); track records are counted in observations, backtests in years. `returns` are arrays of one row a day and one column
+a trial, or a cube of `ta.sweep` for one symbol. What cannot be computed is NaN.
+"""
+
+from traderagent.stats.extremes import (
+    combinatorial_splits,
+    expected_max_drawdown,
+    expected_max_sharpe,
+    min_backtest_length,
+)
+from traderagent.stats.sharpe import (
+    annualisation_factor,
+    deflated_sharpe_ratio,
+    min_track_record_length,
+    probabilistic_sharpe_ratio,
+    sharpe_standard_error,
+)
+
+__all__ = [
+    "annualisation_factor",
+    "combinatorial_splits",
+    "deflated_sharpe_ratio",
+    "expected_max_drawdown",
+    "expected_max_sharpe",
+    "min_backtest_length",
+    "min_track_record_length",
+    "probabilistic_sharpe_ratio",
+    "sharpe_standard_error",
+]
