@@ -30,11 +30,18 @@ _NAMES = {
     "traderagent.engine.signals": "backtest_signals",
     "traderagent.research.audit": "audit",
     "traderagent.research.baseline": "baseline",
+    "traderagent.research.best_params": "read_best_params",
+    "traderagent.research.choice": "best plateau",
+    "traderagent.research.effects": "effects",
+    "traderagent.research.optimisation": "OptimizationResult",
+    "traderagent.research.optimise": "optimize_orchestrator two_phase_optimize",
+    "traderagent.research.sampling": "sample",
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",
     "plots": "traderagent.report.plots",
+    "stats": "traderagent.stats",
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 

@@ -10,11 +10,12 @@ BELOW = {
     "base": set(),
     "indicators": {"base"},
     "metrics": {"base"},
+    "stats": {"base"},
     "market": {"base", "indicators"},
     "strategies": {"base", "indicators", "market"},
     "routing": {"base", "indicators", "market"},
     "engine": {"base", "indicators", "metrics", "market", "strategies", "routing"},
-    "research": {"base", "indicators", "metrics", "market", "strategies", "routing", "engine"},
+    "research": {"base", "indicators", "metrics", "stats", "market", "strategies", "routing", "engine"},
     "report": {"base", "metrics", "market"},
 }
 # Modules at the top of the package: stages and command line may use everything, nobody uses them.
@@ -75,6 +76,7 @@ def test_oracles_are_never_imported(path):
         ("traderagent/report/x.py", "import traderagent.engine"),
         ("traderagent/strategies/x.py", "def f():\n    from traderagent.engine import money"),
         ("traderagent/base/x.py", "import traderagent as ta"),
+        ("traderagent/stats/x.py", "from traderagent.metrics import METRICS"),
     ],
 )
 def test_an_import_upwards_is_seen(path, line):

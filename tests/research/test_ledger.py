@@ -1,0 +1,162 @@
+"""The ledger counts a search once, whoever enters it how often, and never overwrites what it cannot read."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from tests.house.sources import ROOT
+from tests.research.cubes import cube_of, sampled_of
+from traderagent.research import ledger
+
+ENTRY = {
+    "data_hash": "d1",
+    "space_hash": "s1",
+    "config_hash": "c1",
+    "trials": 9,
+    "n_eff": 2.5,
+    "holdout_opened": False,
+}
+AXES = {"x": [1, 2, 3], "y": [1, 2]}
+HASHES = {"data_hash": "d", "space_hash": "s", "config_hash": "c"}
+MANY = """
+import sys
+from traderagent.research import ledger
+for k in range(25):
+    for other in (0, int(sys.argv[2])):
+        ledger.enter(data_hash="d", space_hash=f"s{other}-{k}", config_hash="c", trials=4, n_eff=1.5,
+                     holdout_opened=True, path=sys.argv[1])
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "data" / "ledger.json"
+
+
+def test_a_search_is_counted_once(path):
+    ledger.enter(**ENTRY, path=path)
+    first = path.read_bytes()
+    assert ledger.enter(**ENTRY, path=path) == path
+    assert path.read_bytes() == first
+    assert ledger.entries(path) == [ENTRY]
+
+
+@pytest.mark.parametrize("name", ["data_hash", "space_hash", "config_hash"])
+def test_other_candles_space_or_config_are_another_search(path, name):
+    ledger.enter(**ENTRY, path=path)
+    ledger.enter(**ENTRY | {name: "a0"}, path=path)
+    found = ledger.entries(path)
+    assert len(found) == 2
+    assert [entry[name] for entry in found] == ["a0", ENTRY[name]]
+    assert ledger.n_effective("d1", path) == (2.5 if name == "data_hash" else 5.0)
+
+
+def test_the_order_of_entering_changes_no_byte(path, tmp_path):
+    more = ENTRY | {"trials": 12, "n_eff": 2.0, "holdout_opened": True}
+    other = ENTRY | {"space_hash": "s0"}
+    for place, order in ((path, (ENTRY, more, other)), (tmp_path / "b.json", (other, more, ENTRY))):
+        for entry in order:
+            ledger.enter(**entry, path=place)
+    assert path.read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert ledger.entries(path)[1] == ENTRY | {"trials": 12, "holdout_opened": True}
+
+
+def test_effective_trials_are_summed_over_the_searches_of_the_same_candles(path):
+    assert ledger.n_effective("d1", path) == 0.0
+    for k, data in enumerate(["d1", "d1", "d2"]):
+        ledger.enter(**ENTRY | {"data_hash": data, "space_hash": f"s{k}", "n_eff": 1.25 + k}, path=path)
+    assert ledger.n_effective("d1", path) == 3.5
+    assert ledger.n_effective("d2", path) == 3.25
+    assert not ledger.n_effective("d3", path)
+
+
+def test_two_processes_at_once_lose_nothing(path):
+    command = [sys.executable, "-c", MANY, str(path)]
+    running = [subprocess.Popen([*command, str(k)], cwd=ROOT, stderr=subprocess.PIPE) for k in (1, 2)]
+    assert [(p.communicate()[1], p.returncode) for p in running] == [(b"", 0)] * 2
+    assert len(ledger.entries(path)) == 75
+    assert [file.name for file in path.parent.iterdir() if "lock" not in file.name] == ["ledger.json"]
+
+
+DAMAGED = {
+    "empty": "",
+    "half": '{"format": 1, "entries": [{"data_ha',
+    "no text": b"\xff\xfe\x00",
+    "a list": "[]",
+    "another format": '{"format": 2, "entries": []}',
+    "no entries": '{"format": 1}',
+    "a field too few": json.dumps({"format": 1, "entries": [{"data_hash": "d"}]}),
+    "no number": json.dumps({"format": 1, "entries": [ENTRY | {"n_eff": None}]}),
+    "no hash": json.dumps({"format": 1, "entries": [ENTRY | {"data_hash": 7}]}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_ledger_is_an_error_and_stays_as_it_is(path, name):
+    path.parent.mkdir()
+    content = DAMAGED[name] if isinstance(DAMAGED[name], bytes) else DAMAGED[name].encode()
+    path.write_bytes(content)
+    for call in (lambda: ledger.enter(**ENTRY, path=path), lambda: ledger.n_effective("d1", path)):
+        with pytest.raises(ta.DataError, match=r"ledger\.json: .*ledger.*restore it"):
+            call()
+    assert path.read_bytes() == content
+
+
+BAD = {
+    "trials": [0, 2.0, "9", True, None],
+    "n_eff": [0.5, 9.5, float("nan"), "2", True],
+    "data_hash": ["", None, 5],
+    "holdout_opened": [1, None],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, values in BAD.items() for v in values])
+def test_what_cannot_be_is_refused_and_not_entered(path, name, value):
+    with pytest.raises(ta.ConfigError, match=f"ledger: {name} is"):
+        ledger.enter(**ENTRY | {name: value}, path=path)
+    assert not path.exists()
+
+
+def swept(returns=None, split=False, **attrs):
+    shape = (2, *((2,) if split else ()), 3, 2)
+    return cube_of(AXES, np.ones(shape), np.full(shape, 20.0), returns=returns, **HASHES, **attrs)
+
+
+def test_a_sweep_is_entered_with_its_effective_trials(path):
+    returns = np.random.default_rng(0).normal(size=(2, 3, 2, 50))
+    returns[1] = returns[1, :1, :1]  # one and the same trial, six times
+    cube = swept(returns)
+    ledger.enter_sweep(cube, path)
+    effective = [ta.stats.effective_trials(r.reshape(6, 50).T).n_effective for r in (returns[0], returns.mean(axis=0))]
+    assert ledger.entries(path) == [{**HASHES, "trials": 6, "n_eff": max(effective), "holdout_opened": True}]
+    assert 3.0 < max(effective) < 6.0
+    ledger.enter_sweep(sampled_of(cube, AXES), path)
+    assert len(ledger.entries(path)) == 1
+
+
+def test_without_returns_every_trial_counts(path):
+    ledger.enter_sweep(swept(split=True), path)
+    assert ledger.n_effective("d", path) == 6.0
+
+
+def test_a_part_before_the_cut_does_not_open_the_hold_out(path):
+    ledger.enter_sweep(swept(sample="in"), path)
+    assert ledger.entries(path)[0]["holdout_opened"] is False
+    ledger.enter_sweep(swept(split=True), path)
+    assert ledger.entries(path)[0]["holdout_opened"] is True
+
+
+def test_the_ledger_is_the_projects_and_outside_of_one_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.delenv("TRADERAGENT_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert ledger.enter_sweep(swept()) is None
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "dvc.yaml").write_text("")
+    assert ledger.enter_sweep(swept()) == tmp_path / "data" / "ledger.json"
+    assert len(ledger.entries()) == 1
+    with pytest.raises(ta.DataError, match="attrs lack data_hash, space_hash, config_hash"):
+        ledger.enter_sweep(swept().assign_attrs(data_hash=1).drop_attrs())

@@ -1,0 +1,212 @@
+"""The ledger of searches: how often these candles have been asked, however the answers were chosen.
+
+`data/ledger.json` of the project, no stage's output. A search is known by its candles, space and configuration, so a
+repeat, a resume or another worker adds nothing. No cube and no statistic printed with one reads it, or the same sweep
+would give other numbers tomorrow; the verdict does, as an input of its own.
+"""
+
+import fcntl
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from traderagent.base import root
+from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.files import read_json, write_json
+from traderagent.research.here import cores
+from traderagent.research.luck import daily_returns
+from traderagent.research.surface import TRADES, axes_of
+from traderagent.stats import effective_trials
+
+FORMAT = 1
+KEY = ("data_hash", "space_hash", "config_hash")
+FIELDS = (*KEY, "trials", "n_eff", "holdout_opened")
+
+
+def ledger_path() -> Path:
+    """Where the ledger of this project is.
+
+    Raises
+    ------
+    ConfigError
+        Outside a project.
+    """
+    return root.root() / "data" / "ledger.json"
+
+
+def enter_sweep(cube: xr.Dataset, path: str | Path | None = None) -> Path | None:
+    """Enter the search that made a cube.
+
+    Parameters
+    ----------
+    cube : of `ta.sweep`, whole; with or without returns
+    path : ledger, by default the project's; outside a project there is none, and nothing is entered
+
+    Returns
+    -------
+    The ledger's path, or None where nothing was entered
+
+    Raises
+    ------
+    DataError
+        For a cube without hashes, and a ledger that cannot be read.
+
+    Notes
+    -----
+    The number of effective trials is the largest one of the symbols and the pooled account, in sample. Without
+    returns nobody knows it, and every trial counts. The hold-out counts as opened where trials ran on it: with a dim
+    `sample`, and all the more where the whole span was searched; not where `attrs["sample"]` is "in", the label of
+    candles before a cut.
+    """
+    if path is None:
+        try:
+            path = ledger_path()
+        except ConfigError:
+            return None
+    missing = [name for name in KEY if not isinstance(cube.attrs.get(name), str)]
+    if missing:
+        raise DataError(f"cube: attrs lack {', '.join(missing)}; enter a cube as ta.sweep returned it")
+    axes, sampled = axes_of(cube[TRADES])
+    lengths = [len(values) for values in axes.values()]
+    trials = lengths[0] if sampled else math.prod(lengths)
+    n_eff = float(trials)
+    if "returns" in cube:
+        with ThreadPoolExecutor(cores()) as pool:
+            n_eff = max(pool.map(lambda read: _effective(read().values, trials), daily_returns(cube).values()))
+    hashes = {name: cube.attrs[name] for name in KEY}
+    opened = cube.attrs.get("sample") != "in"
+    return enter(**hashes, trials=trials, n_eff=n_eff, holdout_opened=opened, path=path)
+
+
+def enter(
+    *,
+    data_hash: str,
+    space_hash: str,
+    config_hash: str,
+    trials: int,
+    n_eff: float,
+    holdout_opened: bool,
+    path: str | Path | None = None,
+) -> Path:
+    """Enter one search; one that is there already adds nothing, and keeps the larger of two counts.
+
+    Parameters
+    ----------
+    data_hash, space_hash, config_hash : what the search is known by
+    trials : points of the search
+    n_eff : effective number of independent trials among them, 1 to `trials`
+    holdout_opened : whether a trial ran on candles that are set aside
+    path : ledger, by default the project's
+
+    Raises
+    ------
+    ConfigError
+        For counts and hashes that cannot be.
+    DataError
+        For a ledger that cannot be read, which is left as it is.
+    """
+    entry = {
+        "data_hash": data_hash,
+        "space_hash": space_hash,
+        "config_hash": config_hash,
+        "trials": trials,
+        "n_eff": n_eff,
+        "holdout_opened": holdout_opened,
+    }
+    wrong = _wrong(entry)
+    if wrong:
+        raise ConfigError(f"ledger: {wrong}")
+    place = ledger_path() if path is None else Path(path)
+    with _alone(place):
+        found = {_key(old): old for old in entries(place)}
+        known = found.get(_key(entry))
+        if known is not None:
+            entry |= {name: max(known[name], entry[name]) for name in ("trials", "n_eff", "holdout_opened")}
+        if known != entry:
+            found[_key(entry)] = entry
+            write_json(place, {"format": FORMAT, "entries": [found[key] for key in sorted(found)]})
+    return place
+
+
+def entries(path: str | Path | None = None) -> list[dict[str, Any]]:
+    """Every search entered, sorted by what it is known by; none where there is no ledger yet.
+
+    Raises
+    ------
+    DataError
+        For a file that is no ledger: its counts would be lost if it were begun anew silently.
+    """
+    place = ledger_path() if path is None else Path(path)
+    if not place.exists():
+        return []
+    advice = "restore it; moved away, a new one is begun and the searches so far are no longer counted"
+    try:
+        record = read_json(place)
+    except (DataError, OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{place}: the ledger of searches cannot be read ({error}); {advice}") from None
+    if not isinstance(record, dict) or record.get("format") != FORMAT or not isinstance(record.get("entries"), list):
+        raise DataError(f"{place}: no ledger of searches of format {FORMAT}; {advice}")
+    for k, entry in enumerate(record["entries"]):
+        wrong = _wrong(entry)
+        if wrong:
+            raise DataError(f"{place}: the ledger of searches, entry {k}: {wrong}; {advice}")
+    return record["entries"]
+
+
+def n_effective(data_hash: str, path: str | Path | None = None) -> float:
+    """Effective trials of all searches of some candles together; 0 where none is entered.
+
+    Parameters
+    ----------
+    data_hash : `cube.attrs["data_hash"]`
+    path : ledger, by default the project's
+
+    Raises
+    ------
+    DataError
+        For a ledger that cannot be read.
+    """
+    return math.fsum(entry["n_eff"] for entry in entries(path) if entry["data_hash"] == data_hash)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else, thread or process, changes the ledger meanwhile; a killed holder's lock goes with it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (path.parent / f".{path.name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _effective(values: Any, trials: int) -> float:
+    """Effective trials of one row; where it cannot be told, as many as were tried."""
+    try:
+        return effective_trials(values).n_effective
+    except DataError:
+        return float(trials)
+
+
+def _key(entry: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(entry[name] for name in KEY)
+
+
+def _wrong(entry: Any) -> str:
+    """What is wrong with an entry; empty where nothing is."""
+    if not isinstance(entry, dict) or set(entry) != set(FIELDS):
+        return f"got {entry!r:.80}, allowed are the fields {', '.join(FIELDS)}"
+    for name in KEY:
+        if not isinstance(entry[name], str) or not entry[name]:
+            return f"{name} is {entry[name]!r}, allowed is the text of a hash"
+    trials, n_eff = entry["trials"], entry["n_eff"]
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        return f"trials is {trials!r}, allowed is a whole number of at least 1"
+    if isinstance(n_eff, bool) or not isinstance(n_eff, (int, float)) or not 1 <= n_eff <= trials:
+        return f"n_eff is {n_eff!r}, allowed is a number from 1 to trials, {trials}"
+    if not isinstance(entry["holdout_opened"], bool):
+        return f"holdout_opened is {entry['holdout_opened']!r}, allowed is true or false"
+    return ""
