@@ -27,6 +27,8 @@ def pytest_terminal_summary(terminalreporter):
     text = {
         "ns per candle": "{:,.2f}",
         "× yardstick": "{:,.1f}",
+        "peer": "{:,.1f}",
+        "peer / ours": "{:,.1f}",
         "events": "{:.1%}",
         "fills": "{:.1%}",
         "ns per event": "{:,.0f}",

@@ -16,6 +16,7 @@ from traderagent.engine.run import (
     new_pair,
     run,
     setup_of,
+    sides_of,
 )
 from traderagent.engine.tape import tape_of
 
@@ -74,7 +75,9 @@ class Loop:
     def fresh(self):
         """Account, pair and feed before the first candle."""
         account = new_account(self.plan.config)
-        books, *others = new_books(self.plan.strategies, self.features, self.plan.first, 256)
+        strategies = self.plan.strategies
+        rules = [strategies[s].rule(()) for s, _ in sides_of(strategies)]
+        books, *others = new_books(strategies, rules, self.features, self.plan.first, 256)
         pair = new_pair(self.plan.config, self.plan.data.instrument, books)
         self.kept = (account, books, others, pair)
         return account[0], pair[0], self.feed[0]
@@ -100,8 +103,8 @@ def loop_of(data, config):
     return loop
 
 
-def note(market, what, seconds, candles, yard, shares=(np.nan, np.nan)):
-    """Add a row to the table; CPU seconds of one core for so many candles."""
+def note(market, what, seconds, candles, yard, shares=(np.nan, np.nan), peer=np.nan):
+    """Add a row to the table; CPU seconds of one core for so many candles, and a peer's nanoseconds for the same."""
     nanoseconds = seconds / candles * 1e9
     ROWS.append(
         {
@@ -109,11 +112,18 @@ def note(market, what, seconds, candles, yard, shares=(np.nan, np.nan)):
             "what": what,
             "ns per candle": nanoseconds,
             "× yardstick": nanoseconds / yard,
+            "peer": peer,
+            "peer / ours": peer / nanoseconds,
             "events": shares[0],
             "fills": shares[1],
             "ns per event": nanoseconds / shares[0],
         }
     )
+
+
+def say(market, what):
+    """Add a row that holds no time a candle."""
+    note(market, what, np.nan, 1, np.nan)
 
 
 def timed(benchmark, market, what, candles, function, *, setup=None, rounds=15, shares=None):

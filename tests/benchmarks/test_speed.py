@@ -25,6 +25,7 @@ pytestmark = [
 WAYS = {
     "orchestrated": Config(),
     "all three, no router": Config(enable_strategy_router=False),
+    "all four, no router": Config(enable_strategy_router=False, enable_smc=True),
     "grid alone": Config().only("grid"),
     "dca alone": Config().only("dca"),
     "trend_follower alone": Config().only("trend_follower"),
@@ -177,7 +178,8 @@ def test_vectorbt(benchmark, what):
     timed(benchmark, "EMA cross", f"vectorbt {vectorbt.__version__}, {what}", len(frame), simulate, rounds=8)
 
 
-def test_raptorbt(benchmark):
+def test_raptorbt(benchmark, monkeypatch):
+    monkeypatch.setenv("RAPTORBT_NO_VERSION_CHECK", "1")  # it asks the network when it is imported
     raptorbt = pytest.importorskip("raptorbt", reason="raptorbt is not installed: make peers")
     frame, entries, exits = crosses()
     columns = [frame[c].to_numpy() for c in ("open", "high", "low", "close", "volume")]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.benchmarks.measure import ROWS
+from tests.benchmarks.measure import say
 
 IMPORT = """
 import json, time
@@ -49,17 +49,7 @@ def child(code, cache):
 
 
 def note(what, seconds):
-    ROWS.append(
-        {
-            "market": "start",
-            "what": f"{what}: {seconds:.3f} s",
-            "ns per candle": float("nan"),
-            "× yardstick": float("nan"),
-            "events": float("nan"),
-            "fills": float("nan"),
-            "ns per event": float("nan"),
-        }
-    )
+    say("start", f"{what}: {seconds:.3f} s")
 
 
 def test_import(benchmark, tmp_path):
