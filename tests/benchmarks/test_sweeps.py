@@ -114,10 +114,10 @@ def test_two_threads_of_a_sweep(benchmark):
 
 # memory: what one more trial takes at the worst moment, Python and numpy together, in a process of its own
 PEAKS = """
-import json, tracemalloc
+import gc, json, tracemalloc
 import numpy as np
 import traderagent as ta
-market = ta.load_market("synthetic", symbols=1, days=60, seed=7, progress=False)
+market = ta.load_market("synthetic", symbols=1, days=30, seed=7, progress=False)
 data = next(iter(market.values()))
 grid = {k: v for k, v in ta.ORCHESTRATOR_PARAM_GRID.items() if k not in ("tf_tp_atr_mult", "max_position_size_pct")}
 signals = np.random.default_rng(0).random((2, len(data.candles), 2000)) < 0.01
@@ -130,6 +130,7 @@ def more(does, few, many, *given):
     does(few, *given)
     peaks = []
     for n in (few, many):
+        gc.collect()
         tracemalloc.start()
         does(n, *given)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -137,8 +138,8 @@ def more(does, few, many, *given):
     return (peaks[1] - peaks[0]) / (many - few)
 print(json.dumps({
     "sweep, below 2048 trials": more(swept, 486, 1944, None),
-    "sweep, above": more(swept, 2187, 6561, None),
-    "sweep, above, with 60 daily returns": more(swept, 2187, 6561, "1D"),
+    "sweep, above": more(swept, 2187, 19683, None),
+    "sweep, above, with returns of 17 days": more(swept, 2187, 19683, "1D"),
     "columns of signals": more(columns, 200, 2000, None),
 }))
 """
@@ -154,7 +155,7 @@ def test_memory_of_a_trial(benchmark):
         return json.loads(done.stdout.splitlines()[-1])
 
     for what, size in benchmark.pedantic(measured, rounds=1).items():
-        say("60 days", f"bytes of one more trial (tracemalloc), {what}: {size:,.0f}")
+        say("30 days", f"bytes of one more trial (tracemalloc), {what}: {size:,.0f}")
 
 
 # the same EMA crosses, here and in other backtesters
