@@ -30,6 +30,7 @@ from traderagent.research.cluster import connected, run_on_cluster
 from traderagent.research.estimate import check_memory, tell_time
 from traderagent.research.here import run_here
 from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of
+from traderagent.research.ledger import check_ledger, enter_sweep
 from traderagent.research.outcomes import Checkpoint, Outcomes, stored_chunk
 from traderagent.research.placement import Placement
 from traderagent.strategies.base import Strategy
@@ -61,7 +62,7 @@ def sweep(
     chunk: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Run every point of a space on every symbol.
+    """Run every point of a space on every symbol, and enter the search in the project's ledger.
 
     Parameters
     ----------
@@ -89,6 +90,7 @@ def sweep(
     """
     config = OrchestratorBacktestConfig() if config is None else config
     symbols = _checked(market, config, returns, workers, chunk)
+    check_ledger()
     chosen = space if isinstance(space, Points) else Space.of(space)
     samples = ("whole",) if holdout is None else ("in", "out")
     spans = [days_of(data, "whole", None, 0) or (0, 0) for data in symbols.values()]
@@ -105,7 +107,9 @@ def sweep(
     if len(skipped) == len(symbols):
         raise DataError(f"no symbol could be swept: {'; '.join(skipped.values())}")
     found = outcomes.read() if isinstance(outcomes, Checkpoint) else outcomes
-    return _cube(job, found, skipped, refused, any(d.synthetic for s, d in symbols.items() if s not in skipped))
+    cube = _cube(job, found, skipped, refused, any(d.synthetic for s, d in symbols.items() if s not in skipped))
+    enter_sweep(cube)
+    return cube
 
 
 def _job(
