@@ -11,6 +11,7 @@ from traderagent.stats.extremes import (
     expected_max_sharpe,
     min_backtest_length,
 )
+from traderagent.stats.overfitting import Overfitting, probability_of_backtest_overfitting
 from traderagent.stats.sharpe import (
     annualisation_factor,
     deflated_sharpe_ratio,
@@ -18,15 +19,22 @@ from traderagent.stats.sharpe import (
     probabilistic_sharpe_ratio,
     sharpe_standard_error,
 )
+from traderagent.stats.trials import EffectiveTrials, Moments, effective_trials, moments
 
 __all__ = [
+    "EffectiveTrials",
+    "Moments",
+    "Overfitting",
     "annualisation_factor",
     "combinatorial_splits",
     "deflated_sharpe_ratio",
+    "effective_trials",
     "expected_max_drawdown",
     "expected_max_sharpe",
     "min_backtest_length",
     "min_track_record_length",
+    "moments",
     "probabilistic_sharpe_ratio",
+    "probability_of_backtest_overfitting",
     "sharpe_standard_error",
 ]
