@@ -23,7 +23,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test slow mutants lab lint bench docs peers lock clean
+.PHONY: help repro test slow mutants lab lint bench cluster-demo docs peers lock clean
 
 help:  ## list the verbs
 	@echo "make VERB"
@@ -77,6 +77,9 @@ lint: $(STAMP)  ## style, types, spelling, clean notebooks
 
 bench: $(STAMP)  ## benchmarks, with what other backtesters need where they are installed
 	@$(BIN)/python -m pytest tests/benchmarks --quiet --benchmark-only --benchmark-quiet
+
+cluster-demo: $(WARM)  ## a sweep on two workers of which one dies, against the same sweep here
+	@$(BIN)/python -m docs.cluster_demo
 
 docs: $(STAMP)  ## write the reference page from what the code declares
 	@$(BIN)/python -m docs.reference

@@ -20,6 +20,8 @@ _NAMES = {
     "traderagent.routing.regime": "MarketRegimeDetector",
     "traderagent.routing.router": "StrategyRouter",
     "traderagent.base.config": "parameter",
+    "traderagent.base.cube": "load_cube save_cube",
+    "traderagent.base.space": "Between Points latin_hypercube",
     "traderagent.strategies.base": "Strategy",
     "traderagent.strategies.orders": "buy cancel close move sell",
     "traderagent.strategies.features": "use_feature_cache",

@@ -67,7 +67,8 @@ def test_lock_holds_what_the_project_asks_for():
         for line in (ROOT / "requirements.lock").read_text().splitlines()
         if line and not line.startswith(" ")
     }
-    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *(line for name in ("dev", "cluster", "optuna") for line in extras[name])]
     names = {re.split(r"[\[<>=!~ ]", a)[0].lower().replace("_", "-") for a in asked}
     assert names - locked == set()
 

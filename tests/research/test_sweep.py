@@ -7,7 +7,7 @@ import pytest
 
 import traderagent as ta
 from traderagent.base.space import Space
-from traderagent.engine import trials
+from traderagent.engine import lane
 from traderagent.engine.config import PARAMETER_FIELDS
 from traderagent.strategies.base import STRATEGIES
 
@@ -120,10 +120,10 @@ def test_daily_returns_are_those_of_the_equity():
 def test_a_trial_with_more_exits_than_room_runs_again_by_itself(monkeypatch):
     space = {"grid_trailing_cooldown_candles": [0, 1], "grid_trailing_shift_threshold_pct": [0.0, 0.001]}
     usual = ta.sweep(MARKET, CONFIG, space, progress=False)
-    monkeypatch.setattr(trials, "n_exits_of", lambda n_cells: 3)
+    monkeypatch.setattr(lane, "n_exits_of", lambda n_cells: 3)
     again = []
-    alone = trials._run_alone
-    monkeypatch.setattr(trials, "_run_alone", lambda *given: (again.append(given), alone(*given)))
+    alone = lane.Lane._run_alone
+    monkeypatch.setattr(lane.Lane, "_run_alone", lambda *given: (again.append(given), alone(*given)))
     small = ta.sweep(MARKET, CONFIG, space, progress=False)
     assert again
     for name, values in usual.data_vars.items():

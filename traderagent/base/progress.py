@@ -6,7 +6,7 @@ What a kernel writes to stderr stays in the cell as a red band, also when the ba
 import os
 import sys
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -24,17 +24,30 @@ def bar(items: Iterable[T], total: int, *, label: str = "", shown: bool = True, 
     """
     from tqdm import tqdm
 
+    return tqdm(items, label or None, total, unit="symbol", **_where(shown, delay))
+
+
+def counting(total: int, *, unit: str, shown: bool = True, delay: float = 0.0) -> Any:
+    """A bar that is told how much is done, `with counting(…) as bar: bar.update(n)`, with rate and time left.
+
+    Parameters
+    ----------
+    total : how much there is, in `unit`
+    shown, delay : as those of `bar`
+    """
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit=unit, unit_scale=True, **_where(shown, delay))
+
+
+def _where(shown: bool, delay: float) -> dict[str, Any]:
     notebook = in_notebook()
-    return tqdm(
-        items,
-        label or None,
-        total,
-        unit="symbol",
-        delay=delay,
-        disable=not shown or (notebook and "TRADERAGENT_STAGE" in os.environ),
-        leave=False,
-        file=sys.stdout if notebook else sys.stderr,
-    )
+    return {
+        "delay": delay,
+        "disable": not shown or (notebook and "TRADERAGENT_STAGE" in os.environ),
+        "leave": False,
+        "file": sys.stdout if notebook else sys.stderr,
+    }
 
 
 def in_notebook() -> bool:

@@ -80,18 +80,8 @@ def plan(
     """
     check_candles(data)
     _check(data, config)
-    members = tuple(config.strategies()) + tuple(_own(s) for s in _listed(strategies))
+    members = members_of(config, strategies)
     names = [s.name for s in members]
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise ConfigError(f"two strategies are named {twice!r}; rename one, or disable the built-in one")
-    if not members:
-        raise ConfigError(
-            f"got no enabled strategy, allowed are {', '.join(STRATEGIES)} and own ones; enable one in "
-            "the config or pass strategies=[…]"
-        )
-    if len(members) > MAX_BOOKS:
-        raise ConfigError(f"{len(members)} strategies in one run, allowed are {MAX_BOOKS}")
     tape = tape_of(data)
     start = warmup_rows(data, config, members)
     if len(tape) <= start + 1:
@@ -115,6 +105,29 @@ def plan(
     return Plan(
         data, config, members, found.mask, np.where(reduces, config.reduce_factor, 1.0), found.regime, start, found
     )
+
+
+def members_of(config: OrchestratorBacktestConfig, strategies: Sequence[Strategy] = ()) -> tuple[Strategy, ...]:
+    """All strategies of a run in the order of their decisions: the enabled built-in ones, then own ones.
+
+    Raises
+    ------
+    ConfigError
+        Where there is none or too many, or two have one name.
+    """
+    members = tuple(config.strategies()) + tuple(_own(s) for s in _listed(strategies))
+    names = [s.name for s in members]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise ConfigError(f"two strategies are named {twice!r}; rename one, or disable the built-in one")
+    if not members:
+        raise ConfigError(
+            f"got no enabled strategy, allowed are {', '.join(STRATEGIES)} and own ones; enable one in "
+            "the config or pass strategies=[…]"
+        )
+    if len(members) > MAX_BOOKS:
+        raise ConfigError(f"{len(members)} strategies in one run, allowed are {MAX_BOOKS}")
+    return members
 
 
 def check_candles(data: MultiTimeframeData) -> None:

@@ -329,6 +329,7 @@ class Market(dict[str, MultiTimeframeData]):
     data : mapping of symbol to `MultiTimeframeData`
     skipped : mapping of what was left out to the reason
     source : what was recognised, as printed by `load_market`
+    origin : arguments of `load_market` that load these candles again, elsewhere, too; None where there are none
     """
 
     def __init__(
@@ -337,8 +338,10 @@ class Market(dict[str, MultiTimeframeData]):
         *,
         skipped: Mapping[str, str] | None = None,
         source: str = "",
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__({symbol_name(s): d for s, d in (data or {}).items()})
+        self.origin = origin
         self.skipped = dict(skipped or {})
         self.source = source
 
@@ -365,7 +368,8 @@ class Market(dict[str, MultiTimeframeData]):
 
     def select(self, symbols: Iterable[str]) -> "Market":
         """The same market with only these symbols."""
-        return Market({symbol_name(s): self[s] for s in symbols}, skipped=self.skipped, source=self.source)
+        kept = {symbol_name(s): self[s] for s in symbols}
+        return Market(kept, skipped=self.skipped, source=self.source, origin=self.origin)
 
     def slice(self, start: object = None, end: object = None) -> "Market":
         """Every symbol with start <= open time < end; symbols without candles there are skipped with the reason."""

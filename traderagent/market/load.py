@@ -93,6 +93,17 @@ def load_market(
     market = _gather(
         offer, partial(_finish, request=request, gaps=gaps, max_gap_share=max_gap_share), request, progress, workers
     )
+    if "path" in options:
+        options["path"] = str(Path(options["path"]).expanduser().absolute())
+    market.origin = {
+        "source": name,
+        "start": start,
+        "end": end,
+        "timeframe": timeframe,
+        "gaps": gaps,
+        "max_gap_share": max_gap_share,
+        **options,
+    }
     print(market.source)
     for what, reason in market.skipped.items():
         print(f"  skipped {what}: {reason}")

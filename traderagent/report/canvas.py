@@ -80,7 +80,8 @@ def figure(
     import bokeh.models as bm
     from bokeh.plotting import figure as bokeh_figure
 
-    plain = {"toolbar_location": "above", "tools": "pan,box_zoom,wheel_zoom,reset"}
+    plain: dict[str, Any] = {"toolbar_location": "above", "tools": "pan,box_zoom,wheel_zoom,reset"}
+    plain |= {"x_axis_label": x_label or None, "y_axis_label": y_label or None}
     if time:
         plain |= {"x_axis_type": "datetime", "window_axis": "x", "tools": "xpan,box_zoom,xwheel_zoom,reset"}
     plot = bokeh_figure(
@@ -88,8 +89,6 @@ def figure(
         height=height,
         sizing_mode="stretch_width",
         max_width=style.WIDTH,
-        x_axis_label=x_label or None,
-        y_axis_label=y_label or None,
         background_fill_color=None,
         border_fill_color=None,
         outline_line_color=None,

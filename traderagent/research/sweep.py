@@ -5,27 +5,35 @@ aside), a variable per metric with its unit and orientation. Trials walk the can
 point of the cube equals `ta.backtest` of that config, metric by metric.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.base.cube import axis_values
+from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
-from traderagent.base.progress import bar
-from traderagent.base.space import Space
+from traderagent.base.progress import counting
+from traderagent.base.space import Points, Space
 from traderagent.engine.assumptions import CODE
-from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConfig
-from traderagent.engine.plan import check_candles, warmup_rows
-from traderagent.engine.tape import DAY, tape_of
-from traderagent.engine.trials import Trials, run_trials_of, trials_of
+from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.plan import check_candles, members_of, warmup_rows
+from traderagent.engine.tape import DAY
 from traderagent.market.candles import Market, MultiTimeframeData
-from traderagent.market.frames import milliseconds
-from traderagent.metrics.record import METRICS, evaluate
-from traderagent.strategies.base import STRATEGIES
+from traderagent.metrics.record import METRICS
+from traderagent.research.cluster import connected, run_on_cluster
+from traderagent.research.estimate import check_memory, tell_time
+from traderagent.research.here import run_here
+from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of
+from traderagent.research.outcomes import Checkpoint, Outcomes, stored_chunk
+from traderagent.research.placement import Placement
+from traderagent.strategies.base import Strategy
+from traderagent.strategies.features import frames_of
 
 ORCHESTRATOR_PARAM_GRID: dict[str, list[Any]] = {
     "router_cooldown_bars": [30, 60, 120],
@@ -36,9 +44,7 @@ ORCHESTRATOR_PARAM_GRID: dict[str, list[Any]] = {
     "tf_tp_atr_mult": [1.5, 2.0, 2.5],
     "max_position_size_pct": [0.15, 0.20, 0.25],
 }
-ROUTER = ("router_cooldown_bars", "router_cooldown_minutes", "regime_check_every_n", "trend_regimes", "reduce_factor")
-# What belongs to the run as a whole: a cube is about one symbol list, one start, one path, one set of books.
-NOT_SEARCHED = ("symbol", "warmup_bars", "path", "account", "costs", "detector", *PARAMETER_FIELDS.values())
+CHUNK_HERE, CHUNK_THERE = 64, 512  # trials of a task, at most: in threads, on a cluster
 
 
 def sweep(
@@ -46,8 +52,11 @@ def sweep(
     config: OrchestratorBacktestConfig | None = None,
     space: Any = None,
     *,
+    strategies: Sequence[Strategy] = (),
     returns: str | None = "1D",
     holdout: float | None = None,
+    checkpoint: str | Path | None = None,
+    client: Any = None,
     workers: int | None = None,
     chunk: int | None = None,
     progress: bool = True,
@@ -58,12 +67,16 @@ def sweep(
     ----------
     market : candles of one symbol, or a market
     config : what all trials share; defaults where None
-    space : name → values; names with a strategy's prefix (`dca_tp_pct`) or fields of the config
+    space : name → values, whose product is run; or `Points`, along a dim `trial`. Names are those with a strategy's
+        prefix (`dca_tp_pct`) and fields of the config
+    strategies : own strategies, after the enabled built-in ones; their parameters have their name as prefix
     returns : "1D" adds the daily returns of every trial (float32, dim `day`); None saves their memory
     holdout : share of the span set aside: dim `sample` with both parts, each run by itself; None: the whole span
+    checkpoint : folder or fsspec URL where finished tasks are kept; the same sweep goes on there after a kill
+    client : a `distributed.Client` or a scheduler's address; None runs on this machine
     workers : threads over trials; None is one per core
-    chunk : trials a thread takes at a time; changes no number
-    progress : show a bar when it takes longer than two seconds
+    chunk : trials of a task; changes no number
+    progress : show a bar with rate and time left when it takes longer than two seconds
 
     Returns
     -------
@@ -75,112 +88,91 @@ def sweep(
         With what was got, what is allowed and the next step.
     """
     config = OrchestratorBacktestConfig() if config is None else config
-    chosen = Space.of(space)
+    symbols = _checked(market, config, returns, workers, chunk)
+    chosen = space if isinstance(space, Points) else Space.of(space)
+    samples = ("whole",) if holdout is None else ("in", "out")
+    spans = [days_of(data, "whole", None, 0) or (0, 0) for data in symbols.values()]
+    n_days = max(b for _, b in spans) - min(a for a, _ in spans) + 1 if returns else 0
+    check_memory(len(chosen), len(symbols) * len(samples), n_days)
+    members = members_of(config, strategies)
+    own = members[len(members) - len(strategies) :]
+    distinct, refused = _survey(config, own, chosen)
+    with connected(client) as opened:
+        size = stored_chunk(checkpoint) or chunk or _chunk(len(chosen), opened)
+        job = _job(symbols, config, own, chosen, distinct, holdout, returns is not None, size)
+        outcomes = Outcomes(job) if checkpoint is None else Checkpoint(job, checkpoint)
+        skipped = _run(job, symbols, outcomes, opened, workers, progress)
+    if len(skipped) == len(symbols):
+        raise DataError(f"no symbol could be swept: {'; '.join(skipped.values())}")
+    found = outcomes.read() if isinstance(outcomes, Checkpoint) else outcomes
+    return _cube(job, found, skipped, refused, any(d.synthetic for s, d in symbols.items() if s not in skipped))
+
+
+def _job(
+    symbols: Mapping[str, MultiTimeframeData],
+    config: OrchestratorBacktestConfig,
+    own: tuple[Strategy, ...],
+    space: Space | Points,
+    distinct: Sequence[Sequence[Strategy]],
+    holdout: float | None,
+    daily: bool,
+    chunk: int,
+) -> Job:
+    longest = max(symbols.values(), key=len)
+    first = warmup_rows(longest, config, [strategy for of in distinct for strategy in of])
+    samples = ("whole",) if holdout is None else ("in", "out")
+    days = [days_of(data, sample, holdout, first) for data in symbols.values() for sample in samples]
+    known = [span for span in days if span is not None] or [(0, 0)]
+    return Job(
+        config=config.replace(warmup_bars=first),
+        own=own,
+        space=space,
+        symbols={symbol: data.hash for symbol, data in symbols.items()},
+        holdout=holdout,
+        daily=daily,
+        days=(min(a for a, _ in known), max(b for _, b in known)),
+        chunk=chunk,
+        block=_block(chunk, distinct, longest),
+        code=code_hash(*CODE, "research"),
+        origin=getattr(symbols, "origin", None),
+    )
+
+
+def _run(
+    job: Job,
+    symbols: Mapping[str, MultiTimeframeData],
+    outcomes: Outcomes,
+    client: Any,
+    workers: int | None,
+    progress: bool,
+) -> dict[str, str]:
+    """Run what is missing, here or on a cluster; skipped symbols with their reasons."""
+    total = sum(stop - start for k in range(len(job.places)) for start, stop in outcomes.missing(k))
+    with counting(total, unit="trial", shown=progress, delay=2) as bar:
+        if client is not None:
+            return run_on_cluster(client, job, outcomes, bar.update)
+        runner = Runner(job, symbols.__getitem__)
+        if progress and total and "TRADERAGENT_STAGE" not in os.environ:
+            tell_time(runner, symbols, workers, total)
+        return run_here(runner, outcomes, workers, bar.update)
+
+
+def _chunk(n_points: int, client: Any) -> int:
+    """Trials of a task: few enough for every thread to have several, enough to be worth a task."""
+    return max(1, min(CHUNK_HERE if client is None else CHUNK_THERE, -(-n_points // 8)))
+
+
+def _checked(market: Any, config: Any, returns: Any, workers: Any, chunk: Any) -> Mapping[str, MultiTimeframeData]:
     symbols = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
     if not isinstance(symbols, Mapping) or not symbols:
         raise ConfigError(f"market: got {type(market).__name__}, allowed are one symbol's candles or a market")
+    if not isinstance(config, OrchestratorBacktestConfig):
+        raise ConfigError(f"config: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig")
     if returns not in ("1D", None):
         raise ConfigError(f"returns: got {returns!r}, allowed are '1D' and None")
-    points, refused = configs_of(config, chosen)
-    duration = _one_duration(symbols)
-    allowed = [k for k, point in enumerate(points) if point is not None]
-    lawful = [point for point in points if point is not None]
-    any_symbol = next(iter(symbols.values()))
-    first = max(warmup_rows(any_symbol, point, point.strategies()) for point in lawful)
-    trials = trials_of([point.replace(warmup_bars=first) for point in lawful], first)
-    tasks = [(symbol, sample) for symbol in symbols for sample in (("whole",) if holdout is None else ("in", "out"))]
-    found, skipped = {}, {}
-    for symbol, sample in bar(tasks, len(tasks), shown=progress, delay=2):
-        try:
-            found[(symbol, sample)] = _run(symbols[symbol], sample, holdout, trials, returns, workers, chunk)
-        except DataError as error:
-            skipped[symbol] = str(error)
-    kept = [symbol for symbol in symbols if symbol not in skipped]
-    if not kept:
-        raise DataError(f"no symbol could be swept: {'; '.join(skipped.values())}")
-    attrs = {
-        "refused": refused,
-        "skipped": [f"{symbol}: {why}" for symbol, why in skipped.items()],
-        "warmup_bars": first,
-        "duration_ms": duration,
-        "holdout": "none" if holdout is None else holdout,
-        "data_hash": hash_values({symbol: symbols[symbol].hash for symbol in kept}),
-        "config_hash": hash_values(config.to_dict()),
-        "space_hash": hash_values({name: list(values) for name, values in chosen.axes.items()}),
-        "code_hash": code_hash(*CODE, "research"),
-        "synthetic": int(any(symbols[s].synthetic for s in kept)),
-        **{f"{name}_version": version(name) for name in ("numpy", "numba", "pandas", "xarray")},
-    }
-    samples = () if holdout is None else ("in", "out")
-    return _cube(chosen, kept, samples, allowed, found, attrs)
-
-
-def configs_of(
-    config: OrchestratorBacktestConfig, space: Space
-) -> tuple[list[OrchestratorBacktestConfig | None], list[str]]:
-    """The config of every point, None where parts of it contradict each other; and why, with counts.
-
-    Raises
-    ------
-    ConfigError
-        For a parameter that is unknown or cannot matter, and where no point is allowed.
-    """
-    homes = {name: _home(config, name) for name in space.names}
-    found: list[OrchestratorBacktestConfig | None] = []
-    reasons: dict[str, int] = {}
-    for point in space:
-        changes: dict[str, Any] = {}
-        for name, value in point.items():
-            field, parameter = homes[name]
-            if parameter is None:
-                changes[field] = value
-            else:
-                changes.setdefault(field, dict(getattr(config, field)))[parameter] = value
-        try:
-            found.append(config.replace(**changes))
-        except ConfigError as error:
-            found.append(None)
-            reasons[str(error)] = reasons.get(str(error), 0) + 1
-    if not any(found):
-        raise ConfigError(f"space: no point is allowed: {next(iter(reasons))}")
-    for name, values in space.axes.items():
-        _refuse_dead_values(space, found, reasons, name, values)
-    return found, [f"{n} points: {why}" for why, n in reasons.items()]
-
-
-def _refuse_dead_values(space: Space, found: list, reasons: Mapping[str, int], name: str, values: tuple) -> None:
-    """A value that no point can hold is a slip, not a corner of the space."""
-    lives = dict.fromkeys(values, False)
-    for point, config in zip(space, found, strict=True):
-        lives[point[name]] |= config is not None
-    for value, alive in lives.items():
-        if not alive:
-            why = next((r for r in reasons if repr(value) in r or str(value) in r), next(iter(reasons)))
-            raise ConfigError(f"space: {name}={value!r} is allowed at no point: {why}")
-
-
-def _home(config: OrchestratorBacktestConfig, name: str) -> tuple[str, str | None]:
-    """Where a parameter lives: a field of the config, or a strategy's parameters and its name there."""
-    known = {n: None for n in type(config).model_fields if n not in NOT_SEARCHED}
-    for strategy, field in PARAMETER_FIELDS.items():
-        for parameter in STRATEGIES[strategy].parameter_names():
-            full = STRATEGIES[strategy].prefix + parameter
-            known[full] = None
-            if full == name:
-                if not getattr(config, f"enable_{strategy}"):
-                    raise ConfigError(
-                        f"space: {name!r} cannot matter, since {strategy} is not enabled; set enable_{strategy}: true "
-                        "in the config, or leave the axis out"
-                    )
-                return field, parameter
-    if name not in known:
-        raise unknown("parameter", name, known, "space")
-    if name in ROUTER and not config.enable_strategy_router:
-        raise ConfigError(f"space: {name!r} cannot matter without the router; set enable_strategy_router: true")
-    return name, None
-
-
-def _one_duration(symbols: Mapping[str, MultiTimeframeData]) -> int:
+    for name, value in (("workers", workers), ("chunk", chunk)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ConfigError(f"{name}: got {value!r}, allowed is a whole number of at least 1, or None")
     for data in symbols.values():
         check_candles(data)
     durations = {data.duration: symbol for symbol, data in symbols.items()}
@@ -189,72 +181,94 @@ def _one_duration(symbols: Mapping[str, MultiTimeframeData]) -> int:
             f"sweep: got base timeframes of {len(durations)} lengths (as of {', '.join(durations.values())}), "
             "allowed is one; sweep them apart"
         )
-    return next(iter(durations))
+    return symbols
 
 
-def _run(
-    data: MultiTimeframeData,
-    sample: str,
-    holdout: float | None,
-    trials: Trials,
-    returns: str | None,
-    workers: int | None,
-    chunk: int | None,
-) -> tuple[dict[str, Any], np.ndarray | None, np.ndarray]:
-    """Metrics by name, daily returns and their days of one symbol and sample."""
-    first = None
-    if holdout is not None and sample == "in":
-        data, _ = data.split(holdout)
-    elif holdout is not None:
-        cut = milliseconds(data.index[data.index == data.cut(holdout)])[0]
-        first = int((cut > tape_of(data).time).sum())
-    options: dict[str, Any] = {"daily": returns is not None, "workers": workers, "chunk": chunk}
-    totals, daily = run_trials_of(data, trials, first=first, **options)
-    start = max(first or 0, trials.first)
-    days = np.unique(tape_of(data).time[start:] // DAY)
-    return evaluate(totals), daily, days
+def _survey(
+    config: OrchestratorBacktestConfig, own: Sequence[Strategy], space: Space | Points
+) -> tuple[list[list[Strategy]], list[str]]:
+    """Distinct parameter sets of every strategy, and why points are refused, with counts.
+
+    Raises
+    ------
+    ConfigError
+        Where no point is allowed, or one value of an axis at none: a slip, not a corner of the space.
+    """
+    placement = Placement(config, own, space.names)
+    reasons: dict[str, int] = {}
+    distinct: dict[str, dict[int, Strategy]] = {}
+    lives: set[tuple[str, str]] = set()
+    for point in space:
+        found = placement.trial(point)
+        if isinstance(found, str):
+            reasons[found] = reasons.get(found, 0) + 1
+            continue
+        lives.update((name, repr(value)) for name, value in point.items())
+        for strategy in found.members:
+            distinct.setdefault(strategy.name, {})[id(strategy)] = strategy
+    if not distinct:
+        raise ConfigError(f"space: no point is allowed: {next(iter(reasons))}")
+    for name, values in space.axes.items() if isinstance(space, Space) else ():
+        for value in values:
+            if (name, repr(value)) not in lives:
+                why = next((r for r in reasons if str(value) in r), next(iter(reasons)))
+                raise ConfigError(f"space: {name}={value!r} is allowed at no point: {why}")
+    return [list(of.values()) for of in distinct.values()], [f"{n} points: {why}" for why, n in reasons.items()]
 
 
-def _cube(
-    space: Space,
-    symbols: Sequence[str],
-    samples: Sequence[str],
-    allowed: Sequence[int],
-    found: Mapping[tuple[str, str], Any],
-    attrs: Mapping[str, Any],
-) -> xr.Dataset:
-    outer = (len(symbols), *((len(samples),) if samples else ()))
-    dims = ("symbol", *(("sample",) if samples else ()), *space.names)
-    coords: dict[str, Any] = {"symbol": list(symbols), **{name: list(v) for name, v in space.axes.items()}}
-    if samples:
-        coords["sample"] = list(samples)
-    places = [(s, i) for s in symbols for i in (samples or ("whole",))]
-    cube = {}
-    for name, record in METRICS.items():
-        values = np.full((len(places), len(space)), np.nan)
-        for row, place in enumerate(places):
-            values[row, allowed] = found[place][0][name]
-        cube[name] = (dims, values.reshape(*outer, *space.shape), record.attributes)
-    data = xr.Dataset(cube, coords, dict(attrs))
-    if found[places[0]][1] is not None:
-        data["returns"] = _daily(space, outer, dims, allowed, [found[place] for place in places])
+def _block(chunk: int, distinct: Sequence[Sequence[Strategy]], data: MultiTimeframeData) -> int:
+    """Trials whose records and columns are in memory at a time: whole chunks, at least one."""
+    frames = frames_of(data)
+    widths = [(len(of), 8 * len(data) * len(of[0].columns(frames))) for of in distinct]
+    trials = max(BLOCK // chunk, 1) * chunk
+    while trials > chunk and sum(min(n, trials) * width for n, width in widths) > COLUMNS:
+        trials = max(trials // 2 // chunk, 1) * chunk
+    return trials
+
+
+def _cube(job: Job, outcomes: Outcomes, skipped: Mapping[str, str], refused: list[str], synthetic: bool) -> xr.Dataset:
+    """Results under their names: dims symbol, sample and the space's own; daily returns are 0 in a hole."""
+    kept = [symbol for symbol in job.symbols if symbol not in skipped]
+    rows = [k for k, (symbol, _) in enumerate(job.places) if symbol in kept]
+    samples = () if job.holdout is None else job.samples
+    dims = ("symbol", *(("sample",) if samples else ()), *job.space.dims)
+    shape = (len(kept), *((len(samples),) if samples else ()), *job.space.shape)
+    coords: dict[str, Any] = {"symbol": kept, **({"sample": list(samples)} if samples else {})}
+    for name, values in job.space.coords.items():
+        along, of = values if isinstance(values, tuple) else (name, values)
+        coords[name] = (along, axis_values(of))
+    values = outcomes.values[rows]
+    cube = {
+        name: (dims, np.ascontiguousarray(values[:, :, k]).reshape(shape), record.attributes)
+        for k, (name, record) in enumerate(METRICS.items())
+    }
+    data = xr.Dataset(cube, coords, _attributes(job, skipped, refused, synthetic))
+    if job.daily:
+        index = (np.arange(job.days[0], job.days[1] + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
+        data["returns"] = xr.DataArray(
+            outcomes.daily[rows].reshape(*shape, -1),
+            {"day": index},
+            (*dims, "day"),
+            attrs={"unit": "1", "long_name": "return of each label day, marked at its last close"},
+        )
     return data
 
 
-def _daily(
-    space: Space, outer: tuple[int, ...], dims: tuple[str, ...], allowed: Sequence[int], rows: Sequence[Any]
-) -> xr.DataArray:
-    """Returns by label day: 0 in a hole, NaN outside the span of a symbol and at refused points."""
-    first, last = min(days[0] for *_, days in rows), max(days[-1] for *_, days in rows)
-    values = np.full((len(rows), len(space), last - first + 1), np.nan, np.float32)
-    for row, (_, daily, days) in enumerate(rows):
-        span = np.zeros((len(allowed), days[-1] - days[0] + 1), np.float32)
-        span[:, days - days[0]] = daily
-        values[row, allowed, days[0] - first : days[-1] - first + 1] = span
-    index = (np.arange(first, last + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
-    return xr.DataArray(
-        values.reshape(*outer, *space.shape, -1),
-        {"day": index},
-        (*dims, "day"),
-        attrs={"unit": "1", "long_name": "return of each label day, marked at its last close"},
-    )
+def _attributes(job: Job, skipped: Mapping[str, str], refused: list[str], synthetic: bool) -> dict[str, Any]:
+    """Where a cube comes from; no clock, nothing that depends on how it was run."""
+    kept = {symbol: hashed for symbol, hashed in job.symbols.items() if symbol not in skipped}
+    return {
+        "refused": refused,
+        "skipped": [f"{symbol}: {why}" for symbol, why in skipped.items()],
+        "warmup_bars": int(job.config.warmup_bars),
+        "holdout": "none" if job.holdout is None else job.holdout,
+        "data_hash": hash_values(kept),
+        "config_hash": job.parts["parameters"],
+        "space_hash": job.parts["space"],
+        "code_hash": job.code,
+        "synthetic": int(synthetic),
+        "account": job.config.account,
+        "costs": str(job.config.costs_in_force),
+        "path": job.config.path,
+        **{f"{name}_version": version(name) for name in ("numpy", "numba", "pandas", "xarray")},
+    }

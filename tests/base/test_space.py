@@ -1,0 +1,73 @@
+"""Products, points and draws: order, bounds, evenness, and what is refused."""
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from traderagent.base.space import Between, Points, Space, latin_hypercube
+
+AXES = {"a": [1, 2, 3], "b": ["x", "y"], "c": [0.5, 0.25]}
+
+
+def test_a_product_is_laid_out_like_a_cube():
+    space = Space.of(AXES)
+    points = list(space)
+    assert len(points) == len(space) == 12
+    assert points[0] == {"a": 1, "b": "x", "c": 0.5}
+    assert points[5] == {"a": 2, "b": "x", "c": 0.25} == space[5]
+    assert space.slice(3, 99) == points[3:]
+    assert np.ravel_multi_index((1, 0, 1), space.shape) == 5
+
+
+def test_points_keep_their_order_and_their_names():
+    points = Points.of([{"a": 1, "b": 2.0}, {"b": 3.0, "a": np.int64(1)}])
+    assert points.axes == {"a": (1, 1), "b": (2.0, 3.0)}
+    assert points.coords == {"trial": [0, 1], "a": ("trial", [1, 1]), "b": ("trial", [2.0, 3.0])}
+
+
+def test_a_hypercube_uses_each_slice_of_each_axis_once():
+    n = 40
+    drawn = latin_hypercube({"p": Between(0.0, 1.0), "q": Between(1e-3, 1e3, log=True), "r": [7, 8]}, n, seed=3)
+    axes = {name: np.array(values) for name, values in drawn.axes.items()}
+    assert sorted(np.floor(axes["p"] * n)) == list(range(n))
+    assert sorted(np.floor((np.log10(axes["q"]) + 3) / 6 * n)) == list(range(n))
+    assert np.bincount(axes["r"])[7:].tolist() == [20, 20]
+
+
+def test_whole_bounds_draw_whole_numbers_and_both_ends():
+    drawn = latin_hypercube({"k": Between(2, 5), "x": Between(0.0, 1.0)}, 64, seed=0)
+    assert {type(k) for k in drawn.axes["k"]} == {int}
+    assert np.bincount(drawn.axes["k"]).tolist() == [0, 0, 16, 16, 16, 16]
+    logged = latin_hypercube({"k": Between(1, 100, log=True), "x": Between(0.0, 1.0)}, 500, seed=0).axes["k"]
+    assert (min(logged), max(logged)) == (1, 100)
+
+
+def test_a_seed_is_a_draw_and_a_doubled_point_counts_once():
+    space = {"p": Between(0.0, 1.0), "k": [1, 2, 3]}
+    assert latin_hypercube(space, 20, seed=1) == latin_hypercube(space, 20, seed=1)
+    assert latin_hypercube(space, 20, seed=1) != latin_hypercube(space, 20, seed=2)
+    assert len(latin_hypercube({"a": [1, 2], "b": [1, 2]}, 50, seed=0)) == 4
+
+
+BAD = {
+    "nothing": (lambda: Points.of([]), "points: got none"),
+    "no names": (lambda: Points.of([{}]), "points: got none"),
+    "other names": (lambda: Points.of([{"a": 1}, {"b": 1}]), "number 1 names b, the first one a"),
+    "twice": (lambda: Points.of([{"a": 1}, {"a": 2}, {"a": 1}]), "number 2 is the same as number 0"),
+    "turned": (lambda: Between(2, 1), "got 2 to 1, allowed is low below high"),
+    "words": (lambda: Between("a", 1), "Between.low: got 'a', allowed is a finite number"),
+    "endless": (lambda: Between(0.0, float("inf")), "Between.high: got inf"),
+    "log of 0": (lambda: Between(0, 1, log=True), "allowed is a low above 0"),
+    "no draws": (lambda: latin_hypercube(AXES, 1, seed=0), "n: got 1, allowed is a whole number of at least 2"),
+    "half a draw": (lambda: latin_hypercube(AXES, 2.5, seed=0), "n: got 2.5"),
+    "no seed": (lambda: latin_hypercube(AXES, 5, seed=None), "seed: got None"),
+    "no axes": (lambda: latin_hypercube({}, 5, seed=0), "space: got {}, allowed is a mapping"),
+    "range": (lambda: Space.of({"a": Between(0, 1)}), "'a' is a range, which has no product"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_refused(name):
+    make, says = BAD[name]
+    with pytest.raises(ta.ConfigError, match=says):
+        make()

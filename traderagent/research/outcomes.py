@@ -1,0 +1,175 @@
+"""What the tasks of a sweep found, in memory or in a checkpoint that survives a kill."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from traderagent.base.errors import ConfigError, DataError, TraderAgentError
+from traderagent.metrics.record import METRICS
+from traderagent.research.job import Job
+
+FORMAT = 1
+KIND = "checkpoint of a sweep"
+
+
+class Outcomes:
+    """Metrics and daily returns of every place and point, in memory.
+
+    Attributes
+    ----------
+    values : (n_places, n_points, n_metrics) float64; daily : (n_places, n_points, n_days) float32 or None
+    finished : (n_places, n_chunks) bool
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        n_places, n = len(job.places), len(job.space)
+        self.values: Any = np.full((n_places, n, len(METRICS)), np.nan)
+        self.daily: Any = np.full((n_places, n, job.n_days), np.nan, np.float32) if job.daily else None
+        self.finished: Any = np.zeros((n_places, -(-n // job.chunk)), bool)
+
+    def write(self, place: int, start: int, values: np.ndarray, daily: np.ndarray | None) -> None:
+        """Keep what a task found."""
+        stop = start + len(values)
+        if daily is not None:
+            self.daily[place, start:stop] = daily
+        self.values[place, start:stop] = values
+        self.finished[place, start // self.job.chunk] = True
+
+    def missing(self, place: int) -> list[tuple[int, int]]:
+        """Start and stop of the tasks of a place that are still to be done."""
+        return [chunk for chunk, done in zip(self.job.chunks(), self.finished[place], strict=True) if not done]
+
+
+class Checkpoint(Outcomes):
+    """The same in a Zarr group, a chunk a task: written whole or not at all, the mark that it is there last.
+
+    Parameters
+    ----------
+    job : what is to be done
+    where : folder, or any URL that fsspec knows
+
+    Raises
+    ------
+    ConfigError
+        Where what is there belongs to other candles, parameters, code, …
+    DataError
+        Where it cannot be read or written.
+    """
+
+    def __init__(self, job: Job, where: str | Path) -> None:
+        self.job, self.where = job, str(where)
+        with self._told("cannot be read"):
+            group: Any = _group(self.where)
+        if group is None:
+            group = self._made()
+        else:
+            self._check(group.attrs["job"])
+        with self._told("cannot be read"):
+            self.values, self.finished = group["values"], group["finished"]
+            self.daily = group["daily"] if job.daily else None
+
+    def _made(self) -> Any:
+        """An empty one; what makes it valid, its key, is written last."""
+        import zarr
+
+        job, n = self.job, len(self.job.space)
+        n_places = len(job.places)
+        shapes: dict[str, tuple] = {
+            "values": ((n_places, n, len(METRICS)), (1, job.chunk, len(METRICS)), np.float64, np.nan),
+            "finished": ((n_places, -(-n // job.chunk)), (1, 1), bool, False),
+        }
+        if job.daily:
+            shapes["daily"] = ((n_places, n, job.n_days), (1, job.chunk, job.n_days), np.float32, np.nan)
+        with self._told("cannot be written"):
+            group = zarr.open_group(self.where, mode="w", zarr_format=3, attributes={"kind": KIND})
+            for name, (shape, chunks, dtype, fill) in shapes.items():
+                group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill)
+            group.attrs["job"] = self._key()
+        return group
+
+    def _key(self) -> dict[str, Any]:
+        return self.job.parts | {"chunk": self.job.chunk, "metrics": list(METRICS), "format": FORMAT}
+
+    def _check(self, key: dict[str, Any]) -> None:
+        ours = self._key()
+        other = [name for name in ours if key.get(name) != ours[name]]
+        if other:
+            raise ConfigError(
+                f"checkpoint {self.where}: got one made with other {' and '.join(other)}, allowed is one of the same "
+                "sweep; name another place, or delete it to start anew"
+            )
+
+    def write(self, place: int, start: int, values: np.ndarray, daily: np.ndarray | None) -> None:
+        with self._told("cannot be written, what is there stays valid"):
+            super().write(place, start, values, daily)
+
+    def missing(self, place: int) -> list[tuple[int, int]]:
+        with self._told("cannot be read"):
+            finished = self.finished[place]
+        return [chunk for chunk, done in zip(self.job.chunks(), finished, strict=True) if not done]
+
+    def read(self) -> Outcomes:
+        """Everything in memory."""
+        found = Outcomes(self.job)
+        with self._told("cannot be read"):
+            found.values[:] = self.values[:]
+            found.finished[:] = self.finished[:]
+            if self.job.daily:
+                found.daily[:] = self.daily[:]
+        return found
+
+    def _told(self, what: str) -> AbstractContextManager[None]:
+        return _told(self.where, what)
+
+
+def stored_chunk(where: str | Path | None) -> int | None:
+    """Trials of a task of the checkpoint that is there, since it goes on as it began; None where there is none."""
+    if where is None:
+        return None
+    with _told(str(where), "cannot be read"):
+        group = _group(str(where))
+        return None if group is None else int(group.attrs["job"]["chunk"])
+
+
+def _group(where: str) -> Any:
+    """The Zarr group of a checkpoint, None where there is nothing, or one whose making was interrupted."""
+    import zarr
+
+    try:
+        group = zarr.open_group(where, mode="r+")
+    except FileNotFoundError:
+        if "://" not in where and Path(where).is_dir() and any(Path(where).iterdir()):
+            raise _stranger(where) from None
+        return None
+    if group.attrs.get("kind") != KIND:
+        raise _stranger(where)
+    return group if "job" in group.attrs else None
+
+
+def _stranger(where: str) -> ConfigError:
+    return ConfigError(
+        f"checkpoint {where}: got a place that holds something else, allowed is an empty or new one, or the checkpoint "
+        "of the same sweep; name another"
+    )
+
+
+@contextmanager
+def _told(where: str, what: str) -> Iterator[None]:
+    """Say of which checkpoint something went wrong, and what to do."""
+    try:
+        yield
+    except TraderAgentError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"checkpoint {where}: {what}: {error.strerror or error}; make room or name another place, "
+            "then run the same sweep again, it goes on where it was"
+        ) from error
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise DataError(
+            f"checkpoint {where}: {what}: {error}; delete it to start anew, or name another place"
+        ) from error
