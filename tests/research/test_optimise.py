@@ -155,6 +155,18 @@ def test_options_reach_every_sweep(planted):
     assert places == ["there/coarse", "there/fine-SYN-01", "there/fine-SYN-02", "there/fine-pooled"]
 
 
+def test_a_plain_dict_keeps_the_names_it_gives():
+    named = {"first one": MARKET["SYN-01"], "second": MARKET["SYN-02"]}
+    space = {"dca_tp_pct": [0.005, 0.02], "grid_num_levels": [3, 13]}
+    found = ta.two_phase_optimize(named, CONFIG, space, progress=False)
+    assert list(found.table.index) == ["first one", "second", "pooled"]
+    assert set(found.fine) == {"first one", "second", "pooled"}
+    usual = ta.two_phase_optimize(MARKET, CONFIG, space, progress=False)
+    assert list(found.best_params.values()) == list(usual.best_params.values())
+    alone = ta.two_phase_optimize(MARKET["SYN-01"], CONFIG, space, progress=False)
+    assert alone.best_params["SYN-01"] == alone.best_params["pooled"] == usual.best_params["SYN-01"]
+
+
 def test_a_symbol_without_a_choice_says_why_and_has_no_second_phase():
     found = ta.two_phase_optimize(MARKET, CONFIG, SPACE, min_trades=10_000, progress=False)
     assert found.fine == {}

@@ -93,6 +93,21 @@ def test_optuna_is_told_of_batches_before_the_cut_only(monkeypatch):
     assert calls[3][2]["holdout"] == HOLDOUT
 
 
+def test_optuna_asks_for_the_same_points_of_a_cluster(monkeypatch):
+    calls = []
+
+    def spied(market, config, space, client=None, **options):
+        calls.append((client, market, options.get("holdout")))
+        return ta.sweep(market, config, space, **options)
+
+    monkeypatch.setattr(sampling, "sweep", spied)
+    here = ta.sample(MARKET, CONFIG, SPACE, method="optuna", **OPTIONS)
+    calls.clear()
+    there = ta.sample(MARKET, CONFIG, SPACE, method="optuna", **OPTIONS, client="tcp://somewhere")
+    assert calls == [("tcp://somewhere", MARKET, HOLDOUT)] * 4  # whole candles, which its workers can load
+    assert there.cube.identical(here.cube)
+
+
 def test_optuna_finds_a_planted_optimum_closer_than_an_even_sample(monkeypatch):
     summit = {"dca_tp_pct": 0.021, "grid_num_levels": 17, "grid_exit": "next_level"}
     calls = []

@@ -187,13 +187,11 @@ def _fine_space(
     return space if len(space) > 1 else None
 
 
-def _part(market: MultiTimeframeData | Market, symbols: tuple[str, ...]) -> Any:
-    """The symbols of a market as a market that can still be loaded elsewhere, where that one could."""
+def _part(market: Any, symbols: tuple[str, ...]) -> Any:
+    """These symbols of a market, under the names that it gives them."""
     if isinstance(market, MultiTimeframeData):
         return market
-    if set(symbols) == set(market):
-        return market
-    return Market({name: market[name] for name in symbols}, source=getattr(market, "source", ""))
+    return market.select(symbols) if isinstance(market, Market) else {name: market[name] for name in symbols}
 
 
 def place(checkpoint: str | None, name: str) -> dict[str, Any]:
