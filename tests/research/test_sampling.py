@@ -9,6 +9,7 @@ import traderagent as ta
 from tests.research.searched import CONFIG, HOLDOUT, market, planted_sweep, with_another_hold_out
 from traderagent.base.space import Between, Points, latin_hypercube
 from traderagent.research import sampling
+from traderagent.research.job import Runner
 
 MARKET = market()
 SPACE = {
@@ -106,6 +107,15 @@ def test_optuna_asks_for_the_same_points_of_a_cluster(monkeypatch):
     there = ta.sample(MARKET, CONFIG, SPACE, method="optuna", **OPTIONS, client="tcp://somewhere")
     assert calls == [("tcp://somewhere", MARKET, HOLDOUT)] * 4  # whole candles, which its workers can load
     assert there.cube.identical(here.cube)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_drawn_search_goes_on_from_its_checkpoint(method, tmp_path, monkeypatch):
+    before = ta.sample(MARKET, CONFIG, SPACE, method=method, checkpoint=tmp_path, **OPTIONS)
+    monkeypatch.setattr(Runner, "run", lambda *given: pytest.fail("a finished task ran again"))
+    after = ta.sample(MARKET, CONFIG, SPACE, method=method, checkpoint=tmp_path, **OPTIONS)
+    assert after.cube.identical(before.cube)
+    assert after.best_params == before.best_params
 
 
 def test_optuna_finds_a_planted_optimum_closer_than_an_even_sample(monkeypatch):

@@ -5,6 +5,7 @@ None of them reads the candles after the hold-out's cut: trials run there only s
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from traderagent.base.errors import ConfigError, unknown
@@ -12,6 +13,7 @@ from traderagent.base.space import Space
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
+from traderagent.research.best_params import own_of
 from traderagent.research.optimisation import OptimizationResult
 from traderagent.research.placement import Placement
 from traderagent.research.surface import POOLED, SELECTIONS, Surface, check_min_trades, direction, ordered, surface
@@ -71,7 +73,7 @@ def two_phase_optimize(
     objective: str = "sharpe_ratio",
     min_trades: int = 10,
     select: str = "plateau",
-    checkpoint: str | None = None,
+    checkpoint: str | Path | None = None,
     **options: Any,
 ) -> OptimizationResult:
     """Sweep a few values of every parameter, then, for each symbol and pooled, around the best of them.
@@ -176,7 +178,7 @@ def _fine_space(
         return None
     best = seen.point(int(ranking[0]))
     axes = {name: fine_values(values, best[name], fine) for name, values in seen.axes.items()}
-    placement = Placement(config, own, tuple(axes))
+    placement = Placement(config, own_of(config, own), tuple(axes))
     lives = {
         (name, repr(value))
         for point in Space(axes)
@@ -194,6 +196,6 @@ def _part(market: Any, symbols: tuple[str, ...]) -> Any:
     return market.select(symbols) if isinstance(market, Market) else {name: market[name] for name in symbols}
 
 
-def place(checkpoint: str | None, name: str) -> dict[str, Any]:
+def place(checkpoint: str | Path | None, name: str) -> dict[str, Any]:
     """The place of one of several sweeps inside a checkpoint, as an option of the sweep."""
     return {} if checkpoint is None else {"checkpoint": f"{str(checkpoint).rstrip('/')}/{name}"}

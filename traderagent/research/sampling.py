@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def sample(
     objective: str = "sharpe_ratio",
     min_trades: int = 10,
     select: str = "best",
-    checkpoint: str | None = None,
+    checkpoint: str | Path | None = None,
     **options: Any,
 ) -> OptimizationResult:
     """Search a space point by point instead of all of its product.
