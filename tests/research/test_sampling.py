@@ -1,5 +1,6 @@
 """Drawn searches: the same points whoever runs them, none of them from the hold-out, and the good ones found."""
 
+import json
 import sys
 
 import numpy as np
@@ -194,3 +195,9 @@ def test_bad_input_is_refused_in_words(name, method):
     options, says = BAD[name]
     with pytest.raises(ta.ConfigError, match=says):
         ta.sample(MARKET, CONFIG, **{"space": SPACE, "method": method, "progress": False} | options)
+
+
+def test_a_learning_search_is_entered_once_as_a_whole(ledger_of_tests):
+    ta.sample(MARKET, CONFIG, SPACE, method="optuna", **OPTIONS)
+    entries = json.loads(ledger_of_tests.read_text())["entries"]
+    assert [entry["holdout_opened"] for entry in entries] == [True]

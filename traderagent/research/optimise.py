@@ -20,7 +20,7 @@ from traderagent.research.surface import POOLED, SELECTIONS, Surface, check_min_
 from traderagent.research.sweep import ORCHESTRATOR_PARAM_GRID, sweep
 from traderagent.strategies.base import Strategy
 
-OWN_ARGUMENTS = ("market", "config", "space", "holdout")
+OWN_ARGUMENTS = ("market", "config", "space", "holdout", "counted")
 
 
 def optimize_orchestrator(

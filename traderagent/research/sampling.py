@@ -84,7 +84,10 @@ def sample(
     else:
         # A cluster's workers load whole candles, so there trials run after the cut as well, unread.
         remote = options.get("client") is not None
-        part, quiet = market if remote else _before_the_cut(market, holdout), {**options, "returns": None}
+        part, quiet = (
+            market if remote else _before_the_cut(market, holdout),
+            {**options, "returns": None, "counted": False},
+        )
         quiet |= {"holdout": holdout} if remote else {}
 
         def judge(asked: Points, number: int) -> np.ndarray:

@@ -61,6 +61,7 @@ def sweep(
     workers: int | None = None,
     chunk: int | None = None,
     progress: bool = True,
+    counted: bool = True,
 ) -> xr.Dataset:
     """Run every point of a space on every symbol, and enter the search in the project's ledger.
 
@@ -78,6 +79,7 @@ def sweep(
     workers : threads over trials; None is one per core
     chunk : trials of a task; changes no number
     progress : show a bar with rate and time left when it takes longer than two seconds
+    counted : False only for a part of a search that is entered in the ledger as a whole
 
     Returns
     -------
@@ -90,7 +92,8 @@ def sweep(
     """
     config = OrchestratorBacktestConfig() if config is None else config
     symbols = _checked(market, config, returns, workers, chunk)
-    check_ledger()
+    if counted:
+        check_ledger()
     chosen = space if isinstance(space, Points) else Space.of(space)
     samples = ("whole",) if holdout is None else ("in", "out")
     spans = [days_of(data, "whole", None, 0) or (0, 0) for data in symbols.values()]
@@ -107,8 +110,9 @@ def sweep(
     if len(skipped) == len(symbols):
         raise DataError(f"no symbol could be swept: {'; '.join(skipped.values())}")
     found = outcomes.read() if isinstance(outcomes, Checkpoint) else outcomes
-    cube = _cube(job, found, skipped, refused, any(d.synthetic for s, d in symbols.items() if s not in skipped))
-    enter_sweep(cube)
+    cube = _cube(job, found, skipped, refused, [data for symbol, data in symbols.items() if symbol not in skipped])
+    if counted:
+        enter_sweep(cube)
     return cube
 
 
@@ -230,7 +234,13 @@ def _block(chunk: int, distinct: Sequence[Sequence[Strategy]], data: MultiTimefr
     return trials
 
 
-def _cube(job: Job, outcomes: Outcomes, skipped: Mapping[str, str], refused: list[str], synthetic: bool) -> xr.Dataset:
+def _cube(
+    job: Job,
+    outcomes: Outcomes,
+    skipped: Mapping[str, str],
+    refused: list[str],
+    candles: Sequence[MultiTimeframeData],
+) -> xr.Dataset:
     """Results under their names: dims symbol, sample and the space's own; daily returns are 0 in a hole."""
     kept = [symbol for symbol in job.symbols if symbol not in skipped]
     rows = [k for k, (symbol, _) in enumerate(job.places) if symbol in kept]
@@ -246,7 +256,7 @@ def _cube(job: Job, outcomes: Outcomes, skipped: Mapping[str, str], refused: lis
         name: (dims, np.ascontiguousarray(values[:, :, k]).reshape(shape), record.attributes)
         for k, (name, record) in enumerate(METRICS.items())
     }
-    data = xr.Dataset(cube, coords, _attributes(job, skipped, refused, synthetic))
+    data = xr.Dataset(cube, coords, _attributes(job, skipped, refused, candles))
     if job.daily:
         index = (np.arange(job.days[0], job.days[1] + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
         data["returns"] = xr.DataArray(
@@ -258,7 +268,9 @@ def _cube(job: Job, outcomes: Outcomes, skipped: Mapping[str, str], refused: lis
     return data
 
 
-def _attributes(job: Job, skipped: Mapping[str, str], refused: list[str], synthetic: bool) -> dict[str, Any]:
+def _attributes(
+    job: Job, skipped: Mapping[str, str], refused: list[str], candles: Sequence[MultiTimeframeData]
+) -> dict[str, Any]:
     """Where a cube comes from; no clock, nothing that depends on how it was run."""
     kept = {symbol: hashed for symbol, hashed in job.symbols.items() if symbol not in skipped}
     return {
@@ -270,7 +282,8 @@ def _attributes(job: Job, skipped: Mapping[str, str], refused: list[str], synthe
         "config_hash": job.parts["parameters"],
         "space_hash": job.parts["space"],
         "code_hash": job.code,
-        "synthetic": int(synthetic),
+        "sample": "in" if all(data.sample == "in" for data in candles) else "whole",
+        "synthetic": int(any(data.synthetic for data in candles)),
         "account": job.config.account,
         "costs": str(job.config.costs_in_force),
         "path": job.config.path,
