@@ -169,6 +169,23 @@ BAD = {
 }
 
 
+BAD_OPTIONS = {
+    "holdout": ("a", "holdout: got 'a', allowed is a fraction"),
+    "checkpoint": ("", "checkpoint: got '', allowed are a folder, a URL"),
+    "workers": (0, "workers: got 0, allowed is a whole number of at least 1"),
+    "chunk": (1.5, "chunk: got 1.5, allowed is a whole number"),
+    "returns": ("1H", "returns: got '1H', allowed are '1D' and None"),
+    "strategies": (3, "strategies: got 3, allowed is a list of objects"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OPTIONS)
+def test_a_bad_option_is_refused_in_words(name):
+    value, says = BAD_OPTIONS[name]
+    with pytest.raises(ta.ConfigError, match=says):
+        ta.sweep(MARKET, CONFIG, {"dca_tp_pct": [0.05, 0.08]}, progress=False, **{name: value})
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_space_is_refused_in_words(name):
     space, says = BAD[name]

@@ -91,7 +91,7 @@ def sweep(
         With what was got, what is allowed and the next step.
     """
     config = OrchestratorBacktestConfig() if config is None else config
-    symbols = _checked(market, config, returns, workers, chunk)
+    symbols = _checked(market, config, returns, holdout, checkpoint, workers, chunk)
     if counted:
         check_ledger()
     chosen = space if isinstance(space, Points) else Space.of(space)
@@ -170,7 +170,9 @@ def _chunk(n_points: int, client: Any) -> int:
     return max(1, min(CHUNK_HERE if client is None else CHUNK_THERE, -(-n_points // 8)))
 
 
-def _checked(market: Any, config: Any, returns: Any, workers: Any, chunk: Any) -> Mapping[str, MultiTimeframeData]:
+def _checked(
+    market: Any, config: Any, returns: Any, holdout: Any, checkpoint: Any, workers: Any, chunk: Any
+) -> Mapping[str, MultiTimeframeData]:
     symbols = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
     if not isinstance(symbols, Mapping) or not symbols:
         raise ConfigError(f"market: got {type(market).__name__}, allowed are one symbol's candles or a market")
@@ -181,6 +183,10 @@ def _checked(market: Any, config: Any, returns: Any, workers: Any, chunk: Any) -
     for name, value in (("workers", workers), ("chunk", chunk)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ConfigError(f"{name}: got {value!r}, allowed is a whole number of at least 1, or None")
+    if holdout is not None and (isinstance(holdout, bool) or not isinstance(holdout, (int, float))):
+        raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3, or None")
+    if checkpoint is not None and (not isinstance(checkpoint, (str, Path)) or not str(checkpoint)):
+        raise ConfigError(f"checkpoint: got {checkpoint!r}, allowed are a folder, a URL of fsspec, and None")
     for data in symbols.values():
         check_candles(data)
     durations = {data.duration: symbol for symbol, data in symbols.items()}
