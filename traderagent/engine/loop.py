@@ -32,7 +32,7 @@ from traderagent.engine.orders import (
     set_triggers,
 )
 from traderagent.engine.path import DETAIL, is_touched, walk_candle
-from traderagent.engine.records import book_of, now_of
+from traderagent.engine.records import block_of, book_of, now_of
 from traderagent.engine.skip import skip_to
 from traderagent.strategies.contract import (
     BLOCKED,
@@ -109,13 +109,21 @@ def follow_route(account, pair, mask):
 
 
 @inner_kernel
-def show(feed, now, book, row):
-    """Fill in what the book may see of this candle beside its prices: features and signal."""
-    for k in range(book.n_features):
-        now.feature[k] = float64_at(feed.columns, book.column[k] * feed.n + row)
+def show(feed, now, book, equity):
+    """Fill in what the book may see at this close beside prices: signal, sizing equity and features.
+
+    A book with signals reads features only where it has one: most closes cost no look into its columns.
+    """
+    row = now.row
+    now.equity = equity * float64_at(feed.size_factor, row)
+    now.volume = float64_at(feed.volume, row)
+    now.regime = int8_at(feed.regime, row)
     now.signal = 0
     if book.signal >= 0:
         now.signal = int(next_signal(feed, book, row) == row)
+    if (book.signal < 0) | (now.signal == 1):
+        for k in range(book.n_features):
+            now.feature[k] = float64_at(feed.columns, book.column[k] * feed.n + row)
 
 
 @inner_kernel
@@ -125,14 +133,14 @@ def next_signal(feed, book, row):
 
 
 @inner_kernel
-def hear(account, pair, feed, book):
+def hear(account, pair, feed, book, equity):
     """Step 6, first half: the book's own rule says at the close what it wishes for."""
     now = now_of(pair)
     no_wakes(book)
     book.ask = 0
     book.wish = 0
     book.relaid = 0
-    show(feed, now, book, now.row)
+    show(feed, now, book, equity)
     leaving = book.exit_reason
     tell(CLOSE, now, book)
     if book.everywhere == 1:
@@ -206,18 +214,17 @@ def decide(account, pair, feed, equity):
     now = now_of(pair)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
-    now.equity = equity * pair.size_factor
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.partner < 0:
             if is_due(account, pair, feed, book):
-                hear(account, pair, feed, book)
+                hear(account, pair, feed, book, equity)
                 grant(account, pair, feed, book, equity)
         elif book.partner > b:
             other = book_of(pair, book.partner)
             if is_due(account, pair, feed, book) or is_due(account, pair, feed, other):
-                hear(account, pair, feed, book)
-                hear(account, pair, feed, other)
+                hear(account, pair, feed, book, equity)
+                hear(account, pair, feed, other, equity)
                 grant(account, pair, feed, book, equity)
                 grant(account, pair, feed, other, equity)
     for b in range(pair.n_books):
@@ -289,19 +296,16 @@ def read_candle(pair, feed, row):
     now.high = float64_at(feed.high, row)
     now.low = float64_at(feed.low, row)
     now.close = float64_at(feed.close, row)
-    now.volume = float64_at(feed.volume, row)
-    now.regime = int8_at(feed.regime, row)
-    pair.size_factor = float64_at(feed.size_factor, row)
 
 
 @inner_kernel
-def next_stop(account, feed, row):
+def next_stop(account, pair, feed, row):
     """The first row from `row` on that must be looked at whatever the prices do."""
     if account.halted == 1:
         return feed.n
-    limit = min(feed.n, int32_at(feed.next_change, row - 1))
+    limit = min(feed.n, pair.next_change)
     if account.max_daily_loss < np.inf:
-        limit = min(limit, int32_at(feed.next_day, row - 1))
+        limit = min(limit, pair.next_day)
     if account.sell_at_end == 1:
         limit = min(limit, feed.n - 1)
     if account.perpetual == 1:
@@ -310,55 +314,58 @@ def next_stop(account, feed, row):
 
 
 @inner_kernel
-def step_candle(account, pair, feed, row, mask):
-    """All steps of one candle; `mask` is the route so far. Returns the route after it."""
+def step_candle(account, pair, feed, row):
+    """All steps of one candle."""
     now = now_of(pair)
     read_candle(pair, feed, row)
     if account.perpetual == 1:
         settle_funding(account, pair, float64_at(feed.funding_gap, row), pair.last_close)
-    if (int8_at(feed.day_first, row) == 1) & (row > feed.first):
-        start_day(account, pair)
+    if row >= block_of(pair, feed).end:
+        pair.block += 1
+    if row >= pair.next_day:
+        if row > feed.first:
+            start_day(account, pair)
+        pair.next_day = int32_at(feed.next_day, row)
     if is_touched(pair, now.low, now.high):
         walk_candle(account, pair, feed)
     if account.perpetual == 1:
         settle_funding(account, pair, float64_at(feed.funding, row), now.close)
     settle(account, pair)
-    weight, ends_day = int32_at(feed.hour_weight, row), int8_at(feed.ends_day, row)
+    block = block_of(pair, feed)
     closes_out = (account.sell_at_end == 1) & (row == feed.n - 1)
     equity = account.cash + account.inventory * now.close
     if not closes_out:
-        mark(account, now.close, weight, ends_day)
+        mark(account, block, row, now.close)
     if account.halted == 0:
         judge(account, pair, equity)
     if account.halted == 0:
-        route = uint8_at(feed.route, row)
-        if route != mask:
-            mask = route
-            follow_route(account, pair, mask)
+        if row >= pair.next_change:
+            follow_route(account, pair, uint8_at(feed.route, row))
+            pair.next_change = int32_at(feed.next_change, row)
         decide(account, pair, feed, equity)
     settle(account, pair)
     if closes_out:
         liquidate(account, pair, now.close)
-        mark(account, now.close, weight, ends_day)
+        mark(account, block, row, now.close)
     use_capital(account)
     pair.last_close = now.close
-    return mask
 
 
 @kernel
 def run(account, pair, feed):
     """Run one symbol from row `first` to its end; a halted run stays flat until then."""
     row = feed.first
-    mask = -1
+    pair.block = feed.first_block
+    pair.next_day = pair.next_change = row
     pair.last_close = float64_at(feed.close, row - 1) if row > 0 else float64_at(feed.open, 0)
     while row < feed.n:
         if (row > feed.first) & (feed.every == 0):
-            row = skip_to(account, pair, feed, row, next_stop(account, feed, row))
+            row = skip_to(account, pair, feed, row, next_stop(account, pair, feed, row))
             if row >= feed.n:
                 break
             pair.last_close = float64_at(feed.close, row - 1)
         account.n_events += 1
-        mask = step_candle(account, pair, feed, row, mask)
+        step_candle(account, pair, feed, row)
         if feed.width > 0:
             write_ledger(account, pair, feed, row)
         row += 1

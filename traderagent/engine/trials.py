@@ -214,7 +214,7 @@ def run_trials_of(
     _fit_to(data, trials, columns, pairs, books, start)
     returns = None
     if daily:
-        returns = np.full((n, int(tape.ends_day[start:].sum())), np.nan)
+        returns = np.full((n, tape.n_days(start)), np.nan)
         accounts["daily"] = returns.ctypes.data + np.arange(n) * returns.strides[0]
     _run_threads(trials, accounts, pairs, books, feeds, feed_of, workers, chunk)
     for k in np.flatnonzero(books["overflow"].any(axis=1)):  # it holds more exits than there was room for

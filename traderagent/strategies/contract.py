@@ -131,7 +131,7 @@ NOW = record_dtype(
     ("maker taker slippage", "f8"),
     ("margin_rate limit_rate market_rate", "f8"),  # 1/leverage; what a limit and a market entry reserve
     ("tick tick_scale step step_scale min_notional", "f8"),
-    ("feature", ("f8", (N_FEATURES,))),
+    ("feature", ("f8", (N_FEATURES,))),  # at closes; of a book with signals only where `signal` is 1
 )
 
 CELL = record_dtype(
