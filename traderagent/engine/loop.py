@@ -18,7 +18,7 @@ from traderagent.base.kernel import (
 )
 from traderagent.engine.exits import close_book
 from traderagent.engine.funding import settle_funding
-from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_price_wakes
+from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_watch
 from traderagent.engine.marks import mark, settle, use_capital
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import (
@@ -28,6 +28,7 @@ from traderagent.engine.orders import (
     leave_at_next_open,
     move_stop,
     no_wakes,
+    no_watch,
     number_exits,
     set_triggers,
 )
@@ -76,7 +77,8 @@ def judge(account, pair, equity):
             cancel_entries(account, book)
             forget_refusals(book)
             book.ask = 1
-    if (account.peak - equity) / account.peak >= account.portfolio_stop:
+    stops = account.portfolio_stop < np.inf
+    if stops and (account.peak - equity) / account.peak >= account.portfolio_stop:
         account.halted = 1
         account.halt_row = now_of(pair).row
         account.portfolio_stop = np.inf
@@ -84,6 +86,7 @@ def judge(account, pair, equity):
         for b in range(pair.n_books):
             book = book_of(pair, b)
             no_wakes(book)
+            no_watch(book)
             book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
             leave_at_next_open(account, book, PORTFOLIO_STOP)
             book.below, book.above = -np.inf, np.inf
@@ -134,7 +137,7 @@ def next_signal(feed, book, row):
 
 @inner_kernel
 def hear(account, pair, feed, book, equity):
-    """Step 6, first half: the book's own rule says at the close what it wishes for."""
+    """Step 6, first half: the book's own rule says at the close what it wishes for, and when to ask it again."""
     now = now_of(pair)
     no_wakes(book)
     book.ask = 0
@@ -155,24 +158,27 @@ def hear(account, pair, feed, book, equity):
         find_cursors(book)
         if (book.relaid == 2) and (book.quantity > 0.0):
             book.exit_reason = SHIFT
+    if book.wake_time < NEVER:
+        book.wake_row = min(book.wake_row, row_closing_at(feed, book.wake_time, now.row))
+    if book.signal >= 0:
+        wake_on_signal(feed, book)
 
 
 @inner_kernel
-def grant(account, pair, feed, book, equity):
-    """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when to look again."""
+def grant(account, pair, book, equity):
+    """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when they will again."""
+    book.changed = 0
     if book.wish > 0:
         if book.is_ladder == 1:
             authorise_ladder(account, pair, book, equity)
         else:
             authorise_deal(account, pair, book, equity)
+        book.wish = 0
     arm_idle(account, pair, book, equity)
-    set_price_wakes(account, pair, book)
+    set_watch(account, pair, book)
     book.free_seen = free(account)
     book.inventory_seen = account.inventory
-    if book.wake_time < NEVER:
-        book.wake_row = min(book.wake_row, row_closing_at(feed, book.wake_time, now_of(pair).row))
-    if book.signal >= 0:
-        wake_on_signal(feed, book)
+    set_triggers(account, pair, book)
 
 
 @inner_kernel
@@ -217,29 +223,50 @@ def decide(account, pair, feed, equity):
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.partner < 0:
-            if is_due(account, pair, feed, book):
+            asked = is_asked(account, feed, now, book)
+            if asked:
                 hear(account, pair, feed, book, equity)
-                grant(account, pair, feed, book, equity)
+            if asked or is_due(account, now, book):
+                grant(account, pair, book, equity)
         elif book.partner > b:
-            other = book_of(pair, book.partner)
-            if is_due(account, pair, feed, book) or is_due(account, pair, feed, other):
-                hear(account, pair, feed, book, equity)
-                hear(account, pair, feed, other, equity)
-                grant(account, pair, feed, book, equity)
-                grant(account, pair, feed, other, equity)
+            decide_both(account, pair, feed, book, book_of(pair, book.partner), equity)
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        set_triggers(account, pair, book)
         if may_be_granted(account, book):
-            book.wake_row = min(book.wake_row, now.row + 1)
+            book.watch_row = min(book.watch_row, now.row + 1)
 
 
 @inner_kernel
-def is_due(account, pair, feed, book):
-    """Whether a book has a reason to be asked at this close."""
+def decide_both(account, pair, feed, book, other, equity):
+    """Step 6 for both halves of a ladder: they are asked and granted together."""
     now = now_of(pair)
-    due = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1) | may_be_granted(account, book)
-    return due | (now.high >= book.wake_above) | (now.low <= book.wake_below)
+    asked = is_asked(account, feed, now, book) or is_asked(account, feed, now, other)
+    if asked:
+        hear(account, pair, feed, book, equity)
+        hear(account, pair, feed, other, equity)
+    if asked or is_due(account, now, book) or is_due(account, now, other):
+        grant(account, pair, book, equity)
+        grant(account, pair, other, equity)
+
+
+@inner_kernel
+def is_asked(account, feed, now, book):
+    """Whether a book's rule has a reason to be asked at this close.
+
+    What the engine may grant by itself is no reason for a ladder's rule, but where the next close is one, this one
+    saves it.
+    """
+    due = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1)
+    if due | (now.high >= book.wake_above) | (now.low <= book.wake_below):
+        return True
+    return ((book.is_ladder == 0) | (now.row + 1 >= book.wake_row)) and is_due(account, now, book)
+
+
+@inner_kernel
+def is_due(account, now, book):
+    """Whether something of a book that waits may be granted at this close though its rule has no reason to speak."""
+    due = (book.changed == 1) | (now.row >= book.watch_row) | may_be_granted(account, book)
+    return due | (now.high >= book.watch_above) | (now.low <= book.watch_below)
 
 
 @inner_kernel
@@ -328,9 +355,9 @@ def step_candle(account, pair, feed, row):
         pair.next_day = int32_at(feed.next_day, row)
     if is_touched(pair, now.low, now.high):
         walk_candle(account, pair, feed)
+        settle(account, pair)
     if account.perpetual == 1:
         settle_funding(account, pair, float64_at(feed.funding, row), now.close)
-    settle(account, pair)
     block = block_of(pair, feed)
     closes_out = (account.sell_at_end == 1) & (row == feed.n - 1)
     equity = account.cash + account.inventory * now.close
@@ -343,7 +370,6 @@ def step_candle(account, pair, feed, row):
             follow_route(account, pair, uint8_at(feed.route, row))
             pair.next_change = int32_at(feed.next_change, row)
         decide(account, pair, feed, equity)
-    settle(account, pair)
     if closes_out:
         liquidate(account, pair, now.close)
         mark(account, block, row, now.close)

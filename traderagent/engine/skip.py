@@ -25,9 +25,9 @@ def skip_to(account, pair, feed, row, limit):
         book = book_of(pair, b)
         if is_pending(book):
             return row
-        below = max(below, max(book.below, book.wake_below))
-        above = min(above, min(book.above, book.wake_above))
-        limit = min(limit, book.wake_row)
+        below = max(below, max(book.below, max(book.wake_below, book.watch_below)))
+        above = min(above, min(book.above, min(book.wake_above, book.watch_above)))
+        limit = min(limit, min(book.wake_row, book.watch_row))
     while row < limit:
         if row == block_of(pair, feed).end:
             pair.block += 1
