@@ -32,7 +32,7 @@ def signals_step(what, now, book):
     """Event 1 enters when flat, 2 leaves when holding; one order at a time."""
     if what != CLOSE:
         return
-    event = int(now.feature[0])
+    event = int(now.feature[0]) if now.signal == 1 else 0
     if (book.quantity == 0.0) & (book.market_quantity == 0.0):
         if event == 1:
             book.market_fraction = parameters(book).size
