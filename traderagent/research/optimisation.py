@@ -16,11 +16,11 @@ from traderagent.base.errors import ConfigError, unknown
 from traderagent.base.files import without_nan
 from traderagent.base.words import counted
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.metrics.surface import POOLED, Surface, surface
 from traderagent.research.best_params import config_at, write_best_params
 from traderagent.research.choice import choice_row, framed, html_of, with_luck
 from traderagent.research.effects import REST, effects
 from traderagent.research.luck import DailyReturns, SearchLuck, daily_returns, joined, luck_table, lucks_of
-from traderagent.research.surface import POOLED, Surface, surface
 from traderagent.strategies.base import Strategy
 
 HASHES = ("data_hash", "config_hash", "space_hash", "code_hash")
