@@ -109,7 +109,8 @@ def logit_bins(evidence: SearchEvidence, name: str = POOLED) -> pd.DataFrame:
     # Bins are closed on their left, so that the mirrored ones are closed on their right.
     count = np.histogram(-values, edges, weights=weights)[0][::-1]
     bins = pd.DataFrame({"left": edges[:-1], "right": edges[1:], "count": count.astype(int)})
-    return bins.assign(colour=np.where(bins["right"] <= 1e-12, style.NEGATIVE, style.PRICE))
+    bad = (bins["right"] <= 1e-12).to_numpy()
+    return bins.assign(bad=bad, colour=np.where(bad, style.NEGATIVE, style.PRICE))
 
 
 def curves(runs: TopRuns) -> Any:
