@@ -71,6 +71,8 @@ def heat_map(
     ConfigError, UnknownName, DataError
         For an unknown parameter or reduction, the same parameter twice, and as `in_out`.
     """
+    if others not in OTHERS:
+        raise unknown("others", others, OTHERS)
     seen = view(found, "heat_map", symbol, objective, min_trades)
     x, y = _axes(found, seen, x, y)
     head = f"{seen.label} over {x}{f' and {y}' if y else ''}, {seen.where}"

@@ -121,10 +121,11 @@ def histogram(
     """
     if bins.empty:
         return '<p class="none">Nothing to draw.</p>'
-    steps = _ticks(0.0, float(bins["count"].max()))
+    every = _ticks(0.0, float(bins["count"].max()))
+    steps = [tick for tick in every if tick == int(tick)]
     low, high = float(bins["left"].min()), float(bins["right"].max())
     below = [tick for tick in _ticks(low, high) if low <= tick <= high]
-    across, up = _scale(low, high), _scale(steps[-1], 0.0)
+    across, up = _scale(low, high), _scale(every[-1], 0.0)
     parts = [f'<line class="axis" x1="0" x2="1000" y1="{up(t):.1f}" y2="{up(t):.1f}"/>' for t in steps]
     for row in bins.to_dict("records"):
         left, right, top = across(row["left"]), across(row["right"]), up(row["count"])
@@ -204,7 +205,7 @@ def _edge(place: float) -> str:
 
 def _scale(first: float, last: float):  # type: ignore[no-untyped-def]
     width = last - first or 1
-    return lambda value: (value - first) / width * 1000
+    return lambda value: (value - first) / width * 1000 + 0.0  # no −0.0
 
 
 def _strip(left: float, right: float, look: str, word: str) -> str:
