@@ -92,6 +92,7 @@ def _drawn(bars: pd.DataFrame, dots: pd.DataFrame, label: str, synthetic: bool) 
         time=False,
         y_range=list(bars["label"])[::-1],
         y_axis_location=None,
+        tools="",  # a bar without its beginning is a lie
         x_label="% of variance in sample",
         file_name="effects",
     )

@@ -15,6 +15,7 @@ from traderagent.report.search_plots import ordered_values
 from traderagent.report.search_view import MARKS, SearchView, empty, view
 
 MOST_VALUES = 12  # of an axis; more are put into ranges
+RANGES = 8  # that they are put into
 MOST_WRITTEN = 60  # cells that have room for their number
 OTHERS = ("median", "chosen")
 PLACES = {"best": -0.3, "plateau": 0.0, "given": 0.3}  # of marks inside their cell, side by side
@@ -166,9 +167,10 @@ def _labelled(column: pd.Series, given: Any) -> tuple[pd.Series, list[str]]:
     values = ordered_values(column, given)
     if len(values) <= MOST_VALUES or not pd.api.types.is_numeric_dtype(column):
         return column.map(value_words), [value_words(value) for value in values]
-    cut = pd.qcut(column, 8, duplicates="drop", precision=6)
-    words = {part: f"{part.left:.3g} to {part.right:.3g}" for part in cut.cat.categories}
-    return cut.map(words).astype(str), list(dict.fromkeys(words.values()))
+    part = pd.qcut(column, RANGES, labels=False, duplicates="drop")
+    ends = column.groupby(part).agg(["min", "max"])
+    words = {k: f"{low:.3g} to {high:.3g}" for k, low, high in ends.itertuples()}
+    return part.map(words), list(dict.fromkeys(words.values()))
 
 
 def _cells(plot: Any, grid: Grid, seen: SearchView) -> None:
@@ -213,9 +215,10 @@ def _marks(plot: Any, grid: Grid) -> list[Name]:
     names = []
     for mark, (column, row) in grid.marks.items():
         sign, marker, words = MARKS[mark]
-        fill = style.ABSENT if mark != "given" else style.PAPER
+        fill = style.ABSENT if mark == "best" else style.PAPER
+        edge = {"best": style.PAPER, "plateau": style.ABSENT, "given": style.INK}[mark]
         spot = bm.ColumnDataSource({"x": [(column, PLACES[mark])], "y": [(row, 0.22)], "what": [words]})
-        own = {"fill_color": fill, "line_color": style.PAPER if mark != "given" else style.INK, "line_width": 1.2}
+        own = {"fill_color": fill, "line_color": edge, "line_width": 1.5}
         drawn = plot.scatter("x", "y", source=spot, marker=marker, size=14 if mark != "given" else 11, **own)
         plot.add_tools(bm.HoverTool(renderers=[drawn], tooltips=[("", "@what")]))
         names.append(Name(words, style.ABSENT if mark != "given" else style.INK, sign))
