@@ -11,8 +11,8 @@ from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.base.files import without_nan, write_text
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.plan import members_of
+from traderagent.metrics.surface import POOLED
 from traderagent.research.placement import Placement
-from traderagent.research.surface import POOLED
 from traderagent.strategies.base import Strategy
 
 KEYS = ("config", "symbols", "hashes", "objective", "holdout", "synthetic")

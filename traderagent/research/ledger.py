@@ -19,9 +19,9 @@ import xarray as xr
 from traderagent.base import root
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
+from traderagent.metrics.surface import TRADES, axes_of
 from traderagent.research.here import cores
 from traderagent.research.luck import daily_returns
-from traderagent.research.surface import TRADES, axes_of
 from traderagent.stats import effective_trials
 
 FORMAT = 1

@@ -13,10 +13,10 @@ from traderagent.base.space import Space
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
+from traderagent.metrics.surface import POOLED, SELECTIONS, Surface, check_min_trades, direction, ordered, surface
 from traderagent.research.best_params import own_of
 from traderagent.research.optimisation import OptimizationResult
 from traderagent.research.placement import Placement
-from traderagent.research.surface import POOLED, SELECTIONS, Surface, check_min_trades, direction, ordered, surface
 from traderagent.research.sweep import ORCHESTRATOR_PARAM_GRID, sweep
 from traderagent.strategies.base import Strategy
 

@@ -12,9 +12,9 @@ from traderagent.base.space import Between, Points, latin_hypercube, ranges
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
+from traderagent.metrics.surface import ordered, surface
 from traderagent.research.optimisation import OptimizationResult
 from traderagent.research.optimise import checked, place
-from traderagent.research.surface import ordered, surface
 from traderagent.research.sweep import sweep
 
 DRAWN = ("latin_hypercube", "optuna")
