@@ -10,11 +10,12 @@ import pandas as pd
 from traderagent.base.config import plain
 
 
-def hash_bytes(*parts: bytes) -> str:
-    """16 hexadecimal digits of the parts in order; where one part ends matters."""
+def hash_bytes(*parts: bytes | memoryview) -> str:
+    """16 hexadecimal digits of the parts in order; where one part ends matters. Large arrays come as `array.data`."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(len(part).to_bytes(8, "little") + part)
+        digest.update(memoryview(part).nbytes.to_bytes(8, "little"))
+        digest.update(part)
     return digest.hexdigest()[:16]
 
 

@@ -64,7 +64,7 @@ class _Columns:
 
     def _place(self, values: np.ndarray) -> int:
         array = np.ascontiguousarray(values, np.float64)
-        key = hash_bytes(array.tobytes())
+        key = hash_bytes(array.data)
         if key not in self._known:
             self._known[key] = self._n
             self._columns[self._n] = array

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from traderagent.base.errors import ConfigError
+from traderagent.base.kernel import kernel
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.detail import detail_of
 from traderagent.engine.funding import funding_on_candles
@@ -119,11 +120,15 @@ def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy], shorts
     )
 
 
-def next_true(condition: np.ndarray) -> np.ndarray:
+@kernel
+def next_true(condition):
     """(n + 1,) int32: the first row at or after each row where the condition holds, n where none does."""
     n = len(condition)
-    rows = np.where(condition, np.arange(n), n)
-    return np.append(np.minimum.accumulate(rows[::-1])[::-1], n).astype(np.int32)
+    following = np.empty(n + 1, np.int32)
+    following[n] = n
+    for i in range(n - 1, -1, -1):
+        following[i] = i if condition[i] else following[i + 1]
+    return following
 
 
 def scale_of(unit: float) -> float:

@@ -6,10 +6,10 @@ from time import perf_counter
 
 from traderagent.base.errors import ConfigError
 from traderagent.base.progress import in_notebook
+from traderagent.base.threads import cores
 from traderagent.base.words import counted
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.metrics.record import METRICS
-from traderagent.research.here import cores
 from traderagent.research.job import Runner
 
 LONG = 10.0  # seconds from which on a sweep's time is told

@@ -1,17 +1,12 @@
 """Run a sweep's tasks in this process, in threads over trials, one symbol after the other."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from traderagent.base.errors import DataError
+from traderagent.base.threads import cores
 from traderagent.research.job import Place, Runner
 from traderagent.research.outcomes import Outcomes
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_here(runner: Runner, outcomes: Outcomes, workers: int | None, done: Callable[[int], object]) -> dict[str, str]:

@@ -19,8 +19,8 @@ import xarray as xr
 from traderagent.base import root
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
+from traderagent.base.threads import cores
 from traderagent.metrics.surface import TRADES, axes_of
-from traderagent.research.here import cores
 from traderagent.research.luck import daily_returns
 from traderagent.stats import effective_trials
 

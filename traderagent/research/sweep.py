@@ -20,6 +20,7 @@ from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
 from traderagent.base.progress import counting
 from traderagent.base.space import Points, Space
+from traderagent.base.threads import check_count
 from traderagent.engine.assumptions import CODE
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.plan import check_candles, members_of, warmup_rows
@@ -180,9 +181,8 @@ def _checked(
         raise ConfigError(f"config: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig")
     if returns not in ("1D", None):
         raise ConfigError(f"returns: got {returns!r}, allowed are '1D' and None")
-    for name, value in (("workers", workers), ("chunk", chunk)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ConfigError(f"{name}: got {value!r}, allowed is a whole number of at least 1, or None")
+    check_count("workers", workers)
+    check_count("chunk", chunk)
     if holdout is not None and (isinstance(holdout, bool) or not isinstance(holdout, (int, float))):
         raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3, or None")
     if checkpoint is not None and (not isinstance(checkpoint, (str, Path)) or not str(checkpoint)):

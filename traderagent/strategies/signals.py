@@ -10,6 +10,8 @@ from traderagent.base.config import parameter
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.contract import CLOSE, SIGNAL, enter, parameters_of, step
 
+ENTRY, EXIT = 1, 2  # events
+
 
 class Signals(Strategy):
     """Trades given entries and exits, one position at a time."""
@@ -29,17 +31,22 @@ parameters = parameters_of(Signals)
 
 @step
 def signals_step(what, now, book):
-    """Event 1 enters when flat, 2 leaves when holding; one order at a time."""
+    """Enter when flat, leave when holding, one order at a time; what changes nothing is not asked about.
+
+    Features: the event of this candle (0 for none), and the next row with an event of the other kind.
+    """
     if what != CLOSE:
         return
-    event = int(now.feature[0]) if now.signal == 1 else 0
-    if (book.quantity == 0.0) & (book.market_quantity == 0.0):
-        if event == 1:
-            book.market_fraction = parameters(book).size
-            enter(book, 1.0, SIGNAL)
-    elif (event == 2) & (book.exit_reason == 0):
-        book.exit_reason = SIGNAL
+    event = now.feature[0] if now.signal == 1 else 0.0
+    flat = (book.quantity == 0.0) & (book.market_quantity == 0.0)
     book.want = now.row + 1
+    if flat & (event == ENTRY):
+        book.market_fraction = parameters(book).size
+        enter(book, 1.0, SIGNAL)
+    elif (not flat) & (event == EXIT) & (book.exit_reason == 0):
+        book.exit_reason = SIGNAL
+    elif (event != 0.0) & (book.market_quantity == 0.0) & (book.exit_reason == 0):
+        book.want = int(now.feature[1])
 
 
 Signals.step = signals_step

@@ -59,7 +59,7 @@ def computed(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
         return {WAKES: closes_of(base, TIMEFRAMES[cls.every], cls)} | columns
     if cls.wakes is not None:
         values = on_base_closes(WAKES, _called(strategy, "wakes", data), base.time, f"{cls.__name__}.wakes")
-        return {WAKES: (np.nan_to_num(values) != 0).astype(np.float64)} | columns
+        return {WAKES: ((values != 0) & ~np.isnan(values)).astype(np.float64)} | columns
     return columns
 
 

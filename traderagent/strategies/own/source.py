@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -127,13 +128,10 @@ def class_source(cls: type) -> str:
         if not known:
             continue
         lines = lines_of(known[0])
-        tree = ast.parse("".join(lines)) if not _is_magic(lines) else None
-        for node in ast.walk(tree) if tree else ():
-            if isinstance(node, ast.ClassDef) and node.name == owner.__name__:
-                first, last = node.lineno, node.end_lineno or node.lineno
-                if first <= known[0].__code__.co_firstlineno <= last:
-                    parts.append("".join(lines[first - 1 : last]))
-                    break
+        for name, first, last in _classes_in("".join(lines)):
+            if name == owner.__name__ and first <= known[0].__code__.co_firstlineno <= last:
+                parts.append("".join(lines[first - 1 : last]))
+                break
         else:
             parts += ["".join(inspect.getblock(lines[f.__code__.co_firstlineno - 1 :])) for f in known]
     return "\n".join(parts)
@@ -144,13 +142,15 @@ def _plain_function(value: Any) -> FunctionType | None:
     return function if isinstance(function, FunctionType) else None
 
 
-def _is_magic(lines: list[str]) -> bool:
-    """Whether a cell has IPython's own syntax, which Python cannot parse."""
+@lru_cache(32)  # a sweep asks for the identity of every parameter set, and each set has the same text
+def _classes_in(text: str) -> list[tuple[str, int, int]]:
+    """Name, first and last line of each class; none where IPython's own syntax keeps Python from reading the cell."""
     try:
-        ast.parse("".join(lines))
+        tree = ast.parse(text)
     except SyntaxError:
-        return True
-    return False
+        return []
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return [(node.name, node.lineno, node.end_lineno or node.lineno) for node in classes]
 
 
 def identity_of(cls: Any, parameters: dict[str, Any]) -> str:
