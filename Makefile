@@ -88,5 +88,5 @@ lock:  ## write requirements.lock and peers.lock again (needs uv)
 	@.ci/lock
 
 clean:  ## remove results and caches, keep the environment and your candles
-	@rm -rf reports/*.html reports/*.ipynb data/candles data/small data/results data/*.parquet .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
+	@rm -rf reports/*.html reports/*.ipynb data/candles data/small data/results data/checkpoints data/*.parquet .pytest_cache .ruff_cache .mypy_cache .hypothesis .benchmarks
 	@find traderagent tests -name __pycache__ -type d -prune -exec rm -rf {} +

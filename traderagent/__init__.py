@@ -35,7 +35,9 @@ _NAMES = {
     "traderagent.research.effects": "effects",
     "traderagent.research.optimisation": "OptimizationResult",
     "traderagent.research.optimise": "optimize_orchestrator two_phase_optimize",
+    "traderagent.research.rerun": "rerun",
     "traderagent.research.sampling": "sample",
+    "traderagent.research.search": "optimization",
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
 }
 _MODULES = {

@@ -3,15 +3,24 @@
 What is compiled is cached on disk and found again by every later process, until a kernel changes.
 """
 
+import os
 import sys
+from tempfile import TemporaryDirectory
 
 from traderagent.engine.backtest import backtest
 from traderagent.market.load import load_market
+from traderagent.research.optimise import optimize_orchestrator
+
+SPACE = {"dca_tp_pct": [0.05, 0.08], "tf_ema_fast": [10, 20]}
 
 
 def main() -> int:
-    """Run the engine once on a small synthetic market."""
-    backtest(load_market("synthetic", symbols=1, days=45, progress=False), progress=False)
+    """Run the engine once on a small synthetic market, alone and in a search, and judge the search's luck."""
+    market = load_market("synthetic", symbols=1, days=45, progress=False)
+    backtest(market, progress=False)
+    with TemporaryDirectory() as elsewhere:
+        os.environ["TRADERAGENT_ROOT"] = elsewhere  # what is compiled here is no search of the project's ledger
+        len(optimize_orchestrator(market, space=SPACE, progress=False).searches)
     return 0
 
 

@@ -49,3 +49,14 @@ def walked(kind: str, account: str) -> list[int]:
 @pytest.mark.parametrize(("kind", "account"), WALKED)
 def test_no_more_candles_are_walked_than_before(kind, account):
     assert walked(kind, account) == WALKED[kind, account]
+
+
+def test_fills_of_a_ladder_do_not_ask_its_rule():
+    _, tick, step, smallest = INSTRUMENTS["usual"]
+    grid = {"num_levels": 10, "atr_multiplier": 1.0, "trailing_enabled": False}
+    settings = {"duration_ms": FIVE_MINUTES, "tick": tick, "step": step, "min_notional": smallest}
+    market = {"instrument": "usual", "volatility": 0.003, "jump": 0.3, "holes": 0, "longest_hole": 1, "start": 7}
+    candles = generate(1, 2000, shape="saw", **market)
+    result = run_kernel(candles, [{"grid"}] * 2000, 300, settings | {"strategies": {"grid": grid}})
+    assert result.raw.account["n_fills"] > 100
+    assert result.raw.books["n_told"][0] < 10

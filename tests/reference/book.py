@@ -58,6 +58,10 @@ class Book:
     def cancel_entries(self) -> None:
         raise NotImplementedError
 
+    def drop_pending_entry(self) -> bool:
+        """Take back a deal or position whose market order waits for the next open; was there one?"""
+        return False
+
     def forget_refusals(self) -> None:
         """Entries close: refusals of cells and safety orders start anew."""
 

@@ -85,7 +85,10 @@ class Dca(Book):
         return [] if deal is None or deal.pending else [(deal.quantity, deal.average())]
 
     def pending_notional(self) -> float:
-        return 0.0  # nothing of this book asks the gate while its base order is pending
+        """Nothing of this book asks the gate while its base order is pending, but others of its account may."""
+        if self.deal is None or not self.deal.pending:
+            return 0.0
+        return self.deal.base_quantity * self.desk.close + sum(s.quantity * s.planned for s in self.deal.safeties)
 
     def observe_close(self) -> None:
         if self.deal is not None and not self.deal.pending:
@@ -122,13 +125,12 @@ class Dca(Book):
             return
         planned = self.planned_safeties()
         safeties = [s for s in planned if not desk.instrument.too_small(s.quantity, s.planned)]
-        if not desk.passes_gate(self, base * desk.close + sum(s.quantity * s.planned for s in safeties)):
-            self.refuse_start("risk_position")
-            return
+        notional = base * desk.close + sum(s.quantity * s.planned for s in safeties)
         base_amount = desk.market_reservation(base, desk.close)
         amounts = [desk.limit_reservation(s.quantity, s.planned) for s in safeties]
-        if base_amount + sum(amounts) > desk.account.may_use(self.key):
-            self.refuse_start(desk.account.refusal)
+        reason = desk.refusal(self, notional, base_amount + sum(amounts))
+        if reason is not None:
+            self.refuse_start(reason)
             return
         for _ in range(len(planned) - len(safeties)):
             desk.reject("min_notional")
@@ -233,6 +235,15 @@ class Dca(Book):
 
     def execute_exit(self, price: float, reason: str) -> None:
         self.end_deal(self.desk.take_exit(self, price, self.deal.quantity, self.deal.cost, reason))
+
+    def drop_pending_entry(self) -> bool:
+        deal = self.deal
+        if deal is None or not deal.pending:
+            return False
+        for number in [deal.reservation, *(safety.reservation for safety in deal.safeties)]:
+            self.desk.account.release(number)
+        self.deal = None
+        return True
 
     def cancel_entries(self) -> None:
         if self.deal is not None:

@@ -59,6 +59,7 @@ class Desk:
         self.settings = settings
         self.instrument = settings.instrument
         self.account = account
+        self.limits: Any = None  # of the account, where it is a portfolio's
         self.orders: list[Order] = []
         self.fills: list[dict] = []
         self.rejections: dict[str, int] = {}
@@ -96,6 +97,14 @@ class Desk:
             if order.book in together and order.role == "entry":
                 committed += order.quantity * order.price
         return committed + notional <= limit * self.equity * (1.0 + 1e-9)
+
+    def refusal(self, book: Any, notional: float, reservation: float) -> str | None:
+        """Gate, cash, then the limits of an account that several symbols share: the first that says no."""
+        if not self.passes_gate(book, notional):
+            return "risk_position"
+        if reservation > self.account.may_use(book.key):
+            return self.account.refusal
+        return None if self.limits is None else self.limits.refusal(self, book, notional)
 
     def market_reservation(self, quantity: float, price: float) -> float:
         return quantity * price * (1.0 / self.settings.leverage + self.settings.slippage + self.settings.taker)

@@ -65,11 +65,19 @@ class Result:
     duration_ms: int = 0
 
 
-def run(
+def run(candles, *, route, warmup, reduce=None, liquidate_at_end=False, **settings) -> Result:
+    """One run on one account; `route[row]` is what may open from the close of that row on."""
+    engine = open_engine(candles, warmup=warmup, **settings)
+    engine.walk_all(route, warmup, reduce)
+    if liquidate_at_end:
+        engine.liquidate()
+    return engine.report()
+
+
+def open_engine(
     candles,
     *,
     duration_ms,
-    route,
     warmup,
     strategies,
     initial_balance=10_000.0,
@@ -85,18 +93,18 @@ def run(
     max_daily_loss_pct=0.05,
     portfolio_stop_loss_pct=None,
     on_deactivate="exit_only",
-    liquidate_at_end=False,
     enable_risk_manager=True,
-    reduce=None,
     account="spot",
     leverage=1.0,
     funding=0.0001,
     detail=None,
     detail_duration_ms=60_000,
-) -> Result:
-    """One run on one account; `route[row]` is what may open from the close of that row on.
+    purse=None,
+) -> Engine:
+    """Everything a run is told, checked and in its place, before the first row.
 
-    `funding` is a constant rate or a series of (time_ms, rate); a spot account pays none.
+    `funding` is a constant rate or a series of (time_ms, rate); a spot account pays none. `purse` is the part that
+    a symbol has in an account with others; without one the account is its own.
     """
     if account not in ("spot", "perpetual"):
         raise ValueError(f"unknown account {account!r}; allowed: spot, perpetual")
@@ -115,7 +123,7 @@ def run(
         account == "perpetual",
         leverage,
     )
-    engine = Engine(candles, duration_ms, settings, strategies, initial_balance, path, penetration_ticks)
+    engine = Engine(candles, duration_ms, settings, strategies, initial_balance, path, penetration_ticks, purse)
     engine.max_daily_loss_pct = max_daily_loss_pct if enable_risk_manager else None
     engine.portfolio_stop_loss_pct = portfolio_stop_loss_pct if enable_risk_manager else None
     if account == "perpetual":
@@ -123,21 +131,29 @@ def run(
         engine.funding.check(candles["open_time"][warmup] + duration_ms, candles["open_time"][-1] + duration_ms)
     if path == "detail":
         engine.finer = finer_candles(candles, duration_ms, detail, detail_duration_ms)
-    engine.walk_all(route, warmup, reduce)
-    if liquidate_at_end:
-        engine.liquidate()
-    return engine.report()
+    return engine
+
+
+def book_keys(names: list[str]) -> list[str]:
+    """What the books of these strategies are called in the account."""
+    return [*names, "short grid"]
+
+
+def open_account(perpetual: bool, leverage: float, initial_balance: float, keys: list) -> Account:
+    return PerpetualAccount(initial_balance, keys, leverage) if perpetual else Account(initial_balance, keys)
 
 
 class Engine:
-    def __init__(self, candles, duration_ms, settings, strategies, initial_balance, path, penetration_ticks):
+    def __init__(
+        self, candles, duration_ms, settings, strategies, initial_balance, path, penetration_ticks, purse=None
+    ):
         self.candles = candles
         self.duration = duration_ms
         unknown = set(strategies) - set(STRATEGY_ORDER)
         if unknown:
             raise ValueError(f"unknown strategies {sorted(unknown)}; allowed: {STRATEGY_ORDER}")
         names = [name for name in STRATEGY_ORDER if name in strategies]
-        self.account = self.open_account(settings, initial_balance, [*names, "short grid"])
+        self.account = purse or open_account(settings.perpetual, settings.leverage, initial_balance, book_keys(names))
         self.desk = Desk(settings, self.account)
         self.frames = self.build_frames()
         self.ladder: Ladder | None = None
@@ -152,11 +168,6 @@ class Engine:
         self.daily_reference = initial_balance
         self.peak = initial_balance
         self.result = Result(initial_balance=initial_balance, duration_ms=duration_ms)
-
-    def open_account(self, settings: Settings, initial_balance: float, keys: list[str]) -> Account:
-        if settings.perpetual:
-            return PerpetualAccount(initial_balance, keys, settings.leverage)
-        return Account(initial_balance, keys)
 
     def build_frames(self) -> dict:
         """Closed candles of each frame, and which of them is the last one known at each row."""
@@ -186,22 +197,17 @@ class Engine:
         for row in range(len(self.candles["open_time"])):
             self.look_at(row)
             if row < warmup:
-                self.result.route.append(set())
-                self.remember()
+                self.sit_out()
                 continue
             if row > warmup:
                 self.settle_hole(row)
             self.begin_day(row, warmup)
             if row > warmup:
-                self.walk.candle(self.candles["close"][row - 1], self.finer[row] if self.finer else None)
-                label = self.candles["open_time"][row]
-                self.settle_funding(label, label + self.duration, self.desk.close)
+                self.walk_candle(row)
+                self.settle_candle(row)
             self.mark()
             self.verdicts()
-            self.desk.reduce_factor = 1.0 if reduce is None else reduce[row]
-            self.change_route(route[row])
-            for book in self.books:
-                book.move_stops()
+            self.follow(route[row], 1.0 if reduce is None else reduce[row])
             for book in self.books:
                 book.decide()
             self.remember()
@@ -211,7 +217,28 @@ class Engine:
         desk.row = row
         desk.see(candles["open"][row], candles["high"][row], candles["low"][row], candles["close"][row])
 
+    def sit_out(self) -> None:
+        """A row before the warm-up is over."""
+        self.result.route.append(set())
+        self.remember()
+
+    def walk_candle(self, row: int) -> None:
+        """Step 1."""
+        self.walk.candle(self.candles["close"][row - 1], self.finer[row] if self.finer else None)
+
+    def follow(self, active: set, reduce_factor: float) -> None:
+        """Step 5, and the moving stops of step 6."""
+        self.desk.reduce_factor = reduce_factor
+        self.change_route(active)
+        for book in self.books:
+            book.move_stops()
+
     # funding
+    def settle_candle(self, row: int) -> None:
+        """Step 2."""
+        label = self.candles["open_time"][row]
+        self.settle_funding(label, label + self.duration, self.desk.close)
+
     def settle_hole(self, row: int) -> None:
         """Step 0: times in the hole before this candle settle at the last close."""
         label, before = self.candles["open_time"][row], self.candles["open_time"][row - 1]
@@ -267,10 +294,16 @@ class Engine:
         self.result.risk_halted = True
         self.result.halted_row = self.desk.row
         for book in self.books:
+            self.drop_pending_entry(book, "halted")
             book.cancel_entries()
             self.desk.cancel_all(book)
             if book.quantity() > 0.0:
                 book.pending_exit = "portfolio_stop"
+
+    def drop_pending_entry(self, book: Book, reason: str) -> None:
+        """Only in an account of several symbols can a market order still wait at a close: its symbol had no candle."""
+        if book.drop_pending_entry():
+            book.refuse_start(reason)
 
     def change_route(self, active: set) -> None:
         """Step 5: what leaves the route closes before the decisions of this close."""
@@ -332,7 +365,7 @@ class Engine:
         self.desk.equity = self.account.cash
         for name in ("equity", "cash", "free_cash", "books", "deployed", "exposure"):
             getattr(self.result, name).pop()
-        if self.desk.entries_blocked:
+        if self.result.blocked_rows[-1:] == [self.desk.row]:
             self.result.blocked_rows.pop()
         self.remember()
 

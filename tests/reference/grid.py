@@ -73,14 +73,10 @@ class Grid(Book):
             cell.worst = min(cell.worst, self.side * (self.desk.close / cell.cost_price - 1.0))
 
     def refusal(self, cell: Cell, reservation: float) -> str | None:
-        """Minimum notional, gate, cash: the first that says no."""
+        """Minimum notional first, then what every order asks."""
         if self.desk.instrument.too_small(cell.quantity, cell.entry):
             return "min_notional"
-        if not self.desk.passes_gate(self, cell.quantity * cell.entry):
-            return "risk_position"
-        if reservation > self.desk.account.may_use(self.key):
-            return self.desk.account.refusal
-        return None
+        return self.desk.refusal(self, cell.quantity * cell.entry, reservation)
 
     def refuse_cell(self, cell: Cell, reason: str) -> None:
         if cell.refused != reason:

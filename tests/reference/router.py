@@ -18,6 +18,19 @@ STRATEGIES_OF = {
 }
 
 
+ROUTING = (  # what `routed` is told
+    "enable_grid",
+    "enable_dca",
+    "enable_trend_follower",
+    "enable_smc",
+    "enable_strategy_router",
+    "router_cooldown_bars",
+    "regime_check_every_n",
+    "trend_regimes",
+    "reduce_factor",
+)
+
+
 @dataclass(frozen=True)
 class StrategyRouterEvent:
     active_strategies: frozenset
@@ -87,12 +100,27 @@ def is_check_row(open_time: list[int], row: int, duration: int, every: int, warm
     return row == warmup or after_hole or (open_time[row] + duration) // duration % every == 0
 
 
-def run_orchestrator(
+def run_orchestrator(candles, *, duration_ms, warmup, strategies, **given) -> Orchestrated:
+    """`strategies` holds the parameters by name; a disabled one has no book, one not named its defaults."""
+    routing = {name: given.pop(name) for name in ROUTING if name in given}
+    found, enabled = routed(candles, duration_ms=duration_ms, warmup=warmup, **routing)
+    found.result = run(
+        candles,
+        duration_ms=duration_ms,
+        route=found.route,
+        warmup=warmup,
+        strategies={name: strategies.get(name, {}) for name in enabled},
+        reduce=found.reduce,
+        **given,
+    )
+    return found
+
+
+def routed(
     candles,
     *,
     duration_ms,
     warmup,
-    strategies,
     enable_grid=True,
     enable_dca=True,
     enable_trend_follower=True,
@@ -102,9 +130,8 @@ def run_orchestrator(
     regime_check_every_n=12,
     trend_regimes=(BULL,),
     reduce_factor=0.5,
-    **settings,
-) -> Orchestrated:
-    """`strategies` holds the parameters by name; a disabled one has no book, one not named its defaults."""
+) -> tuple[Orchestrated, set[str]]:
+    """The route of every row, still without a run on it; and the enabled strategies."""
     wanted = {"grid": enable_grid, "dca": enable_dca, "trend_follower": enable_trend_follower, "smc": enable_smc}
     enabled = {name for name, is_wanted in wanted.items() if is_wanted}
     rows = len(candles["open_time"])
@@ -114,16 +141,7 @@ def run_orchestrator(
         find_route(found, router, candles, duration_ms, warmup, regime_check_every_n, enabled, reduce_factor)
     else:
         found.route = [set(enabled) if row >= warmup else set() for row in range(rows)]
-    found.result = run(
-        candles,
-        duration_ms=duration_ms,
-        route=found.route,
-        warmup=warmup,
-        strategies={name: strategies.get(name, {}) for name in enabled},
-        reduce=found.reduce,
-        **settings,
-    )
-    return found
+    return found, enabled
 
 
 def find_route(found, router, candles, duration, warmup, every, enabled, reduce_factor) -> None:

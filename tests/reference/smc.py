@@ -177,6 +177,10 @@ class Smc(Book):
             change = self.desk.close / position.entry - 1.0
             position.worst = min(position.worst, self.side * change)
 
+    def pending_notional(self) -> float:
+        position = self.position
+        return 0.0 if position is None or not position.pending else position.quantity * self.desk.close
+
     def note_funding(self, per_unit: float) -> None:
         self.position.funding += per_unit * self.position.quantity
 
@@ -203,12 +207,10 @@ class Smc(Book):
         if desk.instrument.too_small(quantity, desk.close):
             self.refuse_start("min_notional")
             return
-        if not desk.passes_gate(self, quantity * desk.close):
-            self.refuse_start("risk_position")
-            return
         amount = desk.market_reservation(quantity, desk.close)
-        if amount > desk.account.may_use(self.key):
-            self.refuse_start(desk.account.refusal)
+        reason = desk.refusal(self, quantity * desk.close, amount)
+        if reason is not None:
+            self.refuse_start(reason)
             return
         self.position = Position(signal, quantity, desk.account.reserve(self.key, amount))
         self.position.capped = by_limit < by_risk
@@ -248,8 +250,15 @@ class Smc(Book):
         self.close_round_trip("position", position.entry_row, fill.quantity, pnl, position.worst, position.funding)
         self.position = None
 
+    def drop_pending_entry(self) -> bool:
+        if self.position is None or not self.position.pending:
+            return False
+        self.desk.account.release(self.position.reservation)
+        self.position = None
+        return True
+
     def cancel_entries(self) -> None:
-        """Its only entries are market orders, and none is pending at a close."""
+        """Its only entries are market orders, and none is pending at a close of its own symbol."""
 
     # time
     def move_stops(self) -> None:

@@ -129,6 +129,10 @@ class TrendFollower(Book):
             fall = self.side * (self.desk.close / self.position.entry - 1.0)
             self.position.worst = min(self.position.worst, fall)
 
+    def pending_notional(self) -> float:
+        position = self.position
+        return 0.0 if position is None or not position.pending else position.quantity * self.desk.close
+
     def note_funding(self, per_unit: float) -> None:
         self.position.funding += per_unit * self.position.quantity
 
@@ -155,12 +159,10 @@ class TrendFollower(Book):
         if desk.instrument.too_small(quantity, desk.close):
             self.refuse_start("min_notional")
             return
-        if not desk.passes_gate(self, quantity * desk.close):
-            self.refuse_start("risk_position")
-            return
         amount = desk.market_reservation(quantity, desk.close)
-        if amount > desk.account.may_use(self.key):
-            self.refuse_start(desk.account.refusal)
+        reason = desk.refusal(self, quantity * desk.close, amount)
+        if reason is not None:
+            self.refuse_start(reason)
             return
         self.position = Position(quantity, atr, kind, desk.account.reserve(self.key, amount))
         self.position.capped = capped
@@ -233,8 +235,15 @@ class TrendFollower(Book):
     def execute_exit(self, price: float, reason: str) -> None:
         self.sold(self.desk.take_exit(self, price, self.position.quantity, self.cost(), reason))
 
+    def drop_pending_entry(self) -> bool:
+        if self.position is None or not self.position.pending:
+            return False
+        self.desk.account.release(self.position.reservation)
+        self.position = None
+        return True
+
     def cancel_entries(self) -> None:
-        """Its only entries are market orders, and none is pending at a close."""
+        """Its only entries are market orders, and none is pending at a close of its own symbol."""
 
     # moving stops
     def move_stops(self) -> None:

@@ -1,9 +1,12 @@
 """A small market, its runs, and evidence on disk: shared by the tests of plots and pages."""
 
+import shutil
+
 import pytest
 
 import traderagent as ta
 from traderagent.report import pages
+from traderagent.research.search_evidence import save_search
 
 SMALL = {"symbols": 2, "days": 40, "seed": 7, "progress": False}
 
@@ -41,3 +44,25 @@ def folder(market, baseline, tmp_path_factory):
 @pytest.fixture(scope="session")
 def evidence(folder):
     return pages.gather(folder)
+
+
+SPACE = {
+    "dca_tp_pct": [0.05, 0.08, 0.1],
+    "dca_trigger_pct": [0.03, 0.05, 0.07],
+    "max_position_size_pct": [0.15, 0.25],
+}
+
+
+@pytest.fixture(scope="session")
+def search(market):
+    """A search small enough for a test, big enough for neighbours."""
+    return ta.optimize_orchestrator(market, None, SPACE, holdout=0.3, min_trades=1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def searched_folder(market, search, folder, tmp_path_factory):
+    """What the stages data, baseline and optimization leave."""
+    data = tmp_path_factory.mktemp("searched")
+    shutil.copytree(folder.parent, data, dirs_exist_ok=True)
+    save_search(search, data / "results", {symbol: market[symbol].hash for symbol in market})
+    return data / "results"

@@ -20,6 +20,7 @@ ENTRY = {
     "n_eff": 2.5,
     "holdout_opened": False,
 }
+PROJECTS = ledger.ledger_path  # before the tests' own takes its place
 AXES = {"x": [1, 2, 3], "y": [1, 2]}
 HASHES = {"data_hash": "d", "space_hash": "s", "config_hash": "c"}
 MANY = """
@@ -151,6 +152,7 @@ def test_a_part_before_the_cut_does_not_open_the_hold_out(path):
 
 
 def test_the_ledger_is_the_projects_and_outside_of_one_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(ledger, "ledger_path", PROJECTS)
     monkeypatch.delenv("TRADERAGENT_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
     assert ledger.enter_sweep(swept()) is None

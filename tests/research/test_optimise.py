@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 import traderagent as ta
 from tests.research.searched import CONFIG, HOLDOUT, SPACE, market, planted_sweep, with_another_hold_out
+from tests.strategies.own_rules import Breakout
 from traderagent.research import optimise
+from traderagent.research.job import Runner
 from traderagent.research.optimise import coarse_values, fine_values
 
 MARKET = market()
@@ -153,6 +155,53 @@ def test_options_reach_every_sweep(planted):
     assert [call[2]["workers"] for call in planted] == [3] * 4
     places = [call[2]["checkpoint"] for call in planted]
     assert places == ["there/coarse", "there/fine-SYN-01", "there/fine-SYN-02", "there/fine-pooled"]
+
+
+def test_a_plain_dict_keeps_the_names_it_gives():
+    named = {"first one": MARKET["SYN-01"], "second": MARKET["SYN-02"]}
+    space = {"dca_tp_pct": [0.005, 0.02], "grid_num_levels": [3, 13]}
+    found = ta.two_phase_optimize(named, CONFIG, space, progress=False)
+    assert list(found.table.index) == ["first one", "second", "pooled"]
+    assert set(found.fine) == {"first one", "second", "pooled"}
+    usual = ta.two_phase_optimize(MARKET, CONFIG, space, progress=False)
+    assert list(found.best_params.values()) == list(usual.best_params.values())
+    alone = ta.two_phase_optimize(MARKET["SYN-01"], CONFIG, space, progress=False)
+    assert alone.best_params["SYN-01"] == alone.best_params["pooled"] == usual.best_params["SYN-01"]
+
+
+@pytest.mark.parametrize("given", [Breakout, Breakout(atr_mult=2.0)], ids=["class", "object"])
+def test_own_strategies_are_searched_and_handed_back(given, tmp_path):
+    space = {"breakout_lookback": [12, 24, 48], "dca_tp_pct": [0.005, 0.02]}
+    found = ta.two_phase_optimize(MARKET, CONFIG, space, select="best", strategies=[given], progress=False)
+    for name in found.rows:
+        point = found.best_params[name]
+        (own,) = found.strategies_for(name)
+        assert (own.lookback, own.atr_mult) == (point["breakout_lookback"], 3.0 if given is Breakout else 2.0)
+        assert found.config_for(name).dca_params["tp_pct"] == point["dca_tp_pct"]
+    warmup = found.coarse.attrs["warmup_bars"]
+    run = ta.backtest(
+        MARKET["SYN-01"],
+        found.config_for("SYN-01").replace(warmup_bars=warmup),
+        strategies=found.strategies_for("SYN-01"),
+        holdout=HOLDOUT,
+        progress=False,
+    )
+    assert run["in"].metrics["sharpe_ratio"] == found.table.loc["SYN-01", "sharpe_ratio_in"]
+    stored = ta.read_best_params(found.to_yaml(tmp_path / "best.yaml"), [given])
+    assert stored["pooled"] == found.config_for()
+    assert stored.strategies_for("pooled")[0].lookback == found.best_params["pooled"]["breakout_lookback"]
+    with pytest.raises(ta.UnknownName, match="unknown parameter 'breakout_lookback'"):
+        ta.read_best_params(tmp_path / "best.yaml")
+
+
+def test_a_search_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    space = {"dca_tp_pct": [0.005, 0.02], "grid_num_levels": [3, 13]}
+    options = {"checkpoint": tmp_path / "kept", "progress": False}
+    before = ta.two_phase_optimize(MARKET, CONFIG, space, **options)
+    assert {p.name for p in (tmp_path / "kept").iterdir()} == {"coarse", "fine-SYN-01", "fine-SYN-02", "fine-pooled"}
+    monkeypatch.setattr(Runner, "run", lambda *given: pytest.fail("a finished task ran again"))
+    after = ta.two_phase_optimize(MARKET, CONFIG, space, **options)
+    assert str(after.to_dict()) == str(before.to_dict())
 
 
 def test_a_symbol_without_a_choice_says_why_and_has_no_second_phase():

@@ -1,5 +1,6 @@
 """Drawn searches: the same points whoever runs them, none of them from the hold-out, and the good ones found."""
 
+import json
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import traderagent as ta
 from tests.research.searched import CONFIG, HOLDOUT, market, planted_sweep, with_another_hold_out
 from traderagent.base.space import Between, Points, latin_hypercube
 from traderagent.research import sampling
+from traderagent.research.job import Runner
 
 MARKET = market()
 SPACE = {
@@ -93,6 +95,30 @@ def test_optuna_is_told_of_batches_before_the_cut_only(monkeypatch):
     assert calls[3][2]["holdout"] == HOLDOUT
 
 
+def test_optuna_asks_for_the_same_points_of_a_cluster(monkeypatch):
+    calls = []
+
+    def spied(market, config, space, client=None, **options):
+        calls.append((client, market, options.get("holdout")))
+        return ta.sweep(market, config, space, **options)
+
+    monkeypatch.setattr(sampling, "sweep", spied)
+    here = ta.sample(MARKET, CONFIG, SPACE, method="optuna", **OPTIONS)
+    calls.clear()
+    there = ta.sample(MARKET, CONFIG, SPACE, method="optuna", **OPTIONS, client="tcp://somewhere")
+    assert calls == [("tcp://somewhere", MARKET, HOLDOUT)] * 4  # whole candles, which its workers can load
+    assert there.cube.identical(here.cube)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_drawn_search_goes_on_from_its_checkpoint(method, tmp_path, monkeypatch):
+    before = ta.sample(MARKET, CONFIG, SPACE, method=method, checkpoint=tmp_path, **OPTIONS)
+    monkeypatch.setattr(Runner, "run", lambda *given: pytest.fail("a finished task ran again"))
+    after = ta.sample(MARKET, CONFIG, SPACE, method=method, checkpoint=tmp_path, **OPTIONS)
+    assert after.cube.identical(before.cube)
+    assert after.best_params == before.best_params
+
+
 def test_optuna_finds_a_planted_optimum_closer_than_an_even_sample(monkeypatch):
     summit = {"dca_tp_pct": 0.021, "grid_num_levels": 17, "grid_exit": "next_level"}
     calls = []
@@ -169,3 +195,9 @@ def test_bad_input_is_refused_in_words(name, method):
     options, says = BAD[name]
     with pytest.raises(ta.ConfigError, match=says):
         ta.sample(MARKET, CONFIG, **{"space": SPACE, "method": method, "progress": False} | options)
+
+
+def test_a_learning_search_is_entered_once_as_a_whole(ledger_of_tests):
+    ta.sample(MARKET, CONFIG, SPACE, method="optuna", **OPTIONS)
+    entries = json.loads(ledger_of_tests.read_text())["entries"]
+    assert [entry["holdout_opened"] for entry in entries] == [True]

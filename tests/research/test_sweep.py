@@ -1,6 +1,11 @@
 """A cube against single runs, metric by metric, whatever threads and chunks; and what a space may not hold."""
 
+import json
+import os
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -164,6 +169,23 @@ BAD = {
 }
 
 
+BAD_OPTIONS = {
+    "holdout": ("a", "holdout: got 'a', allowed is a fraction"),
+    "checkpoint": ("", "checkpoint: got '', allowed are a folder, a URL"),
+    "workers": (0, "workers: got 0, allowed is a whole number of at least 1"),
+    "chunk": (1.5, "chunk: got 1.5, allowed is a whole number"),
+    "returns": ("1H", "returns: got '1H', allowed are '1D' and None"),
+    "strategies": (3, "strategies: got 3, allowed is a list of objects"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_OPTIONS)
+def test_a_bad_option_is_refused_in_words(name):
+    value, says = BAD_OPTIONS[name]
+    with pytest.raises(ta.ConfigError, match=says):
+        ta.sweep(MARKET, CONFIG, {"dca_tp_pct": [0.05, 0.08]}, progress=False, **{name: value})
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_space_is_refused_in_words(name):
     space, says = BAD[name]
@@ -193,3 +215,95 @@ def test_every_axis_of_the_documented_grid_has_a_consumer(name):
     cube = ta.sweep(market, None, {name: ta.ORCHESTRATOR_PARAM_GRID[name]}, returns=None, progress=False)
     spread = cube.total_return_pct
     assert (spread.max(name) > spread.min(name)).any()
+
+
+def test_points_are_the_same_trials_along_one_dim():
+    space = {name: SPACE[name] for name in ("grid_num_levels", "dca_tp_pct", "grid_exit")}
+    product = ta.sweep(MARKET, CONFIG, space, progress=False)
+    points = list(Space.of(space))[::-1][:5]
+    cube = ta.sweep(MARKET, CONFIG, ta.Points.of(points), progress=False)
+    assert cube.total_return_pct.dims == ("symbol", "trial")
+    assert cube.grid_exit.dims == ("trial",)
+    for k, point in enumerate(points):
+        for name in product.data_vars:
+            np.testing.assert_array_equal(cube[name].isel(trial=k), product[name].sel(**point), err_msg=name)
+    with pytest.raises(ta.ConfigError, match="no point is allowed"):
+        ta.sweep(MARKET, CONFIG, ta.Points.of([{"dca_tp_pct": 11.0}]), progress=False)
+
+
+def test_blocks_change_no_byte(monkeypatch):
+    """Records and columns of a few points at a time, refused points among them, against all at once."""
+    module = sys.modules["traderagent.research.sweep"]
+    space = {"tf_ema_fast": [5, 20], "tf_ema_slow": [10, 50], "dca_tp_pct": [0.005, 0.01, 0.02]}
+    whole = ta.sweep(MARKET, CONFIG, space, holdout=0.4, progress=False)
+    monkeypatch.setattr(module, "BLOCK", 4)
+    blocks = ta.sweep(MARKET, CONFIG, space, holdout=0.4, chunk=2, progress=False)
+    monkeypatch.setattr(module, "BLOCK", 2048)
+    monkeypatch.setattr(module, "COLUMNS", 1)
+    narrow = ta.sweep(MARKET, CONFIG, space, holdout=0.4, chunk=3, progress=False)
+    for other in (blocks, narrow):
+        assert other.attrs == whole.attrs
+        for name, values in whole.variables.items():
+            assert other[name].to_numpy().tobytes() == values.to_numpy().tobytes(), name
+
+
+def test_another_process_gives_the_same_bytes(tmp_path):
+    script = (
+        "import traderagent as ta, hashlib\n"
+        "from tests.research.test_sweep import CONFIG, MARKET, SPACE\n"
+        "space = {k: SPACE[k] for k in ('dca_tp_pct', 'grid_exit')}\n"
+        "cube = ta.sweep(MARKET, CONFIG, space, workers=4, progress=False)\n"
+        "print(hashlib.sha256(b''.join(v.to_numpy().tobytes() for v in cube.variables.values())).hexdigest())\n"
+    )
+    root = Path(__file__).parents[2]
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True, env=environment
+        ).stdout.split()[-1]
+        for environment in _environments(tmp_path)
+    }
+    assert len(found) == 1
+
+
+def _environments(root):
+    for seed, zone in (("1", "Asia/Tokyo"), ("2", "America/New_York")):
+        yield os.environ | {"PYTHONHASHSEED": seed, "TZ": zone, "TRADERAGENT_ROOT": str(root)}
+
+
+def test_a_space_too_large_for_memory_is_refused_at_once_with_numbers():
+    values = list(np.linspace(0.001, 0.5, 1000))
+    large = {"dca_tp_pct": values, "dca_trigger_pct": values, "max_position_size_pct": values, "tf_tp_atr_mult": values}
+    with pytest.raises(ta.ConfigError, match=r"got 1,000,000,000,000 points in 2 places, which need .* GiB, allowed"):
+        ta.sweep(MARKET, CONFIG, large, progress=False)
+
+
+def test_a_search_enters_the_ledger_once(ledger_of_tests):
+    space = {"dca_tp_pct": [0.005, 0.02]}
+    for _ in range(2):
+        ta.sweep(MARKET, CONFIG, space, holdout=0.3, progress=False)
+    ta.sweep(MARKET, CONFIG, space, progress=False)
+    entries = json.loads(ledger_of_tests.read_text())["entries"]
+    assert [(entry["trials"], entry["holdout_opened"]) for entry in entries] == [(2, True)]
+    ledger_of_tests.write_text("{")
+    with pytest.raises(ta.DataError, match="the ledger of searches cannot be read"):
+        ta.sweep(MARKET, CONFIG, space, progress=False)
+
+
+def test_a_ledger_that_cannot_be_written_is_said_before_the_search(tmp_path, monkeypatch):
+    from traderagent.research import ledger
+
+    monkeypatch.setattr(ledger, "ledger_path", lambda: tmp_path / "data" / "ledger.json")
+    monkeypatch.setattr(ledger.os, "access", lambda path, mode: False)
+    with pytest.raises(ta.DataError, match="cannot be written, since .* is read-only"):
+        ta.sweep(MARKET, CONFIG, {"dca_tp_pct": [0.005, 0.02]}, progress=False)
+
+
+def test_a_long_sweep_tells_its_time_first_and_a_stage_does_not(monkeypatch, capsys):
+    from traderagent.research import estimate
+
+    monkeypatch.setattr(estimate, "LONG", 0.0)
+    ta.sweep(MARKET, CONFIG, {"dca_tp_pct": [0.005, 0.02]})
+    assert "2 points on 2 symbols: about 0 min 00 s on " in capsys.readouterr().err
+    monkeypatch.setenv("TRADERAGENT_STAGE", "1")
+    ta.sweep(MARKET, CONFIG, {"dca_tp_pct": [0.005, 0.02]})
+    assert "about" not in capsys.readouterr().err

@@ -14,24 +14,26 @@ from traderagent.base.errors import ConfigError, DataError, UnknownName
 from traderagent.stats import probability_of_backtest_overfitting as pbo_of
 from traderagent.stats.overfitting import _dominance
 
+KINDS = ["own", "copy", "multiple", "shuffled", "one day", "zero", "nan", "pause", "steady"]
+
 
 @st.composite
 def tables(draw, metric):
-    """Returns on a grid of 1/1024, so that sums are exact and ties are ties; copies, zeros, NaN and pauses among them.
-
-    Ratios tie by copies and by days in another order. On a coarse grid they would tie by multiples, too, which is
-    true of fractions and left to rounding in float64.
-    """
+    """Returns on a grid of 1/1024: with ties of every kind, single days of trading, pauses, zeros and NaN."""
     n_blocks = draw(st.sampled_from([2, 4, 6]))
     length, extra = draw(st.integers(2, 4)), draw(st.integers(0, n_blocks - 1))
     n_columns = draw(st.integers(2, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    coarse = draw(st.sampled_from([1, 3, 50])) if metric == "mean" else 5_000
+    coarse = draw(st.sampled_from([1, 3, 50, 5_000]))
     table = rng.integers(-coarse, coarse + 1, (n_blocks * length + extra, n_columns)) / 1024
     for column in range(1, n_columns):
-        kind = draw(st.sampled_from(["own", "copy", "shuffled", "zero", "nan", "pause", "steady"]))
+        kind = draw(st.sampled_from(KINDS))
         if kind == "copy":
             table[:, column] = table[:, 0]
+        elif kind == "multiple":
+            table[:, column] = table[:, 0] * 3
+        elif kind == "one day":
+            table[:, column] *= np.arange(len(table)) == rng.integers(len(table))
         elif kind == "shuffled":  # the same mean and deviation in every block
             for first in range(extra, len(table), length):
                 table[first : first + length, column] = rng.permutation(table[first : first + length, 0])
@@ -182,6 +184,7 @@ def test_a_whole_search_fits_time_and_memory():
         ([0.0, 1.0], [1.0, 2.0], "none"),
         ([0.0, 2.0], [1.0, 1.0], "none"),
         ([1.0, 1.0], [0.0, 2.0], "second"),
+        ([0.1 + 0.2, 1.0], [0.3, 1.0], "none"),  # equal, but for rounding
     ],
 )
 def test_dominance(chosen, average, expected):
@@ -193,6 +196,19 @@ def test_slope_is_undefined_where_nothing_varies():
     assert math.isnan(found.slope)
     assert math.isnan(found.intercept)
     assert found.pbo == 0.0
+
+
+def test_rounding_ranks_nobody():
+    """Trials that traded on one day of a half share its ratio, and multiples that of the whole; rounding differs."""
+    sizes = np.random.default_rng(11).uniform(0.001, 0.1, 50)
+    table = np.zeros((64, 50))
+    table[3], table[60] = sizes, -sizes[::-1]
+    found = pbo_of(table, 2)
+    np.testing.assert_array_equal(found.logits, [0.0, 0.0])  # all tie: the middle rank
+    np.testing.assert_array_equal(found.chosen, [0, 0])
+    assert found.dominance == "none"
+    multiples = noise(12, n_trials=1) * sizes
+    np.testing.assert_array_equal(pbo_of(multiples, 8).logits, np.zeros(70))
 
 
 def test_results_are_closed_and_readable():

@@ -9,7 +9,6 @@ from traderagent.engine.orders import (
     clear_protection,
     drop_deal,
     find_cursors,
-    make_idle,
     next_entry_below,
     reserve_cell,
     rest,
@@ -22,6 +21,7 @@ from traderagent.strategies.contract import (
     EMPTY,
     ENTERED,
     HOLDING,
+    IDLE,
     INITIAL,
     SAFETY,
     SELL,
@@ -60,7 +60,7 @@ def fill_cell(account, pair, book, price, quantity, rate):
     """The nearest resting entry fills at `price`."""
     k = book.top_entry
     cell = cell_of(book, k)
-    book.ask = 1
+    book.changed = 1
     if book.is_ladder == 1:
         hold(account, pair, book, cell, k, price, quantity, rate, BUY if book.side > 0.0 else SELL, 0)
         book.top_entry = next_entry_below(book, k)
@@ -112,7 +112,7 @@ def enter_at_market(account, pair, book):
         quantity = quantity_down(now, book.market_fraction * payable / (abs(price) * now.limit_rate))
     else:
         quantity = affordable(now, book, quantity, price, payable)
-    book.ask = 1
+    book.changed = 1
     if quantity <= 0.0:
         count_start_refusal(account, pair, book, account.poor)
         drop_deal(account, pair, book)
@@ -149,10 +149,10 @@ def release_market(account, book):
 
 @inner_kernel
 def refuse_for_cash(account, pair, book, cell):
-    """A cell that cannot be paid gives its reservation back and waits idle."""
+    """A cell that cannot be paid gives its reservation back and waits idle; the caller finds the cursors anew."""
     reserve_cell(account, pair, book, cell, 0.0)
     count_cell_refusal(account, book, cell, account.poor)
-    make_idle(book, cell)
+    cell.state = IDLE
 
 
 @inner_kernel
@@ -174,7 +174,7 @@ def activate_waiting(account, pair, book):
     """At the first open: a ladder enters the cells it has passed and rests the others; safety orders rest."""
     now = now_of(pair)
     book.waiting = 0
-    book.ask = 1
+    book.changed = 1
     if book.is_ladder == 1:
         for k in range(book.n_cells):
             cell = cell_of(book, k)

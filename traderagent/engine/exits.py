@@ -73,12 +73,12 @@ def close_cell(account, pair, book, price, rate):
     cell.held = 0.0
     cell.initial = 0
     book.bottom_exit = next_exit_above(book, k)
-    book.ask = 1
+    book.changed = 1
     if not may_rearm(account, book):
-        make_idle(book, cell)
+        make_idle(book, k)
     elif cell.quantity * abs(cell.price) * now.limit_rate > usable(account, book):
         count_cell_refusal(account, book, cell, account.poor)
-        make_idle(book, cell)
+        make_idle(book, k)
     else:
         rest(account, pair, book, cell)
         book.top_entry = max(book.top_entry, k)
@@ -90,7 +90,7 @@ def close_listed(account, pair, book, price, rate):
     order = exit_of(book, book.n_exits - 1)
     quantity = order.quantity
     book.n_exits -= 1
-    book.ask = 1
+    book.changed = 1
     if order.lot == 1:
         reason = SELL if book.side > 0.0 else BUY
         fee = put_out(account, pair, book, price, quantity, order.bought, rate, reason, order.order, order.cycle)
@@ -169,7 +169,7 @@ def close_ladder(account, pair, book, price, rate, reason):
 def close_book(account, pair, book, price, rate, reason):
     """A market exit of the whole book from a mirrored price, slipped, as far as it still holds anything."""
     book.exit_reason = 0
-    book.ask = 1
+    book.changed = 1
     if book.quantity > 0.0:
         slipped = beyond(book, price, -now_of(pair).slippage)
         if book.is_ladder == 1:

@@ -4,7 +4,15 @@ import numpy as np
 
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.money import free, refresh_reserved, usable
-from traderagent.engine.orders import drop_deal, find_cursors, number_exits, reserve_cell, rest
+from traderagent.engine.orders import (
+    drop_deal,
+    find_cursors,
+    no_watch,
+    number_exits,
+    reserve_cell,
+    rest,
+    watch_ahead,
+)
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import (
     EMPTY,
@@ -17,7 +25,6 @@ from traderagent.strategies.contract import (
     cell_of,
     mirrored,
     tell,
-    wake_ahead,
 )
 
 SLACK = 1 + 1e-9
@@ -106,17 +113,20 @@ def arm_idle(account, pair, book, equity):
         return
     limit = position_limit(account, equity)
     used = committed(pair, book, now.close)
-    for k in range(book.n_cells - 1, -1, -1):
+    news = False
+    for k in range(book.top_idle, book.bottom_idle - 1, -1):
         cell = cell_of(book, k)
         if (cell.state == IDLE) and (cell.price < close):
             reserve = cell.quantity * abs(cell.price) * now.limit_rate
             reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
+            news |= (reason < 0) | (cell.refusal == 0) | (cell.price >= book.idle_lowest)
             if reason >= 0:
                 count_cell_refusal(account, book, cell, reason)
             else:
                 rest(account, pair, book, cell)
                 used += cell.quantity * abs(cell.price)
-    find_cursors(book)
+    if news:  # where all were refused before, the cursors stand
+        find_cursors(book)
 
 
 @inner_kernel
@@ -212,21 +222,22 @@ def tell_fill(what, account, pair, book):
 
 
 @inner_kernel
-def set_price_wakes(account, pair, book):
-    """Prices at whose touch a book must be asked at the close though no order stands there."""
+def set_watch(account, pair, book):
+    """Prices at whose touch something may be granted, or a stop move, at the close though no order stands there."""
+    no_watch(book)
     if (book.n_idle > 0) & (book.entry == OPEN):
-        wake_ahead(book, book.idle_lowest)
+        watch_ahead(book, book.idle_lowest)
         if book.n_refused > 0:
-            set_refusal_wakes(account, pair, book)
+            watch_refused(account, pair, book)
     if book.quantity > 0.0:
         trail = book.trail_start
         if trail < np.inf:
             trail = max(trail, book.extreme)
-        wake_ahead(book, min(book.breakeven_start, trail))
+        watch_ahead(book, min(book.breakeven_start, trail))
 
 
 @inner_kernel
-def set_refusal_wakes(account, pair, book):
+def watch_refused(account, pair, book):
     """Closes at which the answer to a refused cell changes: it comes to ask again, or the gate turns, a hair early.
 
     Both sides of the gate are linear in the close: quantity × c + notional ≤ share × (cash + inventory × c).
@@ -235,21 +246,34 @@ def set_refusal_wakes(account, pair, book):
     """
     now = now_of(pair)
     share = account.max_position * SLACK
-    quantity = held_quantity(pair, book)
-    slope = quantity - share * account.inventory
+    slope = held_quantity(pair, book) - share * account.inventory
     room = share * account.cash - resting_of_both(pair, book, now.close)
-    for k in range(book.n_cells):
+    less, more = -np.inf, np.inf  # what the cells next to the turn at this close leave of the room
+    for k in range(book.bottom_idle, book.top_idle + 1):
         cell = cell_of(book, k)
         if (cell.state != IDLE) | (cell.refusal == 0) | (cell.refusal == MIN_NOTIONAL + 1):
             continue
         if cell.price >= mirrored(book, now.close):
-            wake_ahead(book, cell.price)
+            watch_ahead(book, cell.price)
         elif ((book.is_ladder == 1) | (cell.gated == 1)) & (account.has_gate == 1):
-            turn = (room - cell.quantity * abs(cell.price)) / slope
-            margin = 1e-9 * (abs(turn) + now.close)
-            if turn - margin > now.close:
-                book.wake_above = min(book.wake_above, turn - margin)
-            elif turn + margin < now.close:
-                book.wake_below = max(book.wake_below, turn + margin)
+            left = room - cell.quantity * abs(cell.price)
+            if left > slope * now.close:
+                more = min(more, left)
             else:
-                book.wake_row = now.row + 1
+                less = max(less, left)
+    if less > -np.inf:
+        watch_turn(now, book, less / slope)
+    if more < np.inf:
+        watch_turn(now, book, more / slope)
+
+
+@inner_kernel
+def watch_turn(now, book, turn):
+    """Grant again at a close near the one at which the gate turns."""
+    margin = 1e-9 * (abs(turn) + now.close)
+    if turn - margin > now.close:
+        book.watch_above = min(book.watch_above, turn - margin)
+    elif turn + margin < now.close:
+        book.watch_below = max(book.watch_below, turn + margin)
+    else:
+        book.watch_row = now.row + 1

@@ -18,7 +18,7 @@ from traderagent.base.kernel import (
 )
 from traderagent.engine.exits import close_book
 from traderagent.engine.funding import settle_funding
-from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_price_wakes
+from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_watch
 from traderagent.engine.marks import mark, settle, use_capital
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import (
@@ -28,11 +28,12 @@ from traderagent.engine.orders import (
     leave_at_next_open,
     move_stop,
     no_wakes,
+    no_watch,
     number_exits,
     set_triggers,
 )
 from traderagent.engine.path import DETAIL, is_touched, walk_candle
-from traderagent.engine.records import book_of, now_of
+from traderagent.engine.records import block_of, book_of, now_of
 from traderagent.engine.skip import skip_to
 from traderagent.strategies.contract import (
     BLOCKED,
@@ -76,7 +77,8 @@ def judge(account, pair, equity):
             cancel_entries(account, book)
             forget_refusals(book)
             book.ask = 1
-    if (account.peak - equity) / account.peak >= account.portfolio_stop:
+    stops = account.portfolio_stop < np.inf
+    if stops and (account.peak - equity) / account.peak >= account.portfolio_stop:
         account.halted = 1
         account.halt_row = now_of(pair).row
         account.portfolio_stop = np.inf
@@ -84,6 +86,7 @@ def judge(account, pair, equity):
         for b in range(pair.n_books):
             book = book_of(pair, b)
             no_wakes(book)
+            no_watch(book)
             book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
             leave_at_next_open(account, book, PORTFOLIO_STOP)
             book.below, book.above = -np.inf, np.inf
@@ -109,13 +112,21 @@ def follow_route(account, pair, mask):
 
 
 @inner_kernel
-def show(feed, now, book, row):
-    """Fill in what the book may see of this candle beside its prices: features and signal."""
-    for k in range(book.n_features):
-        now.feature[k] = float64_at(feed.columns, book.column[k] * feed.n + row)
+def show(feed, now, book, equity):
+    """Fill in what the book may see at this close beside prices: signal, sizing equity and features.
+
+    A book with signals reads features only where it has one: most closes cost no look into its columns.
+    """
+    row = now.row
+    now.equity = equity * float64_at(feed.size_factor, row)
+    now.volume = float64_at(feed.volume, row)
+    now.regime = int8_at(feed.regime, row)
     now.signal = 0
     if book.signal >= 0:
         now.signal = int(next_signal(feed, book, row) == row)
+    if (book.signal < 0) | (now.signal == 1):
+        for k in range(book.n_features):
+            now.feature[k] = float64_at(feed.columns, book.column[k] * feed.n + row)
 
 
 @inner_kernel
@@ -125,14 +136,14 @@ def next_signal(feed, book, row):
 
 
 @inner_kernel
-def hear(account, pair, feed, book):
-    """Step 6, first half: the book's own rule says at the close what it wishes for."""
+def hear(account, pair, feed, book, equity):
+    """Step 6, first half: the book's own rule says at the close what it wishes for, and when to ask it again."""
     now = now_of(pair)
     no_wakes(book)
     book.ask = 0
     book.wish = 0
     book.relaid = 0
-    show(feed, now, book, now.row)
+    show(feed, now, book, equity)
     leaving = book.exit_reason
     tell(CLOSE, now, book)
     if book.everywhere == 1:
@@ -147,24 +158,27 @@ def hear(account, pair, feed, book):
         find_cursors(book)
         if (book.relaid == 2) and (book.quantity > 0.0):
             book.exit_reason = SHIFT
+    if book.wake_time < NEVER:
+        book.wake_row = min(book.wake_row, row_closing_at(feed, book.wake_time, now.row))
+    if book.signal >= 0:
+        wake_on_signal(feed, book)
 
 
 @inner_kernel
-def grant(account, pair, feed, book, equity):
-    """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when to look again."""
+def grant(account, pair, book, equity):
+    """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when they will again."""
+    book.changed = 0
     if book.wish > 0:
         if book.is_ladder == 1:
             authorise_ladder(account, pair, book, equity)
         else:
             authorise_deal(account, pair, book, equity)
+        book.wish = 0
     arm_idle(account, pair, book, equity)
-    set_price_wakes(account, pair, book)
+    set_watch(account, pair, book)
     book.free_seen = free(account)
     book.inventory_seen = account.inventory
-    if book.wake_time < NEVER:
-        book.wake_row = min(book.wake_row, row_closing_at(feed, book.wake_time, now_of(pair).row))
-    if book.signal >= 0:
-        wake_on_signal(feed, book)
+    set_triggers(account, pair, book)
 
 
 @inner_kernel
@@ -206,33 +220,53 @@ def decide(account, pair, feed, equity):
     now = now_of(pair)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
-    now.equity = equity * pair.size_factor
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if book.partner < 0:
-            if is_due(account, pair, feed, book):
-                hear(account, pair, feed, book)
-                grant(account, pair, feed, book, equity)
+            asked = is_asked(account, feed, now, book)
+            if asked:
+                hear(account, pair, feed, book, equity)
+            if asked or is_due(account, now, book):
+                grant(account, pair, book, equity)
         elif book.partner > b:
-            other = book_of(pair, book.partner)
-            if is_due(account, pair, feed, book) or is_due(account, pair, feed, other):
-                hear(account, pair, feed, book)
-                hear(account, pair, feed, other)
-                grant(account, pair, feed, book, equity)
-                grant(account, pair, feed, other, equity)
+            decide_both(account, pair, feed, book, book_of(pair, book.partner), equity)
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        set_triggers(account, pair, book)
         if may_be_granted(account, book):
-            book.wake_row = min(book.wake_row, now.row + 1)
+            book.watch_row = min(book.watch_row, now.row + 1)
 
 
 @inner_kernel
-def is_due(account, pair, feed, book):
-    """Whether a book has a reason to be asked at this close."""
+def decide_both(account, pair, feed, book, other, equity):
+    """Step 6 for both halves of a ladder: they are asked and granted together."""
     now = now_of(pair)
-    due = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1) | may_be_granted(account, book)
-    return due | (now.high >= book.wake_above) | (now.low <= book.wake_below)
+    asked = is_asked(account, feed, now, book) or is_asked(account, feed, now, other)
+    if asked:
+        hear(account, pair, feed, book, equity)
+        hear(account, pair, feed, other, equity)
+    if asked or is_due(account, now, book) or is_due(account, now, other):
+        grant(account, pair, book, equity)
+        grant(account, pair, other, equity)
+
+
+@inner_kernel
+def is_asked(account, feed, now, book):
+    """Whether a book's rule has a reason to be asked at this close.
+
+    What the engine may grant by itself is no reason for a ladder's rule, but where the next close is one, this one
+    saves it.
+    """
+    due = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1)
+    if due | (now.high >= book.wake_above) | (now.low <= book.wake_below):
+        return True
+    return ((book.is_ladder == 0) | (now.row + 1 >= book.wake_row)) and is_due(account, now, book)
+
+
+@inner_kernel
+def is_due(account, now, book):
+    """Whether something of a book that waits may be granted at this close though its rule has no reason to speak."""
+    due = (book.changed == 1) | (now.row >= book.watch_row) | may_be_granted(account, book)
+    return due | (now.high >= book.watch_above) | (now.low <= book.watch_below)
 
 
 @inner_kernel
@@ -289,19 +323,16 @@ def read_candle(pair, feed, row):
     now.high = float64_at(feed.high, row)
     now.low = float64_at(feed.low, row)
     now.close = float64_at(feed.close, row)
-    now.volume = float64_at(feed.volume, row)
-    now.regime = int8_at(feed.regime, row)
-    pair.size_factor = float64_at(feed.size_factor, row)
 
 
 @inner_kernel
-def next_stop(account, feed, row):
+def next_stop(account, pair, feed, row):
     """The first row from `row` on that must be looked at whatever the prices do."""
     if account.halted == 1:
         return feed.n
-    limit = min(feed.n, int32_at(feed.next_change, row - 1))
+    limit = min(feed.n, pair.next_change)
     if account.max_daily_loss < np.inf:
-        limit = min(limit, int32_at(feed.next_day, row - 1))
+        limit = min(limit, pair.next_day)
     if account.sell_at_end == 1:
         limit = min(limit, feed.n - 1)
     if account.perpetual == 1:
@@ -310,55 +341,57 @@ def next_stop(account, feed, row):
 
 
 @inner_kernel
-def step_candle(account, pair, feed, row, mask):
-    """All steps of one candle; `mask` is the route so far. Returns the route after it."""
+def step_candle(account, pair, feed, row):
+    """All steps of one candle."""
     now = now_of(pair)
     read_candle(pair, feed, row)
     if account.perpetual == 1:
         settle_funding(account, pair, float64_at(feed.funding_gap, row), pair.last_close)
-    if (int8_at(feed.day_first, row) == 1) & (row > feed.first):
-        start_day(account, pair)
+    if row >= block_of(pair, feed).end:
+        pair.block += 1
+    if row >= pair.next_day:
+        if row > feed.first:
+            start_day(account, pair)
+        pair.next_day = int32_at(feed.next_day, row)
     if is_touched(pair, now.low, now.high):
         walk_candle(account, pair, feed)
+        settle(account, pair)
     if account.perpetual == 1:
         settle_funding(account, pair, float64_at(feed.funding, row), now.close)
-    settle(account, pair)
-    weight, ends_day = int32_at(feed.hour_weight, row), int8_at(feed.ends_day, row)
+    block = block_of(pair, feed)
     closes_out = (account.sell_at_end == 1) & (row == feed.n - 1)
     equity = account.cash + account.inventory * now.close
     if not closes_out:
-        mark(account, now.close, weight, ends_day)
+        mark(account, block, row, now.close)
     if account.halted == 0:
         judge(account, pair, equity)
     if account.halted == 0:
-        route = uint8_at(feed.route, row)
-        if route != mask:
-            mask = route
-            follow_route(account, pair, mask)
+        if row >= pair.next_change:
+            follow_route(account, pair, uint8_at(feed.route, row))
+            pair.next_change = int32_at(feed.next_change, row)
         decide(account, pair, feed, equity)
-    settle(account, pair)
     if closes_out:
         liquidate(account, pair, now.close)
-        mark(account, now.close, weight, ends_day)
+        mark(account, block, row, now.close)
     use_capital(account)
     pair.last_close = now.close
-    return mask
 
 
 @kernel
 def run(account, pair, feed):
     """Run one symbol from row `first` to its end; a halted run stays flat until then."""
     row = feed.first
-    mask = -1
+    pair.block = feed.first_block
+    pair.next_day = pair.next_change = row
     pair.last_close = float64_at(feed.close, row - 1) if row > 0 else float64_at(feed.open, 0)
     while row < feed.n:
         if (row > feed.first) & (feed.every == 0):
-            row = skip_to(account, pair, feed, row, next_stop(account, feed, row))
+            row = skip_to(account, pair, feed, row, next_stop(account, pair, feed, row))
             if row >= feed.n:
                 break
             pair.last_close = float64_at(feed.close, row - 1)
         account.n_events += 1
-        mask = step_candle(account, pair, feed, row, mask)
+        step_candle(account, pair, feed, row)
         if feed.width > 0:
             write_ledger(account, pair, feed, row)
         row += 1

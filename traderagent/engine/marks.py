@@ -35,8 +35,8 @@ def use_capital(account):
 
 
 @inner_kernel
-def mark_hour(account, equity, close, weight):
-    """A full hour ends: its return and its exposure. `weight` counts the hours of a hole that follows, too."""
+def mark_hour(account, equity, close, hours):
+    """A full hour ends: its return and its exposure. `hours` counts those of a hole that follows, too."""
     if equity != account.last_hour:
         r = equity / account.last_hour - 1
         account.last_hour = equity
@@ -44,7 +44,7 @@ def mark_hour(account, equity, close, weight):
         account.sum_r2 += r * r
         account.sum_down2 += min(r, 0.0) ** 2
     if account.inventory != 0.0:
-        account.exposure_sum += weight * (abs(account.inventory) * close / equity)
+        account.exposure_sum += hours * (abs(account.inventory) * close / equity)
 
 
 @inner_kernel
@@ -60,26 +60,26 @@ def mark_day(account, equity):
 
 
 @inner_kernel
-def mark_ends(account, close, weight, ends_day):
-    """Mark whatever ends with this candle: an hour, a day."""
+def mark_ends(account, block, close):
+    """Mark whatever ends with this block: an hour, a day."""
     equity = account.cash + account.inventory * close
-    if weight > 0:
-        mark_hour(account, equity, close, weight)
-    if ends_day > 0:
+    if block.hours > 0:
+        mark_hour(account, equity, close, block.hours)
+    if block.ends_day > 0:
         mark_day(account, equity)
 
 
 @inner_kernel
-def mark(account, close, weight, ends_day):
-    """Mark one candle at its close and return the equity."""
+def mark(account, block, row, close):
+    """Mark one candle of a block at its close."""
     equity = account.cash + account.inventory * close
     account.n_candles += 1
     account.peak = max(account.peak, equity)
     if account.peak - equity >= account.max_drawdown * account.peak * (1 - 1e-9):
         account.max_drawdown = max(account.max_drawdown, (account.peak - equity) / account.peak)
     account.worst_floating = min(account.worst_floating, account.inventory * close - account.cost)
-    mark_ends(account, close, weight, ends_day)
-    return equity
+    if row + 1 == block.end:
+        mark_ends(account, block, close)
 
 
 @inner_kernel
@@ -91,8 +91,8 @@ def would_stop(account, close):
 
 
 @inner_kernel
-def block_is_calm(account, low_close, high_close, fall, rise):
-    """Whether no close of the block can set a new largest drawdown or meet the portfolio stop."""
+def is_calm(account, low_close, high_close, fall, rise):
+    """Whether none of these closes can set a new largest drawdown or meet the portfolio stop."""
     held = account.inventory
     if held == 0.0:
         return True
@@ -102,14 +102,13 @@ def block_is_calm(account, low_close, high_close, fall, rise):
 
 
 @inner_kernel
-def mark_block(account, n, low_close, high_close, last_close, weight, ends_day):
-    """Mark a calm block of n candles at once."""
+def mark_calm(account, n, low_close, high_close):
+    """Mark n calm candles at once, but for what ends with them."""
     held = account.inventory
     highest, lowest = (high_close, low_close) if held > 0.0 else (low_close, high_close)
     account.n_candles += n
     account.peak = max(account.peak, account.cash + held * highest)
     account.worst_floating = min(account.worst_floating, held * lowest - account.cost)
-    mark_ends(account, last_close, weight, ends_day)
 
 
 @inner_kernel

@@ -81,6 +81,8 @@ def find_cursors(book):
     """Recompute both cursors and what is idle by a walk over all cells."""
     book.top_entry = -1
     book.bottom_exit = book.n_cells
+    book.bottom_idle = book.n_cells
+    book.top_idle = -1
     book.n_idle = 0
     book.n_refused = 0
     book.idle_lowest = np.inf
@@ -92,6 +94,8 @@ def find_cursors(book):
             book.bottom_exit = k
         elif cell.state == IDLE:
             book.n_idle += 1
+            book.bottom_idle = k
+            book.top_idle = max(book.top_idle, k)
             if cell.refusal > 0:
                 book.n_refused += 1
             else:
@@ -127,10 +131,13 @@ def next_exit_above(book, k):
 
 
 @inner_kernel
-def make_idle(book, cell):
-    """The cell rests no longer and may ask again at a close above its price."""
+def make_idle(book, k):
+    """The k-th cell rests no longer and may ask again at a close above its price."""
+    cell = cell_of(book, k)
     cell.state = IDLE
     book.n_idle += 1
+    book.bottom_idle = min(book.bottom_idle, k)
+    book.top_idle = max(book.top_idle, k)
     book.idle_lowest = min(book.idle_lowest, cell.price)
 
 
@@ -239,13 +246,31 @@ def move_stop(account, pair, book):
         else:
             book.stop = stop
             book.stop_moved = 1
+        set_triggers(account, pair, book)
 
 
 @inner_kernel
 def no_wakes(book):
-    """Forget when to look again; the step says so anew."""
+    """Forget when to ask the step again; it says so anew."""
     book.wake_row = NEVER
     book.wake_above = np.inf
     book.wake_below = -np.inf
     book.wake_time = NEVER
     book.want = NEVER
+
+
+@inner_kernel
+def no_watch(book):
+    """Forget when to grant again."""
+    book.watch_row = NEVER
+    book.watch_above = np.inf
+    book.watch_below = -np.inf
+
+
+@inner_kernel
+def watch_ahead(book, price):
+    """Grant again at the close of a candle that reaches this mirrored price in the book's favour."""
+    if book.side > 0.0:
+        book.watch_above = min(book.watch_above, price)
+    else:
+        book.watch_below = max(book.watch_below, -price)

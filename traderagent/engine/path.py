@@ -84,11 +84,13 @@ def trade_at_open(account, pair):
 @inner_kernel
 def pass_open(account, pair, last_close):
     """The jump to the open of the candle being walked, pending orders where it is the first, and what both placed."""
+    n_fills = account.n_fills
     walk_jump(account, pair, last_close)
     if pair.is_first == 1:
         trade_at_open(account, pair)
-    while take_marketable(account, pair):
-        pass
+    if account.n_fills > n_fills:  # only a fill places what stands beyond the open
+        while take_marketable(account, pair):
+            pass
 
 
 @inner_kernel

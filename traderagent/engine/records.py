@@ -30,23 +30,31 @@ ACCOUNT = record_dtype(
 
 PAIR = record_dtype(
     ("books n_books", "i8"),
-    ("penetration last_close price size_factor", "f8"),
+    ("penetration last_close price", "f8"),
     ("open low high", "f8"),  # of the candle being walked: the base one, or a finer one
     ("path at_open is_first", "i8"),
     ("detail_row", "i8"),  # of the finer candle being walked, −1 for none
+    ("block next_day next_change", "i8"),  # the block being walked; rows at which day and route are looked up again
     ("now", ("u1", (NOW.itemsize,))),
 )
 
 # Addresses of the arrays that a run reads and of the ledger that it writes; see `traderagent.engine.tape`.
 FEED = record_dtype(
-    ("n first every width", "i8"),
+    ("n first first_block every width", "i8"),
     ("time open high low close volume", "i8"),
     ("duration", "i8"),
     ("funding funding_gap next_funding", "i8"),
     ("detail_first detail_open detail_high detail_low detail_close", "i8"),
-    ("day_first next_day ends_day hour_weight block_of block_end", "i8"),
-    ("block_low block_high block_min_close block_max_close block_fall block_rise", "i8"),
+    ("next_day blocks", "i8"),
     ("route regime size_factor next_change columns next_signal ledger written", "i8"),
+)
+
+# What is known of all candles of a block at once, in one cache line; a block is a UTC hour, or one candle if longer.
+# fall, rise: the largest of a close from one before; end: the row after it; hours: full ones that its last mark
+# serves, those of a hole that follows included; ends_day: 1 where its last candle is that of a label day.
+BLOCK = record_dtype(
+    ("low high lowest_close highest_close fall rise", "f8"),
+    ("end hours ends_day", "i4"),
 )
 
 FILL = record_dtype(
@@ -66,10 +74,12 @@ KIND_CELL, KIND_INITIAL, KIND_DEAL = 0, 1, 2
 Account: Any = from_dtype(ACCOUNT)
 Pair: Any = from_dtype(PAIR)
 Feed: Any = from_dtype(FEED)
+Block: Any = from_dtype(BLOCK)
 Fill: Any = from_dtype(FILL)
 RoundTrip: Any = from_dtype(ROUND_TRIP)
 
 _book_at = record_at(Book)
+_block_at = record_at(Block)
 _fill_at = record_at(Fill)
 _round_trip_at = record_at(RoundTrip)
 _now_of = part_of(Pair, "now", Now)
@@ -85,6 +95,12 @@ def book_of(pair, b):
 def now_of(pair):
     """What the pair's books may see of its present candle."""
     return _now_of(pair, 0)
+
+
+@inner_kernel
+def block_of(pair, feed):
+    """The block that the run has reached."""
+    return _block_at(feed.blocks, pair.block)
 
 
 @inner_kernel

@@ -45,14 +45,9 @@ TAPE_COLUMNS = (
     "low",
     "close",
     "volume",
-    "day_first",
     "next_day",
-    "ends_day",
-    "hour_weight",
-    "block_of",
-    "block_end",
+    "blocks",
 )
-BLOCK_COLUMNS = ("block_low", "block_high", "block_min_close", "block_max_close", "block_fall", "block_rise")
 LEDGER_HEAD = ("cash", "reserved", "locked", "inventory")
 LEDGER_BOOK = ("quantity", "cost", "realised", "fees", "funding", "insurance", "margin")
 MAINTENANCE = LIQUIDATION_FEE = 0.005
@@ -223,6 +218,9 @@ def set_up_book(
         ("above", np.inf),
         ("wake_below", -np.inf),
         ("wake_above", np.inf),
+        ("watch_below", -np.inf),
+        ("watch_above", np.inf),
+        ("watch_row", NEVER),
         ("idle_lowest", np.inf),
         ("breakeven_start", np.inf),
         ("trail_start", np.inf),
@@ -244,7 +242,8 @@ def new_feed(setup: "Setup") -> np.ndarray:
     tape, features = setup.tape, setup.features
     feed = np.zeros(1, FEED)
     feed["n"], feed["duration"], feed["first"] = len(tape), tape.duration, setup.first
-    of_tape = {name: getattr(tape, name) for name in TAPE_COLUMNS} | dict(zip(BLOCK_COLUMNS, tape.blocks, strict=True))
+    feed["first_block"] = np.searchsorted(tape.blocks["end"], setup.first, side="right")
+    of_tape = {name: getattr(tape, name) for name in TAPE_COLUMNS}
     of_features = {"columns": features.columns, "next_signal": features.next_signal}
     for name, array in (of_tape | of_features | setup.arrays).items():
         feed[name] = array.ctypes.data

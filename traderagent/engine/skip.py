@@ -6,10 +6,10 @@ early, never too late; the candle it stops at is walked by the plain step.
 
 import numpy as np
 
-from traderagent.base.kernel import float64_at, inner_kernel, int8_at, int32_at
-from traderagent.engine.marks import block_is_calm, loss_price, mark, mark_block, would_stop
+from traderagent.base.kernel import float64_at, inner_kernel
+from traderagent.engine.marks import is_calm, loss_price, mark, mark_calm, mark_ends, would_stop
 from traderagent.engine.path import is_pending
-from traderagent.engine.records import book_of
+from traderagent.engine.records import block_of, book_of
 
 
 @inner_kernel
@@ -25,18 +25,17 @@ def skip_to(account, pair, feed, row, limit):
         book = book_of(pair, b)
         if is_pending(book):
             return row
-        below = max(below, max(book.below, book.wake_below))
-        above = min(above, min(book.above, book.wake_above))
-        limit = min(limit, book.wake_row)
+        below = max(below, max(book.below, max(book.wake_below, book.watch_below)))
+        above = min(above, min(book.above, min(book.wake_above, book.watch_above)))
+        limit = min(limit, min(book.wake_row, book.watch_row))
     while row < limit:
-        block = int32_at(feed.block_of, row)
-        if (row == 0) or (int32_at(feed.block_of, row - 1) != block):
-            row = skip_blocks(account, feed, row, block, limit, below, above)
-            if row >= limit:
+        if row == block_of(pair, feed).end:
+            pair.block += 1
+            row = skip_blocks(account, pair, feed, row, limit, below, above)
+            if row == limit:
                 break
-            block = int32_at(feed.block_of, row)
-        stop = min(limit, int32_at(feed.block_end, block))
-        reached = skip_rows(account, feed, row, stop, below, above)
+        stop = min(limit, block_of(pair, feed).end)
+        reached = skip_rows(account, feed, block_of(pair, feed), row, stop, below, above)
         if reached < stop:
             return reached
         row = reached
@@ -44,7 +43,7 @@ def skip_to(account, pair, feed, row, limit):
 
 
 @inner_kernel
-def skip_rows(account, feed, row, stop, below, above):
+def skip_rows(account, feed, block, row, stop, below, above):
     """Mark candles of one block from `row` on; return the first one that touches a trigger, or `stop`."""
     first = row
     low_close, high_close, fall, rise = np.inf, -np.inf, 0.0, 0.0
@@ -57,53 +56,33 @@ def skip_rows(account, feed, row, stop, below, above):
         row += 1
     if row == first:
         return row
-    if block_is_calm(account, low_close, high_close, fall, rise):
-        last = row - 1
-        mark_block(
-            account,
-            row - first,
-            low_close,
-            high_close,
-            float64_at(feed.close, last),
-            int32_at(feed.hour_weight, last),
-            int8_at(feed.ends_day, last),
-        )
+    if is_calm(account, low_close, high_close, fall, rise):
+        mark_calm(account, row - first, low_close, high_close)
+        if row == block.end:
+            mark_ends(account, block, float64_at(feed.close, row - 1))
         return row
     for i in range(first, row):
         close = float64_at(feed.close, i)
         if (account.portfolio_stop < np.inf) and would_stop(account, close):
             return i
-        mark(account, close, int32_at(feed.hour_weight, i), int8_at(feed.ends_day, i))
+        mark(account, block, i, close)
     return row
 
 
 @inner_kernel
-def skip_blocks(account, feed, row, block, limit, below, above):
+def skip_blocks(account, pair, feed, row, limit, below, above):
     """Mark whole blocks from `row`, the start of one, on; return the row where they stop being calm."""
-    end = int32_at(feed.block_end, block)
+    block = block_of(pair, feed)
     while (
-        (end <= limit)
-        and (float64_at(feed.block_low, block) > below) & (float64_at(feed.block_high, block) < above)
-        and block_is_calm(
-            account,
-            float64_at(feed.block_min_close, block),
-            float64_at(feed.block_max_close, block),
-            float64_at(feed.block_fall, block),
-            float64_at(feed.block_rise, block),
-        )
+        (block.end <= limit)
+        and (block.low > below) & (block.high < above)
+        and is_calm(account, block.lowest_close, block.highest_close, block.fall, block.rise)
     ):
-        mark_block(
-            account,
-            end - row,
-            float64_at(feed.block_min_close, block),
-            float64_at(feed.block_max_close, block),
-            float64_at(feed.close, end - 1),
-            int32_at(feed.hour_weight, end - 1),
-            int8_at(feed.ends_day, end - 1),
-        )
-        row = end
-        if row >= limit:
+        mark_calm(account, block.end - row, block.lowest_close, block.highest_close)
+        mark_ends(account, block, float64_at(feed.close, block.end - 1))
+        row = block.end
+        if row == limit:
             break
-        block += 1
-        end = int32_at(feed.block_end, block)
+        pair.block += 1
+        block = block_of(pair, feed)
     return row

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from traderagent.engine.records import BLOCK
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds, traded
 
@@ -18,11 +19,8 @@ class Tape:
     Attributes
     ----------
     time : open times, ms; open, high, low, close, volume : float64 columns
-    day_first : 1 at the first candle of a label day; next_day : row of the next such candle
-    ends_day : 1 at the last candle of a label day
-    hour_weight : at the last candle of a block the number of full hours that its mark serves (holes included), else 0
-    block_of, block_end : block of a row and the row after a block; a block is a UTC hour (or one candle if longer)
-    blocks : (6, n_blocks): low, high, lowest close, highest close, largest fall and largest rise of the close
+    next_day : row of the first candle of the next label day
+    blocks : (n_blocks,) BLOCK, summaries of the candles of each UTC hour (or of one candle if longer)
     """
 
     time: np.ndarray
@@ -32,12 +30,7 @@ class Tape:
     low: np.ndarray
     close: np.ndarray
     volume: np.ndarray
-    day_first: np.ndarray
     next_day: np.ndarray
-    ends_day: np.ndarray
-    hour_weight: np.ndarray
-    block_of: np.ndarray
-    block_end: np.ndarray
     blocks: np.ndarray
 
     def __len__(self) -> int:
@@ -60,22 +53,13 @@ def _build(data: MultiTimeframeData) -> Tape:
     frame = traded(data.candles)
     time = milliseconds(frame.index)
     columns = {c: np.ascontiguousarray(frame[c].to_numpy(np.float64)) for c in frame.columns}
-    sample = max(HOUR, data.duration)
-    block_of, block_end = runs(time // sample)
     day_of, day_end = runs(time // DAY)
-    ends_day = np.zeros(len(time), np.int8)
-    ends_day[day_end - 1] = 1
     return Tape(
         time=time,
         duration=data.duration,
         **columns,
-        day_first=np.diff(day_of, prepend=-1).astype(np.int8),
         next_day=day_end[day_of].astype(np.int32),
-        ends_day=ends_day,
-        hour_weight=_hour_weight(time, data.duration, sample, block_end),
-        block_of=block_of.astype(np.int32),
-        block_end=block_end.astype(np.int32),
-        blocks=_summaries(columns, block_of, block_end),
+        blocks=_blocks(time, data.duration, columns, day_end),
     )
 
 
@@ -87,33 +71,31 @@ def runs(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(of), np.append(changes, len(label))
 
 
-def _hour_weight(time: np.ndarray, duration: int, sample: int, block_end: np.ndarray) -> np.ndarray:
-    """Full hours whose sample is the mark of a row: those from its close on, before the next candle closes one."""
-    last = block_end - 1
-    close_time = time[last] + duration
+def _blocks(time: np.ndarray, duration: int, columns: dict[str, np.ndarray], day_end: np.ndarray) -> np.ndarray:
+    sample = max(HOUR, duration)
+    _, end = runs(time // sample)
+    first = np.append(0, end[:-1])
+    close = columns["close"]
+    peak, trough = _running_peak(close, first), -_running_peak(-close, first)
+    blocks = np.zeros(len(end), BLOCK)
+    blocks["low"] = np.minimum.reduceat(columns["low"], first)
+    blocks["high"] = np.maximum.reduceat(columns["high"], first)
+    blocks["lowest_close"] = np.minimum.reduceat(close, first)
+    blocks["highest_close"] = np.maximum.reduceat(close, first)
+    blocks["fall"] = np.maximum.reduceat(peak - close, first)
+    blocks["rise"] = np.maximum.reduceat(close - trough, first)
+    blocks["end"] = end
+    blocks["hours"] = _hours(time, duration, sample, end)
+    blocks["ends_day"] = np.isin(end, day_end)
+    return blocks
+
+
+def _hours(time: np.ndarray, duration: int, sample: int, end: np.ndarray) -> np.ndarray:
+    """Full hours whose sample is a block's last mark: those from its close on, before the next candle closes one."""
+    close_time = time[end - 1] + duration
     first_hour = -(-close_time // sample)
     following = np.append(first_hour[1:], close_time[-1] // sample + 1)
-    weight = np.zeros(len(time), np.int32)
-    weight[last] = np.maximum(following - first_hour, 0)
-    return weight
-
-
-def _summaries(columns: dict[str, np.ndarray], block_of: np.ndarray, block_end: np.ndarray) -> np.ndarray:
-    starts = np.append(0, block_end[:-1])
-    close = columns["close"]
-    peak, trough = _running_peak(close, starts), -_running_peak(-close, starts)
-    return np.ascontiguousarray(
-        np.vstack(
-            (
-                np.minimum.reduceat(columns["low"], starts),
-                np.maximum.reduceat(columns["high"], starts),
-                np.minimum.reduceat(close, starts),
-                np.maximum.reduceat(close, starts),
-                np.maximum.reduceat(peak - close, starts),
-                np.maximum.reduceat(close - trough, starts),
-            )
-        )
-    )
+    return np.maximum(following - first_hour, 0)
 
 
 def _running_peak(close: np.ndarray, starts: np.ndarray) -> np.ndarray:

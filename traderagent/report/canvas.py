@@ -112,7 +112,8 @@ def _plain_axes(plot: Any) -> None:
         axis.major_label_text_font_size, axis.axis_label_text_font_size = "12px", "12px"
         axis.axis_label_text_font_style = "normal"
         axis.major_label_text_font = axis.axis_label_text_font = style.FONT
-    plot.xaxis.ticker.desired_num_ticks = 5
+    if "desired_num_ticks" in plot.xaxis[0].ticker.properties():  # an axis of words shows all of them
+        plot.xaxis.ticker.desired_num_ticks = 5
     plot.ygrid.grid_line_color, plot.xgrid.grid_line_color = style.LINE, None
     plot.title.text_font, plot.title.text_font_size, plot.title.text_font_style = style.FONT, "12px", "normal"
     plot.title.text_color = style.SOFT

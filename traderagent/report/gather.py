@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from traderagent.base.errors import DataError
 from traderagent.base.evidence import BaselineEvidence, load_baseline
+from traderagent.base.search_evidence import SearchEvidence, load_search
 from traderagent.base.words import counted
 from traderagent.report import style
 
@@ -44,11 +46,13 @@ class Evidence:
     baseline : runs of every symbol
     quality : table of the stage data, or None where it was not written
     done : stages that have written something
+    search : what the stage optimization found, or None
     """
 
     baseline: BaselineEvidence
     quality: pd.DataFrame | None
     done: tuple[str, ...]
+    search: SearchEvidence | None = None
 
     def draw(self, plot: Callable[[BaselineEvidence], Any]) -> Any:
         """What a plot makes of the baseline."""
@@ -66,25 +70,35 @@ class Evidence:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a symbol: verdict and headline numbers of the orchestrator."""
-        base = self.baseline
+        """One row a symbol: verdict and headline numbers of the orchestrator.
+
+        All numbers of a row are of the same parameters: those chosen for the symbol where a search chose some, with
+        the DSR and PBO of that search, else those given, which nothing has measured against luck.
+        """
+        base, search, rows = self.baseline, self.search, {}
         first = base.samples[0]
-        rows = {}
         for symbol in base.symbols:
-            trips = base.number(symbol, "completed_cycles")
+            chosen = search is not None and self.chosen(symbol)
+            of: Any = search if chosen else base
             rows[symbol] = {
                 "verdict": NOT_JUDGED,
-                "return": base.number(symbol, "total_return_pct"),
-                "against_hold": base.number(symbol, "alpha_over_same_exposure_hold"),
-                "drawdown": base.number(symbol, "max_drawdown_pct"),
-                "sharpe_in": base.number(symbol, "sharpe_ratio_daily", sample=first),
-                "sharpe_out": base.number(symbol, "sharpe_ratio_daily"),
-                "deflated_sharpe": np.nan,
-                "overfitting": np.nan,
-                "cycles": trips,
+                "what": "parameters chosen" if chosen else "parameters as given",
+                "return": of.number(symbol, "total_return_pct"),
+                "against_hold": of.number(symbol, "alpha_over_same_exposure_hold"),
+                "drawdown": of.number(symbol, "max_drawdown_pct"),
+                "sharpe_in": of.number(symbol, "sharpe_ratio_daily", sample=first),
+                "sharpe_out": of.number(symbol, "sharpe_ratio_daily"),
+                "deflated_sharpe": of.luck(symbol, "dsr") if chosen else np.nan,
+                "overfitting": of.luck(symbol, "pbo") if chosen else np.nan,
+                "cycles": of.number(symbol, "completed_cycles"),
                 "worst_stress": np.nan,
+                "luck": of.judged(symbol) if chosen else "luck not measured",
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("symbol")
+
+    def chosen(self, symbol: str) -> bool:
+        """Whether a search chose parameters for a symbol."""
+        return self.search is not None and symbol in self.search.rows and self.search.point(symbol) is not None
 
     def span(self) -> tuple[str, str]:
         """First and last day of the sample that is shown, over all symbols."""
@@ -108,9 +122,26 @@ class Evidence:
             f"with the parameters as given would have earned {number(earned.median(), 1, True)} % at the median "
             f"({number(earned.min(), 1, True)} to {number(earned.max(), 1, True)} % by symbol) after costs on {where}; "
             f"holding with the same exposure {number(held.median(), 1, True)} %. "
-            f"No search was made, and how often luck alone does as well has not been measured"
         )
-        return text + (f": the stages {', '.join(self.missing)} have not run." if self.missing else ".")
+        lack = f": the stages {', '.join(self.missing)} have not run." if self.missing else "."
+        if self.search is None:
+            return f"{text}No search was made, and how often luck alone does as well has not been measured{lack}"
+        return f"{text}{self._searched(self.search)} Nothing is judged yet{lack}"
+
+    def _searched(self, search: SearchEvidence) -> str:
+        """What the parameters chosen for each symbol earned, and how often luck does as well."""
+        earned = self.table["return"][[s for s in self.baseline.symbols if self.chosen(s)]]
+        if earned.empty:
+            return f"A search of {search.searched()} chose nothing for any symbol."
+        where = "on the same candles" if search.samples != ["whole"] else "on the very candles they were chosen by"
+        text = (
+            f"With those that a search of {search.searched()} chose for each symbol it would have earned "
+            f"{style.number(earned.median(), 1, True)} % {where}"
+        )
+        if np.isnan(search.luck()):
+            return f"{text}; how often luck does as well cannot be measured."
+        share = search.as_well()
+        return f"{text}; a search without any skill does as well as its choice for all of them in {share} of cases."
 
     def grade(self) -> str:
         """On a synthetic market: whether what was planted shows, and how often nothing looked like something."""
@@ -230,6 +261,22 @@ def gather(folder: str | Path) -> Evidence | NoEvidence:
     if not (folder / "baseline").is_dir():
         return NoEvidence(folder)
     baseline = load_baseline(folder / "baseline")
+    search = load_search(folder / "optimization") if (folder / "optimization").is_dir() else None
+    if search is not None:
+        _check_alike(baseline, search)
     quality = folder.parent / "quality.parquet"
     done = tuple(s for s in STAGES if (folder / s).is_dir() or (s == "data" and quality.is_file()))
-    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done)
+    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, search)
+
+
+def _check_alike(baseline: BaselineEvidence, search: SearchEvidence) -> None:
+    """Both stages must have seen the same candles, cut at the same place; else their numbers do not belong together."""
+    runs, candles = baseline.record["symbols"], search.record["candles"]
+    other = [symbol for symbol in search.symbols if symbol in runs and runs[symbol]["data_hash"] != candles.get(symbol)]
+    aside = "none" if baseline.record["holdout"] is None else baseline.record["holdout"]
+    if other or aside != search.record["holdout"]:
+        what = f"other candles of {other[0]}" if other else f"a hold-out of {search.record['holdout']}, not {aside}"
+        raise DataError(
+            f"results: the stage optimization has searched {what} than the stage baseline has run; "
+            "run both again, e.g. by dvc repro"
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from traderagent.base.errors import StageError
 from traderagent.base.files import write_text
-from traderagent.report import sections, style, svg, tables
+from traderagent.report import search_sections, sections, style, svg, tables
 from traderagent.report.gather import STAGES, Evidence, NoEvidence, gather
 from traderagent.report.offline import MAX_BYTES, outside_requests
 
@@ -110,7 +110,7 @@ def _page(head: str, body: str) -> str:
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(head)}</title>'
-        f"<style>{tables.CSS}{svg.CSS}{_css()}</style></head><body><main>{body}</main></body></html>\n"
+        f"<style>{tables.CSS}{svg.CSS}{search_sections.CSS}{_css()}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
@@ -135,18 +135,16 @@ def _parts(evidence: Evidence) -> list[tuple[str, Callable[[Evidence], str]]]:
             lambda e: "".join(
                 [
                     sections.not_judged("walk_forward", "Sharpe ratios in and out of sample by fold."),
-                    sections.not_judged(
-                        "optimization", "Sharpe ratios of all trials with the chosen one; PBO and its logits."
-                    ),
+                    search_sections.luck(e),
                     sections.not_judged("monte_carlo", "The fan of paths luck would have taken."),
                 ]
             ),
         ),
-        ("What matters", waits("optimization", "Effects of the parameters, and the surface of the two strongest.")),
+        ("What matters", search_sections.matters),
         ("What breaks it", waits("stress", "Scenarios.")),
         ("Correlation, exposure, blocked orders", waits("portfolio", "How pairs move and block one another.")),
         ("Presets", waits("grid", "Approved parameter sets.")),
-        ("Assumptions and proofs", sections.proofs),
+        ("Assumptions and proofs", lambda e: sections.proofs(e) + search_sections.searches(e)),
         ("Symbols", sections.symbols),
     ]
     if evidence.synthetic:  # the last one, so that the others have the same number whatever the market

@@ -19,21 +19,32 @@ from traderagent.market.gaps import gap_lengths
 from traderagent.market.ranges import true_range_pct
 from traderagent.report import style
 from traderagent.report.canvas import Name, figure, shown, source
+from traderagent.report.effect_bars import effects
+from traderagent.report.heat_map import heat_map
+from traderagent.report.luck_plots import curves, logits, trial_sharpes
 from traderagent.report.market_chart import market
+from traderagent.report.search_plots import in_out, parallel
 from traderagent.report.tables import Column, Table, alike
 
 __all__ = [
     "atr_by_timeframe",
     "coverage",
+    "curves",
     "drawdown",
+    "effects",
     "equity",
     "excursions",
+    "heat_map",
+    "in_out",
+    "logits",
     "market",
+    "parallel",
     "quality_table",
     "range_by_timeframe",
     "regime_table",
     "rejections",
     "summary",
+    "trial_sharpes",
 ]
 MOST_POINTS = 1_500
 QUALITY = {
@@ -50,16 +61,16 @@ _KNOWN = {*style.LINES, *style.STRATEGIES}
 
 def equity(results: Any) -> Any:
     """Equity in % of its start: a run against two ways of holding, several runs, or the sum of a baseline's runs."""
-    curves, synthetic, where = _curves(results)
-    return _lines(curves, "equity, % of start", synthetic, where)
+    lines, synthetic, where = _curves(results)
+    return _lines(lines, "equity, % of start", synthetic, where)
 
 
 def drawdown(results: Any) -> Any:
     """How far the equity is below its highest value so far, in %."""
-    curves, synthetic, where = _curves(results)
-    held = [c for c in curves if c not in ("hold", "same_exposure_hold")]
+    lines, synthetic, where = _curves(results)
+    held = [c for c in lines if c not in ("hold", "same_exposure_hold")]
     # A curve's peak is at least its start, which is 100.
-    falls = {name: (curves[name] / curves[name].cummax().clip(lower=100.0) - 1) * 100 for name in held}
+    falls = {name: (lines[name] / lines[name].cummax().clip(lower=100.0) - 1) * 100 for name in held}
     return _lines(falls, "drawdown, %", synthetic, where)
 
 

@@ -36,14 +36,13 @@ def verdicts(evidence: Evidence) -> str:
     frame = evidence.table
     names = evidence.missing
     frame["verdict"] = [chip(v) for v in frame["verdict"]]
-    frame.insert(1, "what", "orchestrator")
-    frame["reason"] = "luck not measured" if names else "no rule applied yet"
-    frame["change"] = f"{len(names)} missing stages" if names else ""
+    frame["reason"] = frame.pop("luck")
+    frame["change"] = counted(len(names), "missing stage") if names else ""
     where = SAMPLES[evidence.baseline.shown]
     both = len(evidence.baseline.samples) == 2
     columns = {
         "verdict": Column("verdict", text=True, raw=True),
-        "what": Column("what", text=True),
+        "what": Column("what", unit="orchestrator, with", text=True, wide=True),
         "return": Column("return", unit=f"%, {where}", heat="diverging", digits=1, signed=True),
         "against_hold": Column("against hold", unit="of same exposure, %", heat="diverging", digits=1, signed=True),
         "drawdown": Column("drawdown", unit=f"max, %, {where}", digits=1),
@@ -176,8 +175,8 @@ def graded(evidence: Evidence) -> str:
         },
     )
     return (
-        f"<p>{escape(evidence.grade())} One comparison a symbol proves little either way; the stages that measure luck "
-        f"are missing.</p>{edges.html()}<h3>The regime detector against what was planted</h3>"
+        f"<p>{escape(evidence.grade())} One comparison a symbol proves little either way.</p>"
+        f"{edges.html()}<h3>The regime detector against what was planted</h3>"
         "<p>Each row is one planted regime; a detector without any skill gives every row the same numbers.</p>"
         + detector.html()
     )
@@ -229,7 +228,6 @@ def proofs(evidence: Evidence) -> str:
         + _refused(evidence)
         + _quality(evidence)
         + f"<p>Hashes: {hashes}. Versions: {escape(versions)}.</p>"
-        + not_judged("optimization", "The ledger of searches is empty: nothing was searched.")
     )
 
 
@@ -285,7 +283,7 @@ def _symbol(evidence: Evidence, symbol: str) -> str:
     said = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return (
         f"<details><summary><b>{escape(symbol)}</b>{caption} · {earned} % "
-        f"{SAMPLES[base.shown]}, {trips} closed cycles</summary>"
+        f"{SAMPLES[base.shown]} with the parameters as given, {trips} closed cycles</summary>"
         f'<div id="{escape(symbol)}"></div>'
         + chart(lines, height=150, label=f"{symbol}: equity in % of the start")
         + "<h3>Price, quote, and the regime in force</h3>"

@@ -51,7 +51,12 @@ VERDICTS = {"TRADE": "●", "WATCH": "◐", "REJECT": "○", "NOT JUDGED": "◌"
 # the same table reads on light and on dark paper.
 NEGATIVE, POSITIVE, SEQUENTIAL = "#a6611a", "#018571", "#4a6fa5"
 STRONGEST = 0.5
+# The same maps in plots, whose colours cannot be let through: pale ends and the strong one.
+PALE, SEQUENTIAL_PALE, SEQUENTIAL_STRONG = "#eef0f3", "#dbe4f0", "#22406e"
 HATCH = "repeating-linear-gradient(45deg, transparent 0 4px, rgba(128, 136, 148, .35) 4px 5px)"
+
+# Metrics whose sign is the news: drawn by the map centred at 0, all others by the one without a sign.
+SIGNED = ("return", "alpha", "profit_per_cycle")
 
 
 def strategy_colour(name: str) -> str:
@@ -96,6 +101,30 @@ def _tinted(colour: str, size: float, limit: float) -> str:
     share = min(max(size / limit, 0.0), 1.0) if limit > 0 else 0.0
     red, green, blue = _channels(colour)
     return f"rgba({red}, {green}, {blue}, {share * STRONGEST:.3f})"
+
+
+def is_signed(metric: str) -> bool:
+    """Whether a metric is drawn by the map centred at 0: returns and what is earned."""
+    return any(word in metric for word in SIGNED)
+
+
+def shades(metric: str, steps: int = 64) -> list[str]:
+    """Colours of a plot's map, low to high: of returns from one colour over pale to the other, else of one colour."""
+    if not is_signed(metric):
+        return [blend(SEQUENTIAL_STRONG, SEQUENTIAL_PALE, k / (steps - 1)) for k in range(steps)]
+    half = steps // 2
+    low = [blend(NEGATIVE, PALE, 1 - k / half) for k in range(half)]
+    return [*low, *(blend(POSITIVE, PALE, (k + 1) / half) for k in range(half))]
+
+
+def ends(metric: str, values: Sequence[float]) -> tuple[float, float]:
+    """Values at both ends of a plot's map: of returns symmetrical around 0, else the lowest and the highest."""
+    known = [v for v in values if v is not None and math.isfinite(v)]
+    if is_signed(metric):
+        limit = limit_of(known) if known else 1.0
+        return -(limit or 1.0), limit or 1.0
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def limit_of(values: Sequence[float]) -> float:

@@ -27,6 +27,8 @@ CSS = """
 .ink { stroke: var(--ink); stroke-width: 2; } .grey { stroke: var(--grey); stroke-width: 1.5; }
 .price { stroke: var(--grey); stroke-width: 1.2; }
 .dashed { stroke-dasharray: 6 4; } .dotted { stroke-dasharray: 1.5 3.5; }
+.chart rect.bar { fill: var(--grey); opacity: .75; } .chart rect.bad { fill: #a6611a; opacity: 1; }
+.mark { stroke: var(--ink); stroke-width: 2.5; } .luck { stroke: #d55e00; stroke-width: 2.5; }
 .shade { fill: var(--tint); } .chart path.area { fill: var(--grey); opacity: .35; }
 @media (max-width: 600px) { .chart .x.spare { display: none; } }
 """
@@ -99,6 +101,61 @@ def chart(
     )
 
 
+def histogram(
+    bins: pd.DataFrame,
+    marks: Sequence[tuple[str, float, str]] = (),
+    *,
+    height: int = 180,
+    digits: int = 2,
+    label: str = "",
+) -> str:
+    """Counts by value as HTML.
+
+    Parameters
+    ----------
+    bins : `left`, `right`, `count`, and `bad` where some are to be told from the others
+    marks : name, value and look (class names of `CSS`) of upright lines
+    height : px
+    digits : of the x labels, at least
+    label : what a screen reader says
+    """
+    if bins.empty:
+        return '<p class="none">Nothing to draw.</p>'
+    every = _ticks(0.0, float(bins["count"].max()))
+    steps = [tick for tick in every if tick == int(tick)]
+    low, high = float(bins["left"].min()), float(bins["right"].max())
+    below = [tick for tick in _ticks(low, high) if low <= tick <= high]
+    across, up = _scale(low, high), _scale(every[-1], 0.0)
+    parts = [f'<line class="axis" x1="0" x2="1000" y1="{up(t):.1f}" y2="{up(t):.1f}"/>' for t in steps]
+    for row in bins.to_dict("records"):
+        left, right, top = across(row["left"]), across(row["right"]), up(row["count"])
+        said = f"{style.number(row['left'], 3)} to {style.number(row['right'], 3)}: {style.number(row['count'], 0)}"
+        parts.append(
+            f'<rect class="bar{" bad" if row.get("bad") else ""}" x="{left + 1:.1f}" '
+            f'width="{max(right - left - 2, 1):.1f}" y="{top:.1f}" height="{1000 - top:.1f}">'
+            f"<title>{said}</title></rect>"
+        )
+    for name, value, look in marks:
+        x = across(value)
+        parts.append(
+            f'<line class="{look}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="1000"><title>{escape(name)}</title></line>'
+        )
+    places = _decimals(below, digits) if len(below) > 1 else digits
+    words = [
+        f'<span class="y" style="top: {up(t) / 10:.2f}%">{style.number(t, _decimals(steps, 0))}</span>' for t in steps
+    ]
+    words += [
+        f'<span class="x{_edge(across(t))}" style="left: {across(t) / 10:.2f}%">{style.number(t, places)}</span>'
+        for t in below
+    ]
+    legend = "".join(_sign(name, look) for name, _, look in marks)
+    return (
+        f'<div class="names">{legend}</div><div class="chart" style="height: {height}px" role="img" '
+        f'aria-label="{escape(label)}"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none">{"".join(parts)}</svg>'
+        f"{''.join(words)}</div>"
+    )
+
+
 def reduced(values: pd.Series, most: int = MOST_POINTS) -> pd.Series:
     """At most about so many points that keep each stretch's lowest and highest value."""
     values = values.dropna()
@@ -141,9 +198,14 @@ def _path(line: Line, across, up) -> str:  # type: ignore[no-untyped-def]
     return f'<path class="area" d="M{begin:.1f},{zero:.1f}L{d[1:]}L{end:.1f},{zero:.1f}Z"/>{path}'
 
 
+def _edge(place: float) -> str:
+    """Look of a label that would stand over the edge of the chart, 0 to 1000."""
+    return " first" if place < 40 else " last" if place > 960 else ""
+
+
 def _scale(first: float, last: float):  # type: ignore[no-untyped-def]
     width = last - first or 1
-    return lambda value: (value - first) / width * 1000
+    return lambda value: (value - first) / width * 1000 + 0.0  # no −0.0
 
 
 def _strip(left: float, right: float, look: str, word: str) -> str:
@@ -154,9 +216,13 @@ def _strip(left: float, right: float, look: str, word: str) -> str:
 
 
 def _name(line: Line) -> str:
+    return _sign(line.name, line.look)
+
+
+def _sign(name: str, look: str) -> str:
     return (
-        f'<span><svg viewBox="0 0 22 10" aria-hidden="true"><path class="{line.look}" d="M0,5L22,5"/></svg>'
-        f"{escape(line.name)}</span>"
+        f'<span><svg viewBox="0 0 22 10" aria-hidden="true"><path class="{look}" d="M0,5L22,5"/></svg>'
+        f"{escape(name)}</span>"
     )
 
 

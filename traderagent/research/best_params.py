@@ -10,8 +10,9 @@ from traderagent.base.config import read_yaml
 from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.base.files import without_nan, write_text
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.plan import members_of
+from traderagent.metrics.surface import POOLED
 from traderagent.research.placement import Placement
-from traderagent.research.surface import POOLED
 from traderagent.strategies.base import Strategy
 
 KEYS = ("config", "symbols", "hashes", "objective", "holdout", "synthetic")
@@ -112,6 +113,11 @@ def read_best_params(path: str | Path, strategies: Sequence[Strategy] = ()) -> B
         raise type(error)(f"{path}: {error}") from None
 
 
+def own_of(config: OrchestratorBacktestConfig, strategies: Sequence[Strategy]) -> tuple[Strategy, ...]:
+    """Own strategies as objects, also where their classes were given; errors as in a run."""
+    return members_of(config, strategies)[len(config.strategies()) :] if strategies else ()
+
+
 def config_at(
     config: OrchestratorBacktestConfig, point: Mapping[str, Any], strategies: Sequence[Strategy] = ()
 ) -> tuple[OrchestratorBacktestConfig, tuple[Strategy, ...]]:
@@ -122,7 +128,7 @@ def config_at(
     ConfigError, UnknownName
         For a parameter that is unknown or cannot matter, and values that no config allows.
     """
-    trial = Placement(config, strategies, tuple(point)).trial(point)
+    trial = Placement(config, own_of(config, strategies), tuple(point)).trial(point)
     if isinstance(trial, str):
         raise ConfigError(f"parameters {dict(point)}: {trial}")
     return trial.config, trial.own

@@ -13,9 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from traderagent.base.words import number
+from traderagent.metrics.surface import Surface, plateau_scores, surface
+from traderagent.metrics.surface import neighbours as neighbours_of
 from traderagent.research.luck import SearchLuck, search_luck
-from traderagent.research.surface import Surface, plateau_scores, surface
-from traderagent.research.surface import neighbours as neighbours_of
 
 DSR, PBO = "dsr", "pbo"
 

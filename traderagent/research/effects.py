@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from traderagent.base.errors import ConfigError
-from traderagent.research.surface import surface
+from traderagent.metrics.surface import surface
 
 REST = "rest"
 

@@ -7,6 +7,7 @@ would give other numbers tomorrow; the verdict does, as an input of its own.
 
 import fcntl
 import math
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ from traderagent.base import root
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
 from traderagent.base.threads import cores
+from traderagent.metrics.surface import TRADES, axes_of
 from traderagent.research.luck import daily_returns
-from traderagent.research.surface import TRADES, axes_of
 from traderagent.stats import effective_trials
 
 FORMAT = 1
@@ -37,6 +38,27 @@ def ledger_path() -> Path:
         Outside a project.
     """
     return root.root() / "data" / "ledger.json"
+
+
+def check_ledger() -> None:
+    """See before a long search that it can be entered afterwards.
+
+    Raises
+    ------
+    DataError
+        For a ledger that cannot be read, or a place where none can be written.
+    """
+    try:
+        place = ledger_path()
+    except ConfigError:
+        return
+    entries(place)
+    folder = next(p for p in place.parents if p.exists())
+    if not os.access(folder, os.W_OK):
+        raise DataError(
+            f"{place}: the ledger of searches cannot be written, since {folder} is read-only; searches that nobody "
+            "counts are not run: make it writable, or set TRADERAGENT_ROOT to a copy of the project that is"
+        )
 
 
 def enter_sweep(cube: xr.Dataset, path: str | Path | None = None) -> Path | None:

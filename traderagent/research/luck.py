@@ -17,8 +17,8 @@ import xarray as xr
 
 from traderagent.base.errors import DataError
 from traderagent.base.space import TRIAL
-from traderagent.research.here import cores
-from traderagent.research.surface import POOLED, axes_of, samples_of, with_symbols
+from traderagent.base.threads import cores
+from traderagent.metrics.surface import POOLED, axes_of, samples_of, with_symbols
 from traderagent.stats import (
     deflated_sharpe_ratio,
     effective_trials,

@@ -14,13 +14,15 @@ import xarray as xr
 from traderagent.base.config import plain
 from traderagent.base.errors import ConfigError, unknown
 from traderagent.base.files import without_nan
+from traderagent.base.search_evidence import SearchEvidence
 from traderagent.base.words import counted
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.metrics.surface import POOLED, Surface, surface
 from traderagent.research.best_params import config_at, write_best_params
 from traderagent.research.choice import choice_row, framed, html_of, with_luck
 from traderagent.research.effects import REST, effects
 from traderagent.research.luck import DailyReturns, SearchLuck, daily_returns, joined, luck_table, lucks_of
-from traderagent.research.surface import POOLED, Surface, surface
+from traderagent.research.search_evidence import evidence_of
 from traderagent.strategies.base import Strategy
 
 HASHES = ("data_hash", "config_hash", "space_hash", "code_hash")
@@ -68,6 +70,16 @@ class OptimizationResult:
         return self._first.rows
 
     @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """Parameters that were searched, with their values; those of the first phase."""
+        return self._first.axes
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the points were drawn, and are no product."""
+        return self._first.sampled
+
+    @property
     def synthetic(self) -> bool:
         """Whether any candles are synthetic."""
         return bool(self.cube.attrs.get("synthetic", 0))
@@ -78,7 +90,7 @@ class OptimizationResult:
         """Symbol, and `pooled` → the chosen parameters; None where nothing could be chosen (`table` says why)."""
         found: dict[str, dict[str, Any] | None] = {}
         for name in self.rows:
-            seen, position = self._seen(name)[0], self._chosen(name)
+            seen, position = self.seen(name)[0], self.chosen(name)
             found[name] = None if position is None else plain(seen.point(position))
         return found
 
@@ -101,7 +113,7 @@ class OptimizationResult:
         """One row a symbol and `pooled`, as `ta.best` gives it: parameters, objective, trades, plateau, DSR, PBO."""
         rows = []
         for name in self.rows:
-            (seen, row), position = self._seen(name), self._chosen(name)
+            (seen, row), position = self.seen(name), self.chosen(name)
             rows.append(self._with_luck(name, position, choice_row(seen, row, position, self.select)))
         return framed(self.rows, rows, self._first.axes)
 
@@ -126,7 +138,7 @@ class OptimizationResult:
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ConfigError(f"n: got {n!r}, allowed is a whole number of at least 1")
         name = self._known(symbol or POOLED)
-        seen, row = self._seen(name)
+        seen, row = self.seen(name)
         ranked = [int(position) for position in seen.ranking(row, self.select)[:n]]
         rows = [self._with_luck(name, p, choice_row(seen, row, p, self.select)) for p in ranked]
         none = with_luck(choice_row(seen, row, None, self.select), None, None)
@@ -158,7 +170,7 @@ class OptimizationResult:
         DataError
             Where the cube holds no returns: the search ran with `returns=None`.
         """
-        return luck_table(self.searches, {name: self._column(name, self._chosen(name)) for name in self.rows})
+        return luck_table(self.searches, {name: self.place(name, self.chosen(name)) for name in self.rows})
 
     @cached_property
     def searches(self) -> dict[str, SearchLuck]:
@@ -166,10 +178,30 @@ class OptimizationResult:
         first = daily_returns(self.cube)
         return lucks_of({name: partial(self._all_trials, name, first[name]) for name in self.rows})
 
+    @cached_property
+    def evidence(self) -> SearchEvidence:
+        """What plots, pages and words are made of: every trial of every row, marks, logits, effects."""
+        return evidence_of(self)
+
+    def trials(self, symbol: str = POOLED) -> pd.DataFrame:
+        """Every trial of a symbol (default: pooled): parameters, objective `in` and `out`, trades and plateau.
+
+        Those of two phases stand one after the other, a point of both once.
+        """
+        (seen, row), first = self.seen(self._known(symbol)), self._first
+        if symbol not in self.fine:
+            return seen.trials(row)
+        kept = first.trials(first.rows.index(symbol)).iloc[self._kept(symbol)]
+        return pd.concat([kept, seen.trials(row)], ignore_index=True)
+
+    def in_words(self) -> str:
+        """The answer as Markdown: what was chosen, in and out of sample, and how likely luck does as well."""
+        return self.evidence.in_words()
+
     def to_dict(self) -> dict[str, Any]:
         """Choice and evidence as plain values, undefined numbers as None; the same search gives the same dict."""
         table = self.table.drop(columns=list(self._first.axes))
-        luck = self.luck if self._has_returns else pd.DataFrame(index=table.index)
+        luck = self.luck if self.has_returns else pd.DataFrame(index=table.index)
         both = table.join(luck[[column for column in luck if column not in table]])
         return without_nan(
             {
@@ -211,16 +243,18 @@ class OptimizationResult:
         return {name: surface(cube, self.objective, self.min_trades) for name, cube in self.fine.items()}
 
     @property
-    def _has_returns(self) -> bool:
+    def has_returns(self) -> bool:
+        """Whether the cube holds daily returns, without which luck is undefined."""
         return "returns" in self.cube
 
-    def _seen(self, name: str) -> tuple[Surface, int]:
-        """The surface that a row was chosen from, and its place there."""
+    def seen(self, name: str) -> tuple[Surface, int]:
+        """The surface that a row (a symbol or `pooled`) was chosen from, and its place there."""
         seen = self._surfaces.get(name, self._first)
         return seen, seen.rows.index(name)
 
-    def _chosen(self, name: str) -> int | None:
-        seen, row = self._seen(name)
+    def chosen(self, name: str) -> int | None:
+        """Position of a row's chosen point in the surface it was chosen from; None where there is none."""
+        seen, row = self.seen(name)
         ranking = seen.ranking(row, self.select)
         return int(ranking[0]) if len(ranking) else None
 
@@ -247,21 +281,21 @@ class OptimizationResult:
             return read()
         return joined(read(), daily_returns(self.fine[name])[name](), self._kept(name))
 
-    def _column(self, name: str, position: int | None) -> int | None:
-        """Where a point of the last phase stands among all trials of a row."""
+    def place(self, name: str, position: int | None) -> int | None:
+        """Where a point of the last phase stands among all trials of a row (`trials`)."""
         if position is None or name not in self.fine:
             return position
         return len(self._kept(name)) + position
 
     def _with_luck(self, name: str, position: int | None, row: dict[str, Any]) -> dict[str, Any]:
-        return with_luck(row, self.searches[name] if self._has_returns else None, self._column(name, position))
+        return with_luck(row, self.searches[name] if self.has_returns else None, self.place(name, position))
 
     def _head(self) -> str:
         n = self._first.values.shape[1]
         second = sum(seen.values.shape[1] for seen in self._surfaces.values())
         more = f" and {counted(second, 'trial')} of a second phase" if second else ""
         label = "SYNTHETIC " if self.synthetic else ""
-        method = f", DSR by method {self.luck.attrs['method']}" if self._has_returns else ""
+        method = f", DSR by method {self.luck.attrs['method']}" if self.has_returns else ""
         return (
             f"{label}{self.search} search of {counted(n, 'trial')} a symbol{more} on "
             f"{counted(len(self.symbols), 'symbol')}, {self.objective} by {self.select}{method}"

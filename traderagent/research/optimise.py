@@ -5,6 +5,7 @@ None of them reads the candles after the hold-out's cut: trials run there only s
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from traderagent.base.errors import ConfigError, unknown
@@ -12,13 +13,14 @@ from traderagent.base.space import Space
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
+from traderagent.metrics.surface import POOLED, SELECTIONS, Surface, check_min_trades, direction, ordered, surface
+from traderagent.research.best_params import own_of
 from traderagent.research.optimisation import OptimizationResult
 from traderagent.research.placement import Placement
-from traderagent.research.surface import POOLED, SELECTIONS, Surface, check_min_trades, direction, ordered, surface
 from traderagent.research.sweep import ORCHESTRATOR_PARAM_GRID, sweep
 from traderagent.strategies.base import Strategy
 
-OWN_ARGUMENTS = ("market", "config", "space", "holdout")
+OWN_ARGUMENTS = ("market", "config", "space", "holdout", "counted")
 
 
 def optimize_orchestrator(
@@ -71,7 +73,7 @@ def two_phase_optimize(
     objective: str = "sharpe_ratio",
     min_trades: int = 10,
     select: str = "plateau",
-    checkpoint: str | None = None,
+    checkpoint: str | Path | None = None,
     **options: Any,
 ) -> OptimizationResult:
     """Sweep a few values of every parameter, then, for each symbol and pooled, around the best of them.
@@ -176,7 +178,7 @@ def _fine_space(
         return None
     best = seen.point(int(ranking[0]))
     axes = {name: fine_values(values, best[name], fine) for name, values in seen.axes.items()}
-    placement = Placement(config, own, tuple(axes))
+    placement = Placement(config, own_of(config, own), tuple(axes))
     lives = {
         (name, repr(value))
         for point in Space(axes)
@@ -187,15 +189,13 @@ def _fine_space(
     return space if len(space) > 1 else None
 
 
-def _part(market: MultiTimeframeData | Market, symbols: tuple[str, ...]) -> Any:
-    """The symbols of a market as a market that can still be loaded elsewhere, where that one could."""
+def _part(market: Any, symbols: tuple[str, ...]) -> Any:
+    """These symbols of a market, under the names that it gives them."""
     if isinstance(market, MultiTimeframeData):
         return market
-    if set(symbols) == set(market):
-        return market
-    return Market({name: market[name] for name in symbols}, source=getattr(market, "source", ""))
+    return market.select(symbols) if isinstance(market, Market) else {name: market[name] for name in symbols}
 
 
-def place(checkpoint: str | None, name: str) -> dict[str, Any]:
+def place(checkpoint: str | Path | None, name: str) -> dict[str, Any]:
     """The place of one of several sweeps inside a checkpoint, as an option of the sweep."""
     return {} if checkpoint is None else {"checkpoint": f"{str(checkpoint).rstrip('/')}/{name}"}

@@ -1,5 +1,6 @@
 """What the tasks of a sweep found, in memory or in a checkpoint that survives a kill."""
 
+import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -173,3 +174,41 @@ def _told(where: str, what: str) -> Iterator[None]:
         raise DataError(
             f"checkpoint {where}: {what}: {error}; delete it to start anew, or name another place"
         ) from error
+
+
+def remove_checkpoint(where: str | Path) -> None:
+    """Delete a checkpoint, or those of the phases of one search, and nothing else that lies there.
+
+    Parameters
+    ----------
+    where : folder or fsspec URL; where there is none, nothing happens
+
+    Raises
+    ------
+    DataError
+        Where it cannot be deleted.
+    """
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+
+    place = str(where).rstrip("/")
+    with _told(place, "cannot be deleted"):
+        system, path = url_to_fs(place)
+        if not system.isdir(path):
+            return
+        for folder in [
+            path,
+            *(entry["name"] for entry in system.ls(path, detail=True) if entry["type"] == "directory"),
+        ]:
+            if _is_checkpoint(system, folder):
+                system.rm(folder, recursive=True)
+        if system.exists(path) and not system.ls(path, refresh=True):
+            system.rmdir(path)
+
+
+def _is_checkpoint(system: Any, folder: str) -> bool:
+    """Whether a folder is a Zarr group that says so."""
+    head = f"{folder}/zarr.json"
+    if not system.exists(head):
+        return False
+    described = json.loads(system.cat_file(head))
+    return isinstance(described, dict) and described.get("attributes", {}).get("kind") == KIND

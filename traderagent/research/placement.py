@@ -61,6 +61,13 @@ class Placement:
         own = members[len(members) - self._n_own :]
         return Trial(config.model_copy(update=own_values), members, own)
 
+    def given(self) -> dict[str, Any]:
+        """The values that the config and the strategies have where no point changes them."""
+        return {
+            name: getattr(self._config if home == CONFIG else self._bases[home], parameter)
+            for name, (home, parameter) in self._homes.items()
+        }
+
     def _part(self, home: str, changes: dict[str, Any]) -> Any:
         """Config or strategy with these values, or why it refuses them; each combination is made once."""
         key = (home, *((name, repr(value)) for name, value in changes.items()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from traderagent.base.space import Between, Points, latin_hypercube, ranges
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
+from traderagent.metrics.surface import ordered, surface
 from traderagent.research.optimisation import OptimizationResult
 from traderagent.research.optimise import checked, place
-from traderagent.research.surface import ordered, surface
 from traderagent.research.sweep import sweep
 
 DRAWN = ("latin_hypercube", "optuna")
@@ -33,7 +34,7 @@ def sample(
     objective: str = "sharpe_ratio",
     min_trades: int = 10,
     select: str = "best",
-    checkpoint: str | None = None,
+    checkpoint: str | Path | None = None,
     **options: Any,
 ) -> OptimizationResult:
     """Search a space point by point instead of all of its product.
@@ -63,8 +64,9 @@ def sample(
 
     Notes
     -----
-    The estimator never sees the candles after the cut: its sweeps get the part before it, and nothing else. A point
-    without a pooled objective is told as pruned, so that it looks elsewhere. Bergstra, Bardenet, Bengio and Kégl,
+    The estimator never sees the candles after the cut: its sweeps get the part before it, and nothing else (on a
+    cluster they get both, and only the part `in` is read). A point without a pooled objective is told as pruned, so
+    that it looks elsewhere. Bergstra, Bardenet, Bengio and Kégl,
     "Algorithms for hyper-parameter optimization", NeurIPS 2011; McKay, Beckman and Conover, "A comparison of three
     methods for selecting values of input variables", Technometrics 21(2), 1979.
     """
@@ -80,8 +82,13 @@ def sample(
     if method == "latin_hypercube":
         points = latin_hypercube(axes, n, seed)
     else:
-        part = _before_the_cut(market, holdout)
-        quiet = {**options, "returns": None}
+        # A cluster's workers load whole candles, so there trials run after the cut as well, unread.
+        remote = options.get("client") is not None
+        part, quiet = (
+            market if remote else _before_the_cut(market, holdout),
+            {**options, "returns": None, "counted": False},
+        )
+        quiet |= {"holdout": holdout} if remote else {}
 
         def judge(asked: Points, number: int) -> np.ndarray:
             cube = sweep(part, config, asked, **quiet, **place(checkpoint, f"batch-{number}"))
@@ -159,8 +166,10 @@ def _optuna() -> Iterator[Any]:
 
 
 def _before_the_cut(market: Any, holdout: float | None) -> Any:
+    """The candles that a search may see, and nothing else."""
     if holdout is None or not isinstance(market, (MultiTimeframeData, Mapping)):
         return market
     if isinstance(market, MultiTimeframeData):
         return market.split(holdout)[0]
-    return Market({name: data.split(holdout)[0] for name, data in market.items()})
+    parts = {name: data.split(holdout)[0] for name, data in market.items()}
+    return Market(parts) if isinstance(market, Market) else parts

@@ -31,6 +31,7 @@ from traderagent.research.cluster import connected, run_on_cluster
 from traderagent.research.estimate import check_memory, tell_time
 from traderagent.research.here import run_here
 from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of
+from traderagent.research.ledger import check_ledger, enter_sweep
 from traderagent.research.outcomes import Checkpoint, Outcomes, stored_chunk
 from traderagent.research.placement import Placement
 from traderagent.strategies.base import Strategy
@@ -61,8 +62,9 @@ def sweep(
     workers: int | None = None,
     chunk: int | None = None,
     progress: bool = True,
+    counted: bool = True,
 ) -> xr.Dataset:
-    """Run every point of a space on every symbol.
+    """Run every point of a space on every symbol, and enter the search in the project's ledger.
 
     Parameters
     ----------
@@ -78,6 +80,7 @@ def sweep(
     workers : threads over trials; None is one per core
     chunk : trials of a task; changes no number
     progress : show a bar with rate and time left when it takes longer than two seconds
+    counted : False only for a part of a search that is entered in the ledger as a whole
 
     Returns
     -------
@@ -89,7 +92,9 @@ def sweep(
         With what was got, what is allowed and the next step.
     """
     config = OrchestratorBacktestConfig() if config is None else config
-    symbols = _checked(market, config, returns, workers, chunk)
+    symbols = _checked(market, config, returns, holdout, checkpoint, workers, chunk)
+    if counted:
+        check_ledger()
     chosen = space if isinstance(space, Points) else Space.of(space)
     samples = ("whole",) if holdout is None else ("in", "out")
     spans = [days_of(data, "whole", None, 0) or (0, 0) for data in symbols.values()]
@@ -106,7 +111,10 @@ def sweep(
     if len(skipped) == len(symbols):
         raise DataError(f"no symbol could be swept: {'; '.join(skipped.values())}")
     found = outcomes.read() if isinstance(outcomes, Checkpoint) else outcomes
-    return _cube(job, found, skipped, refused, any(d.synthetic for s, d in symbols.items() if s not in skipped))
+    cube = _cube(job, found, skipped, refused, [data for symbol, data in symbols.items() if symbol not in skipped])
+    if counted:
+        enter_sweep(cube)
+    return cube
 
 
 def _job(
@@ -163,7 +171,9 @@ def _chunk(n_points: int, client: Any) -> int:
     return max(1, min(CHUNK_HERE if client is None else CHUNK_THERE, -(-n_points // 8)))
 
 
-def _checked(market: Any, config: Any, returns: Any, workers: Any, chunk: Any) -> Mapping[str, MultiTimeframeData]:
+def _checked(
+    market: Any, config: Any, returns: Any, holdout: Any, checkpoint: Any, workers: Any, chunk: Any
+) -> Mapping[str, MultiTimeframeData]:
     symbols = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
     if not isinstance(symbols, Mapping) or not symbols:
         raise ConfigError(f"market: got {type(market).__name__}, allowed are one symbol's candles or a market")
@@ -173,6 +183,10 @@ def _checked(market: Any, config: Any, returns: Any, workers: Any, chunk: Any) -
         raise ConfigError(f"returns: got {returns!r}, allowed are '1D' and None")
     check_count("workers", workers)
     check_count("chunk", chunk)
+    if holdout is not None and (isinstance(holdout, bool) or not isinstance(holdout, (int, float))):
+        raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3, or None")
+    if checkpoint is not None and (not isinstance(checkpoint, (str, Path)) or not str(checkpoint)):
+        raise ConfigError(f"checkpoint: got {checkpoint!r}, allowed are a folder, a URL of fsspec, and None")
     for data in symbols.values():
         check_candles(data)
     durations = {data.duration: symbol for symbol, data in symbols.items()}
@@ -226,7 +240,13 @@ def _block(chunk: int, distinct: Sequence[Sequence[Strategy]], data: MultiTimefr
     return trials
 
 
-def _cube(job: Job, outcomes: Outcomes, skipped: Mapping[str, str], refused: list[str], synthetic: bool) -> xr.Dataset:
+def _cube(
+    job: Job,
+    outcomes: Outcomes,
+    skipped: Mapping[str, str],
+    refused: list[str],
+    candles: Sequence[MultiTimeframeData],
+) -> xr.Dataset:
     """Results under their names: dims symbol, sample and the space's own; daily returns are 0 in a hole."""
     kept = [symbol for symbol in job.symbols if symbol not in skipped]
     rows = [k for k, (symbol, _) in enumerate(job.places) if symbol in kept]
@@ -242,7 +262,7 @@ def _cube(job: Job, outcomes: Outcomes, skipped: Mapping[str, str], refused: lis
         name: (dims, np.ascontiguousarray(values[:, :, k]).reshape(shape), record.attributes)
         for k, (name, record) in enumerate(METRICS.items())
     }
-    data = xr.Dataset(cube, coords, _attributes(job, skipped, refused, synthetic))
+    data = xr.Dataset(cube, coords, _attributes(job, skipped, refused, candles))
     if job.daily:
         index = (np.arange(job.days[0], job.days[1] + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
         data["returns"] = xr.DataArray(
@@ -254,7 +274,9 @@ def _cube(job: Job, outcomes: Outcomes, skipped: Mapping[str, str], refused: lis
     return data
 
 
-def _attributes(job: Job, skipped: Mapping[str, str], refused: list[str], synthetic: bool) -> dict[str, Any]:
+def _attributes(
+    job: Job, skipped: Mapping[str, str], refused: list[str], candles: Sequence[MultiTimeframeData]
+) -> dict[str, Any]:
     """Where a cube comes from; no clock, nothing that depends on how it was run."""
     kept = {symbol: hashed for symbol, hashed in job.symbols.items() if symbol not in skipped}
     return {
@@ -266,7 +288,8 @@ def _attributes(job: Job, skipped: Mapping[str, str], refused: list[str], synthe
         "config_hash": job.parts["parameters"],
         "space_hash": job.parts["space"],
         "code_hash": job.code,
-        "synthetic": int(synthetic),
+        "sample": "in" if all(data.sample == "in" for data in candles) else "whole",
+        "synthetic": int(any(data.synthetic for data in candles)),
         "account": job.config.account,
         "costs": str(job.config.costs_in_force),
         "path": job.config.path,

@@ -5,6 +5,13 @@ Sharpe ratios and variances are per period (daily wherever luck is judged), neve
 a trial, or a cube of `ta.sweep` for one symbol. What cannot be computed is NaN.
 """
 
+from traderagent.stats.comparison import (
+    BootstrapInterval,
+    RealityCheck,
+    block_length,
+    bootstrap_interval,
+    reality_check,
+)
 from traderagent.stats.extremes import (
     combinatorial_splits,
     expected_max_drawdown,
@@ -22,10 +29,14 @@ from traderagent.stats.sharpe import (
 from traderagent.stats.trials import EffectiveTrials, Moments, effective_trials, moments
 
 __all__ = [
+    "BootstrapInterval",
     "EffectiveTrials",
     "Moments",
     "Overfitting",
+    "RealityCheck",
     "annualisation_factor",
+    "block_length",
+    "bootstrap_interval",
     "combinatorial_splits",
     "deflated_sharpe_ratio",
     "effective_trials",
@@ -36,5 +47,6 @@ __all__ = [
     "moments",
     "probabilistic_sharpe_ratio",
     "probability_of_backtest_overfitting",
+    "reality_check",
     "sharpe_standard_error",
 ]

@@ -24,6 +24,7 @@ from traderagent.stats.record import Shown, fixed
 
 METRICS = ("sharpe", "mean")
 MOST_BLOCKS = 24  # 2.7 million splits
+TIE = 1e-12  # relative: what differs by less differs by rounding
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -107,9 +108,11 @@ def probability_of_backtest_overfitting(returns: Any, splits: int = 16, metric: 
 
     Notes
     -----
-    In-sample ties go to the first column; ranks out of sample ascend, ties averaged. A half in which a trial did not
-    trade counts as 0, by either metric: it neither gained nor lost. (The paper leaves that open.) A half of returns
-    that are the same number every day, other than 0, has no Sharpe ratio and is refused.
+    In-sample ties go to the first column; ranks out of sample ascend, ties averaged. What agrees to 1e-12 of its size
+    ties: all trials with one day of trading in a half have the same Sharpe ratio there, and rounding shall not rank
+    them. A half in which a trial did not trade counts as 0, by either metric: it neither gained nor lost (the paper
+    leaves that open). A half of returns that are the same number every day, other than 0, has no Sharpe ratio and is
+    refused.
     """
     blocks = whole("splits", splits, 2, MOST_BLOCKS, "C(splits, splits/2) splits are judged")
     if blocks % 2:
@@ -200,15 +203,18 @@ def _performance(sums, squares, blocks, n, by_sharpe, total, square, out):
 @inner_kernel
 def _judge(inside, outside, split, chosen, told):
     """Choose by one half, look at the other, and note what became of the choice."""
-    best = 0
+    top = inside[0]
     for c in range(1, inside.size):
-        if inside[c] > inside[best]:
-            best = c
+        top = max(top, inside[c])
+    best = 0
+    while inside[best] < top - TIE * abs(top):
+        best += 1
     mark = outside[best]
+    slack = TIE * abs(mark)
     below, equal, total = 0, 0, 0.0
     for c in range(outside.size):
-        below += outside[c] < mark
-        equal += outside[c] == mark
+        below += outside[c] < mark - slack
+        equal += abs(outside[c] - mark) <= slack
         total += outside[c] - mark  # so that identical columns average to themselves
     chosen[split] = best
     told[0, split], told[1, split], told[2, split] = inside[best], mark, mark + total / outside.size
@@ -255,11 +261,12 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 def _dominance(chosen: np.ndarray, average: np.ndarray) -> str:
     """Order of stochastic dominance of the first sample over the second: "first", "second" or "none"."""
     levels = np.sort(np.concatenate([chosen, average]))
+    levels = levels[np.append(np.diff(levels) > TIE * np.abs(levels).max(), True)]
     ahead = np.searchsorted(np.sort(average), levels, "right") - np.searchsorted(np.sort(chosen), levels, "right")
     if not ahead.any():
         return "none"
     if (ahead >= 0).all():
         return "first"
     area = np.cumsum(ahead[:-1] * np.diff(levels))
-    tolerance = 1e-12 * len(chosen) * (levels[-1] - levels[0])
+    tolerance = TIE * len(chosen) * (levels[-1] - levels[0])
     return "second" if area.min() >= -tolerance and area.max() > tolerance else "none"

@@ -131,7 +131,7 @@ NOW = record_dtype(
     ("maker taker slippage", "f8"),
     ("margin_rate limit_rate market_rate", "f8"),  # 1/leverage; what a limit and a market entry reserve
     ("tick tick_scale step step_scale min_notional", "f8"),
-    ("feature", ("f8", (N_FEATURES,))),
+    ("feature", ("f8", (N_FEATURES,))),  # at closes; of a book with signals only where `signal` is 1
 )
 
 CELL = record_dtype(
@@ -168,14 +168,15 @@ BOOK = record_dtype(
     ("everywhere", "i8"),  # asked off the route too, and told of every fill: an own strategy's
     ("filled_price filled_quantity filled_stop filled_target", "f8"),  # the fill just told
     ("filled_reason filled_side", "i8"),
-    ("top_entry bottom_exit n_idle n_refused", "i8"),
+    ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused", "i8"),
     ("idle_lowest free_seen inventory_seen", "f8"),
     # the running deal or position
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_funding deal_net", "f8"),
     ("entry_row entered_row deal_cycle", "i8"),
-    # when to look again
-    ("below above wake_below wake_above liquidation", "f8"),  # real prices but for the last
-    ("below_kind above_kind exit_listed wake_row wake_time want ask", "i8"),
+    # when to look again: wake_…, ask: to ask its step; watch_…, changed: to grant what waits; real prices
+    ("below above wake_below wake_above watch_below watch_above", "f8"),
+    ("liquidation", "f8"),  # mirrored
+    ("below_kind above_kind exit_listed wake_row wake_time want ask watch_row changed", "i8"),
     ("signal n_features", "i8"),
     ("column", ("i8", (N_FEATURES,))),
     # refused starts, counters
@@ -307,15 +308,6 @@ def reached_from(price):
 def best(now, book):
     """The candle's extreme in the book's favour, mirrored."""
     return now.high if book.side > 0.0 else -now.low
-
-
-@inner_kernel
-def wake_ahead(book, price):
-    """Ask the book at the close of a candle that reaches this mirrored price in its favour."""
-    if book.side > 0.0:
-        book.wake_above = min(book.wake_above, price)
-    else:
-        book.wake_below = max(book.wake_below, -price)
 
 
 # --- verbs ------------------------------------------------------------------------------------------

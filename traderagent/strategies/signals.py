@@ -37,7 +37,7 @@ def signals_step(what, now, book):
     """
     if what != CLOSE:
         return
-    event = now.feature[0]
+    event = now.feature[0] if now.signal == 1 else 0.0
     flat = (book.quantity == 0.0) & (book.market_quantity == 0.0)
     book.want = now.row + 1
     if flat & (event == ENTRY):

@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from traderagent.base.config import plain
@@ -76,6 +77,24 @@ class Surface:
         if self.sampled:
             return np.full(self.values.shape, np.nan)
         return plateau_scores(self.values, neighbours(self.axes))
+
+    def place(self, position: int) -> dict[str, int]:
+        """Index along every dim of the search, for `cube.isel`."""
+        if self.sampled:
+            return {TRIAL: position}
+        return {name: int(k) for name, k in zip(self.axes, np.unravel_index(position, self.shape), strict=True)}
+
+    def trials(self, row: int) -> pd.DataFrame:
+        """Every point of a row in the order of the cube: its parameters, the objective as `in` and, where there is a
+        hold-out, `out`, `trades` and `plateau`. What is not ranked is NaN in `in`.
+        """
+        grid: Any = () if self.sampled else np.indices(self.shape).reshape(len(self.axes), -1)
+        columns: dict[str, Any] = {
+            name: list(values) if self.sampled else [values[k] for k in grid[place]]
+            for place, (name, values) in enumerate(self.axes.items())
+        }
+        columns |= {"in": self.values[row], **({} if self.out is None else {"out": self.out[row]})}
+        return pd.DataFrame({**columns, "trades": self.trades[row], "plateau": self.plateau[row]})
 
     def scores(self, select: str) -> np.ndarray:
         """What points are ranked by, (n_symbols + 1, n_points): more is better, NaN is not ranked.
