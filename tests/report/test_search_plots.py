@@ -147,16 +147,26 @@ def test_many_trials_are_binned_and_none_is_lost():
 
 @pytest.mark.parametrize("others", ["median", "chosen"])
 def test_a_cell_is_the_median_of_the_cube_over_the_other_parameters(search, others):
-    pane = plots.heat_map(search, "dca_tp_pct", "dca_trigger_pct", symbol="SYN-01", others=others)
+    pane = plots.heat_map(search, "dca_tp_pct", "max_position_size_pct", symbol="SYN-01", others=others)
     inside = search.cube["sharpe_ratio"].sel(symbol="SYN-01", sample="in")
     if others == "chosen":
-        wanted = inside.sel(max_position_size_pct=search.best_params["SYN-01"]["max_position_size_pct"])
+        wanted = inside.sel(dca_trigger_pct=search.best_params["SYN-01"]["dca_trigger_pct"])
     else:
-        wanted = inside.median("max_position_size_pct")
+        wanted = inside.median("dca_trigger_pct")
     data = sources(pane, "column", "row", "value", "n")[-2]
-    assert len(data["value"]) == 9
+    assert len(data["value"]) == 6
     for x, y, value in zip(data["column"], data["row"], data["value"], strict=True):
-        assert value == pytest.approx(float(wanted.sel(dca_tp_pct=float(x), dca_trigger_pct=float(y))), abs=1e-12)
+        assert value == pytest.approx(float(wanted.sel(dca_tp_pct=float(x), max_position_size_pct=float(y))), abs=1e-12)
+
+
+def test_the_others_are_held_at_what_would_be_chosen_and_not_at_a_lone_peak():
+    values = np.zeros((1, 2, 2, 5))
+    values[0, 0, 0, 0] = 2.0
+    values[0, :, :, 2:] = [[[1.0, 1.5, 1.0]]]
+    cube = cube_of({"a": [1, 2], "b": [1, 2], "c": [1, 2, 3, 4, 5]}, values, np.full(values.shape, 20.0))
+    grid = heat_map.grid_of(view(cube, "test"), "a", "b", "chosen")
+    assert grid.cells["value"].tolist() == [1.5] * 4
+    assert heat_map.grid_of(view(cube, "test"), "a", "b").cells["value"].tolist() == [1.0] * 4
 
 
 def test_the_marks_of_a_heat_map_are_in_their_cells(search):

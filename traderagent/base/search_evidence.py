@@ -19,8 +19,8 @@ RECORD = "optimization.json"
 FRAMES = ("trials", "logits", "effects")
 CUBE = "cube"
 POOLED = "pooled"
-# What the verdict asks of a search: to be called better than luck, and not to be called no better.
-SURE, POSSIBLE = (0.95, 0.2), (0.5, 0.5)
+# What a search needs to be called better than luck: at least this DSR, at most this PBO.
+LEAST_DSR, MOST_PBO = 0.95, 0.2
 
 
 class SearchEvidence:
@@ -105,10 +105,7 @@ class SearchEvidence:
         deflated, overfitting = self.luck(symbol, "dsr"), self.luck(symbol, "pbo")
         if np.isnan(deflated) or np.isnan(overfitting):
             return "luck cannot be measured"
-        for words, (least, most) in (("better than luck", SURE), ("perhaps better than luck", POSSIBLE)):
-            if deflated >= least and overfitting <= most:
-                return words
-        return "not better than luck"
+        return "better than luck" if deflated >= LEAST_DSR and overfitting <= MOST_PBO else "not better than luck"
 
     def as_well(self, symbol: str = POOLED) -> str:
         """In how many cases a search without any skill finds a Sharpe ratio as good, in words: 1 − DSR."""
@@ -153,7 +150,7 @@ class SearchEvidence:
 
     def _in_and_out(self, symbol: str) -> str:
         evidence, name = self.row(symbol)["evidence"], self.objective
-        label = name.replace("_", " ")
+        label = name.replace("_", " ").replace("sharpe", "Sharpe")
         if self.samples == ["whole"]:
             return f"{label} {number(evidence[name])} on the candles it was chosen by, none were set aside"
         inside, outside = evidence[f"{name}_in"], evidence[f"{name}_out"]
