@@ -121,11 +121,10 @@ def histogram(
     """
     if bins.empty:
         return '<p class="none">Nothing to draw.</p>'
-    every = _ticks(0.0, float(bins["count"].max()))
-    steps = [tick for tick in every if tick == int(tick)]
+    steps = [tick for tick in _ticks(0.0, float(bins["count"].max())) if tick == int(tick)]
     low, high = float(bins["left"].min()), float(bins["right"].max())
     below = [tick for tick in _ticks(low, high) if low <= tick <= high]
-    across, up = _scale(low, high), _scale(every[-1], 0.0)
+    across, up = _scale(low, high), _scale(steps[-1], 0.0)
     parts = [f'<line class="axis" x1="0" x2="1000" y1="{up(t):.1f}" y2="{up(t):.1f}"/>' for t in steps]
     for row in bins.to_dict("records"):
         left, right, top = across(row["left"]), across(row["right"]), up(row["count"])
