@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.reference.engine import open_engine
 from tests.reference.frames import DAY
 from tests.reference.markets import FIVE_MINUTES, START, candles_through
 from tests.reference.portfolio import PortfolioTwin, portfolio_twin
@@ -230,6 +231,35 @@ def test_resting_entries_of_a_symbol_in_a_hole_are_cancelled_when_the_day_is_blo
     result = share({"A": falling, "B": hole}, {"dca": BUY}, pair={"max_daily_loss_pct": 0.15}, overrides=overrides)
     assert result.committed["B"] == [pytest.approx(2_000.0)] * 3 + [0.0] * 2
     assert result.free_cash[3] == result.cash[3]
+
+
+def test_cells_that_wait_in_a_hole_become_idle_when_the_day_is_blocked() -> None:
+    falling = candles_through([100, 90, 90, 60, 60, 60])
+    late = without(candles_through([10, 10, 10, 10], start=START + 2 * FIVE_MINUTES), 1)
+    overrides = {"B": {"strategies": {"grid": {**FOUR, "initial_inventory": "buy"}}}}
+    routes = {"B": [{"grid"}] * 3}
+    limits = {"pair": {"max_daily_loss_pct": 0.15}, "overrides": overrides, "routes": routes}
+    result = share({"A": falling, "B": late}, {"dca": BUY}, **limits)
+    assert result.committed["B"] == [0.0, 0.0, pytest.approx(2_000.0), 0.0, 0.0, 0.0]
+    assert result.rejections == {}
+    assert result.free_cash[3:] == result.cash[3:]
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [("dca", ()), ("trend_follower", ("pullback", 1.0)), ("smc", ({"stop": 99.0, "pattern": "engulfing"},))],
+)
+def test_a_start_that_is_taken_back_leaves_nothing_behind(name: str, start: tuple) -> None:
+    candles = candles_through([100, 100])
+    engine = open_engine(candles, duration_ms=FIVE_MINUTES, warmup=0, strategies={name: {}}, max_position_size_pct=0.5)
+    engine.look_at(0)
+    book = engine.books[0]
+    book.start(*start)
+    assert book.pending_notional() > 0.0
+    assert engine.account.free() < 10_000.0
+    assert book.drop_pending_entry()
+    assert (book.pending_notional(), engine.account.free()) == (0.0, 10_000.0)
+    assert not book.drop_pending_entry()
 
 
 @pytest.mark.parametrize(("candles", "resumes"), [(2, True), (3, False), (None, False)])

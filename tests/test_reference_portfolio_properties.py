@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import replace
 
 import pytest
@@ -166,12 +167,9 @@ def test_money_adds_up_at_every_time(seed: int, account: str) -> None:
         config = replace(config, per_pair_config=config.per_pair_config | {"account": account, "leverage": 3.0})
     result = portfolio_twin(market, config, routes, reductions)
     assert len(result.equity) == len(result.times)
-    marks = {s: {} for s in market}
     for position, time in enumerate(result.times):
         books = {key: rows[position] for key, rows in result.books.items()}
-        for symbol, candles in market.items():
-            row = bisect_of(candles, time)
-            marks[symbol] = candles["close"][row] if row >= 0 else 0.0
+        marks = {symbol: mark_at(candles, time) for symbol, candles in market.items()}
         held = sum(book["quantity"] * marks[symbol] for (symbol, _), book in books.items())
         gained = sum(
             b["realised"] + b["unrealised"] - b["fees"] - b["funding"] + b["insurance"] for b in books.values()
@@ -184,9 +182,14 @@ def test_money_adds_up_at_every_time(seed: int, account: str) -> None:
     assert len(result.fills) > 20
 
 
-def bisect_of(candles: dict, time: int) -> int:
-    """The last row at or before a time; -1 without."""
-    return sum(label <= time for label in candles["open_time"]) - 1
+def rows_until(candles: dict, time: int) -> int:
+    return bisect.bisect_right(candles["open_time"], time)
+
+
+def mark_at(candles: dict, time: int) -> float:
+    """The last close known; 0 before the first one."""
+    rows = rows_until(candles, time)
+    return candles["close"][rows - 1] if rows else 0.0
 
 
 @pytest.mark.parametrize("allocation", ["equal", "inverse_volatility"])
@@ -197,7 +200,7 @@ def test_what_comes_later_changes_nothing_before(allocation: str) -> None:
     config = replace(config, per_pair_config=config.per_pair_config | later)
     whole = portfolio_twin(market, config, routes, reductions)
     until = whole.times[2_400]
-    cut = {s: part(candles, 0, bisect_of(candles, until) + 1) for s, candles in market.items()}
+    cut = {s: part(candles, 0, rows_until(candles, until)) for s, candles in market.items()}
     before = portfolio_twin(cut, config, routes, reductions)
     assert before.times == whole.times[:2_401]
     assert before.fills == [fill for fill in whole.fills if fill["time"] <= until]
