@@ -139,7 +139,7 @@ def more(does, few, many, *given):
 print(json.dumps({
     "sweep, below 2048 trials": more(swept, 486, 1944, None),
     "sweep, above": more(swept, 2187, 19683, None),
-    "sweep, above, with returns of 17 days": more(swept, 2187, 19683, "1D"),
+    "sweep, above, with returns of 28 days": more(swept, 2187, 19683, "1D"),
     "columns of signals": more(columns, 200, 2000, None),
 }))
 """
