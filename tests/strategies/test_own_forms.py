@@ -115,7 +115,7 @@ def test_what_numba_refuses_names_the_line():
                 level = 3.0
             return ta.buy(size=0.1) if now.close > level else None
 
-    with pytest.raises(ta.RuleError, match=r"mixed is not compiled: numba refuses it: .*\(line \d+: "):
+    with pytest.raises(ta.RuleError, match=r"mixed is not compiled: numba refuses it: .*\(line \d+: .*level.*\)"):
         trade(Mixed, generated(5, 600), form="always")
 
 

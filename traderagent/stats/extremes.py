@@ -35,7 +35,7 @@ def expected_max_sharpe(trials: Any) -> Any:
     """
     n = real("trials", trials, "numbers of trials ≥ 1", lambda t: t >= 1.0)
     several = np.where(n < 2.0, 2.0, n)
-    best = -(1.0 - np.euler_gamma) * ndtri(1.0 / several) - np.euler_gamma * ndtri(1.0 / (several * np.e))
+    best = -(1.0 - np.euler_gamma) * ndtri(1.0 / several) - np.euler_gamma * ndtri(1.0 / (several * math.e))
     return np.where(n < 2.0, 0.0, np.maximum(best, 0.0))[()]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numba
 
+from traderagent.base.syntax import code_of
 from traderagent.strategies.own import entrances, reads
 from traderagent.strategies.own.blueprint import Blueprint
 from traderagent.strategies.own.expressions import NotCompiled
@@ -51,7 +52,7 @@ def compiled_step(blueprint: Blueprint) -> Any:
 def _kernel(blueprint: Blueprint, method: Method) -> Callable:
     tree, outer = rewritten(blueprint, method)
     space: dict[str, Any] = {**_NAMES, **outer}
-    exec(compile(tree, method.function.__code__.co_filename, "exec"), space)
+    exec(code_of(tree, method.function.__code__.co_filename), space)
     return entrances.rule_kernel(space["rule"])
 
 
@@ -78,12 +79,11 @@ def _step_of(rule: Callable, told: Callable | None) -> Any:
 
 def _refused(blueprint: Blueprint, error: Any) -> NotCompiled:
     """Numba's refusal as one line of text with the rule's own line, where it names one."""
-    place, inner = getattr(error, "loc", None), str(error)
+    inner = str(error)
     text = next((line.strip() for line in inner.splitlines() if line.strip()), type(error).__name__)
     lines = [int(word) for word in _numbers_after(inner, ", line ")]
     inside = [n for m in blueprint.methods for n in lines if m.tree.lineno <= n <= (m.tree.end_lineno or 0)]
-    first = inside[-1] if inside else getattr(place, "line", None) or blueprint.decide.tree.lineno
-    return NotCompiled(f"numba refuses it: {text[:120]}", first)
+    return NotCompiled(f"numba refuses it: {text[:120]}", inside[-1] if inside else blueprint.decide.tree.lineno)
 
 
 def _numbers_after(text: str, mark: str) -> list[str]:

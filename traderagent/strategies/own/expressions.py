@@ -8,6 +8,7 @@ import numpy as np
 
 from traderagent.base.errors import UnknownName, nearest
 from traderagent.base.regimes import REGIMES
+from traderagent.base.syntax import parsed
 from traderagent.strategies.contract import REASONS
 from traderagent.strategies.own.blueprint import ARGUMENTS, Blueprint
 from traderagent.strategies.own.entrances import guarded
@@ -64,7 +65,7 @@ class NotCompiled(Exception):
 
 def expression(text: str) -> ast.expr:
     """The tree of an expression."""
-    return ast.parse(text, mode="eval").body
+    return parsed(text, mode="eval").body
 
 
 def is_none(node: ast.expr) -> bool:

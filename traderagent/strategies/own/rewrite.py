@@ -4,6 +4,7 @@ import ast
 from typing import Any
 
 from traderagent.base.errors import RuleError, UnknownName, nearest
+from traderagent.base.syntax import parsed
 from traderagent.strategies import orders
 from traderagent.strategies.contract import REASONS
 from traderagent.strategies.own import verbs
@@ -40,15 +41,24 @@ def rewritten(blueprint: Blueprint, method: Method) -> tuple[ast.Module, dict[st
     rewriter = _Rewriter(blueprint, method)
     body = rewriter.block(method.tree.body)
     body.append(_statement("return 0"))
-    function = ast.parse("def rule(now, book):\n    pass").body[0]
+    function = parsed("def rule(now, book):\n    pass").body[0]
     assert isinstance(function, ast.FunctionDef)
     function.body = body
     ast.copy_location(function, method.tree)
+    _settle(function, function, range(method.tree.lineno, (method.tree.end_lineno or method.tree.lineno) + 1))
     return ast.fix_missing_locations(ast.Module([function], [])), rewriter.outer
 
 
+def _settle(node: ast.AST, near: ast.AST, lines: range) -> None:
+    """Give nodes that were made of a text the place of what they stand in, so that numba names the rule's own line."""
+    for child in ast.iter_child_nodes(node):
+        if getattr(child, "lineno", lines.start) not in lines:
+            ast.copy_location(child, near)
+        _settle(child, child if hasattr(child, "lineno") else near, lines)
+
+
 def _statement(text: str) -> ast.stmt:
-    return ast.parse(text).body[0]
+    return parsed(text).body[0]
 
 
 class _Rewriter(Expressions):

@@ -14,6 +14,7 @@ from typing import Any
 
 from traderagent.base.errors import RuleError
 from traderagent.base.hashing import hash_values
+from traderagent.base.syntax import parsed
 from traderagent.strategies.own.fingerprint import fingerprint, fingerprint_of, outer_values
 
 METHODS = ("features", "wakes", "decide", "on_fill")
@@ -93,7 +94,7 @@ def method(cls: type, name: str) -> Method | None:
     lines = lines_of(function)
     first = function.__code__.co_firstlineno
     block = inspect.getblock(lines[first - 1 :])
-    tree = ast.parse(textwrap.dedent("".join(block))).body[0]
+    tree = parsed(textwrap.dedent("".join(block))).body[0]
     if not isinstance(tree, ast.FunctionDef) or tree.name != function.__name__:
         raise RuleError(f"{cls.__name__}.{name}: write it as a method of the class, `def {name}(self, …):`")
     ast.increment_lineno(tree, first - 1)
@@ -146,7 +147,7 @@ def _plain_function(value: Any) -> FunctionType | None:
 def _classes_in(text: str) -> list[tuple[str, int, int]]:
     """Name, first and last line of each class; none where IPython's own syntax keeps Python from reading the cell."""
     try:
-        tree = ast.parse(text)
+        tree = parsed(text)
     except SyntaxError:
         return []
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
