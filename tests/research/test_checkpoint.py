@@ -204,3 +204,82 @@ def test_a_symbol_that_fails_leaves_the_others(monkeypatch):
     monkeypatch.undo()
     whole = swept()
     np.testing.assert_array_equal(cube.returns, whole.returns.sel(symbol=["SYN-02"]))
+
+
+@pytest.mark.parametrize("place", ["file://{folder}", "memory://somebody/else"])
+def test_a_url_that_holds_something_else_is_left_alone(tmp_path, place):
+    from fsspec.core import url_to_fs
+
+    where = place.format(folder=tmp_path / "mine")
+    files, path = url_to_fs(where)
+    files.makedirs(path, exist_ok=True)
+    files.pipe_file(f"{path}/diary.txt", b"dear")
+    with pytest.raises(ta.ConfigError, match="got a place that holds something else"):
+        swept(checkpoint=where)
+    with pytest.raises(ta.ConfigError, match="got a place that holds something else"):
+        ta.save_cube(swept(), where)
+    assert files.cat_file(f"{path}/diary.txt") == b"dear"
+    with pytest.raises(ta.DataError, match="checkpoint nosuch://place: cannot be read: Protocol not known"):
+        swept(checkpoint="nosuch://place")
+    with pytest.raises(ta.ConfigError, match="nosuch://place: got a place that cannot be opened"):
+        ta.save_cube(swept(), "nosuch://place")
+
+
+def test_a_cube_takes_no_checkpoints_place(tmp_path):
+    cube = swept(checkpoint=tmp_path / "c")
+    with pytest.raises(ta.ConfigError, match="got a place that holds something else"):
+        ta.save_cube(cube, tmp_path / "c")
+    assert bytes_of(swept(checkpoint=tmp_path / "c")) == bytes_of(cube)
+
+
+@pytest.mark.parametrize("gone", ["values/c/0/0/0", "daily/c/1/0/0", "finished/c/0/0"])
+def test_what_vanishes_while_a_sweep_runs_is_no_result(tmp_path, monkeypatch, gone):
+    """Somebody clears up too early: no NaN in place of numbers."""
+    module = sys.modules["traderagent.research.sweep"]
+    run = module._run
+
+    def then_lost(job, symbols, outcomes_, *others):
+        skipped = run(job, symbols, outcomes_, *others)
+        (tmp_path / "c" / gone).unlink()
+        return skipped
+
+    monkeypatch.setattr(module, "_run", then_lost)
+    with pytest.raises(ta.DataError, match="checkpoint .*c: 1 of 32 tasks are gone although they were finished"):
+        swept(checkpoint=tmp_path / "c", chunk=4)
+
+
+def test_refused_points_are_no_lost_tasks(tmp_path):
+    space = {"tf_ema_fast": [5, 20], "tf_ema_slow": [10, 50]}
+    options = {"holdout": 0.4, "progress": False, "chunk": 1}
+    cube = ta.sweep(MARKET, CONFIG, space, checkpoint=tmp_path / "c", **options)
+    assert cube.total_return_pct.sel(tf_ema_fast=20, tf_ema_slow=10).isnull().all()
+
+
+def test_a_place_is_the_same_after_the_folder_changed(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    write = outcomes.Outcomes.write
+
+    def moved(self, *given):
+        os.chdir(tmp_path / "elsewhere")
+        write(self, *given)
+
+    monkeypatch.setattr(outcomes.Outcomes, "write", moved)
+    assert bytes_of(swept(checkpoint="c", chunk=4)) == bytes_of(swept())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "elsewhere"]
+
+
+def test_a_worker_makes_no_checkpoint_of_its_own(tmp_path):
+    job = None
+    with pytest.raises(ta.DataError, match="not there, although the sweep has begun one"):
+        outcomes.Checkpoint(job, tmp_path / "c", begun=True)
+    assert not (tmp_path / "c").exists()
+
+
+def test_points_and_their_product_are_other_spaces(tmp_path):
+    product = {"dca_tp_pct": [0.005, 0.01], "grid_num_levels": [3, 5]}
+    points = ta.Points.of([{"dca_tp_pct": 0.005, "grid_num_levels": 3}, {"dca_tp_pct": 0.01, "grid_num_levels": 5}])
+    options = {"holdout": 0.4, "progress": False, "checkpoint": tmp_path / "c"}
+    ta.sweep(MARKET, CONFIG, points, **options)
+    with pytest.raises(ta.ConfigError, match="other space"):
+        ta.sweep(MARKET, CONFIG, product, **options)

@@ -296,3 +296,21 @@ def test_questions_to_a_result_are_refused_in_words(result):
     with pytest.raises(ta.DataError, match="returns='1D'"):
         bare.luck  # noqa: B018
     bare.to_dict()
+
+
+def test_a_run_of_the_chosen_config_has_the_chosen_numbers():
+    """The warm-up is that of the longest look-back searched, not of the chosen one."""
+    found = ta.optimize_orchestrator(MARKET, CONFIG, {"dca_high_lookback": [50, 1500]}, progress=False)
+    for symbol in found.symbols:
+        chosen = found.best_params[symbol]
+        run = ta.backtest(MARKET[symbol], found.config_for(symbol), holdout=0.3)
+        for sample in ("in", "out"):
+            at = found.cube.sel(symbol=symbol, sample=sample, **chosen)
+            assert run[sample].metrics["total_return_pct"] == float(at.total_return_pct)
+
+
+def test_points_without_neighbours_are_refused_before_anything_runs(monkeypatch):
+    monkeypatch.setattr("traderagent.research.job.Runner.run", lambda *_: pytest.fail("it ran"))
+    points = ta.Points.of([{"dca_tp_pct": 0.01}, {"dca_tp_pct": 0.02}])
+    with pytest.raises(ta.ConfigError, match="got 'plateau' on points, which have no neighbours"):
+        ta.optimize_orchestrator(MARKET, CONFIG, points, progress=False)

@@ -307,3 +307,18 @@ def test_a_long_sweep_tells_its_time_first_and_a_stage_does_not(monkeypatch, cap
     monkeypatch.setenv("TRADERAGENT_STAGE", "1")
     ta.sweep(MARKET, CONFIG, {"dca_tp_pct": [0.005, 0.02]})
     assert "about" not in capsys.readouterr().err
+
+
+def test_a_short_first_symbol_is_skipped_with_a_bar_as_without_one():
+    short = MARKET["SYN-02"].slice(None, MARKET["SYN-02"].index[500])
+    market = ta.Market({"SYN-02": short, "SYN-01": MARKET["SYN-01"]})
+    cube = ta.sweep(market, CONFIG, {"dca_tp_pct": [0.005, 0.02]}, progress=True)
+    assert list(cube.symbol.values) == ["SYN-01"]
+
+
+@pytest.mark.parametrize("values", [[["bull_trend"], ["bear_trend"]], [None, 0.02], [{"a": 1}, {"a": 2}]])
+def test_an_axis_whose_values_no_coordinate_gives_back_is_refused(values):
+    with pytest.raises(ta.ConfigError, match="'x' holds .*, allowed are numbers, texts and true or false"):
+        Space.of({"x": values})
+    with pytest.raises(ta.ConfigError, match="'x' holds .*, allowed are numbers, texts and true or false"):
+        ta.Points.of([{"x": value} for value in values])

@@ -35,16 +35,16 @@ def save_cube(cube: xr.Dataset, where: str | Path) -> str | Path:
         Where there is no room or no right to write; an older cube in a folder stays as it was.
     """
     try:
-        if "://" in str(where):
-            _write(cube, str(where))
+        place = place_of(where)
+        if occupied(place) and not _is_cube(place):
+            raise ConfigError(
+                f"cube {where}: got a place that holds something else, allowed is a new one or an older cube; "
+                "name another"
+            )
+        if "://" in place:
+            _write(cube, place)
         else:
-            folder = Path(where)
-            if folder.exists() and not (folder / "zarr.json").is_file():
-                raise ConfigError(
-                    f"cube {where}: got a place that holds something else, allowed is a new one or an older cube; "
-                    "name another"
-                )
-            with replacing(folder) as scratch:
+            with replacing(place) as scratch:
                 _write(cube, str(scratch))
     except OSError as error:
         raise DataError(
@@ -62,13 +62,48 @@ def load_cube(where: str | Path) -> xr.Dataset:
         Where there is none, or it cannot be read.
     """
     try:
-        with _quiet(), xr.open_zarr(str(where), consolidated=True) as stored:
+        with _quiet(), xr.open_zarr(place_of(where), consolidated=True) as stored:
             return stored.load()
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise DataError(
             f"cube {where}: got no readable cube ({error}), allowed is a folder or URL that ta.save_cube has written; "
             "run the stage that writes it"
         ) from error
+
+
+def place_of(where: str | Path) -> str:
+    """A folder by its absolute path, since the current one may change; a URL as it is."""
+    return str(where) if "://" in str(where) else str(Path(where).expanduser().absolute())
+
+
+def occupied(place: str) -> bool:
+    """Whether anything is there.
+
+    Raises
+    ------
+    ConfigError
+        For a URL of a kind that this installation cannot read.
+    """
+    from fsspec.core import url_to_fs
+
+    try:
+        files, path = url_to_fs(place)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"{place}: got a place that cannot be opened ({error}), allowed are folders, and URLs whose fsspec "
+            "package is installed"
+        ) from None
+    return files.exists(path) and (not files.isdir(path) or bool(files.ls(path, detail=False)))
+
+
+def _is_cube(place: str) -> bool:
+    """Whether a Zarr group is there that is no sweep's checkpoint."""
+    import zarr
+
+    try:
+        return "kind" not in zarr.open_group(place, mode="r").attrs
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def _write(cube: xr.Dataset, where: str) -> None:
@@ -82,14 +117,8 @@ def _write(cube: xr.Dataset, where: str) -> None:
 
 
 def axis_values(values: list[Any]) -> np.ndarray:
-    """Coordinates of a parameter, as a cube can hold and store them; None among numbers is NaN, among words "none"."""
-    if any(isinstance(value, str) for value in values):
-        return np.array(["none" if value is None else str(value) for value in values])
-    if any(value is None for value in values):
-        return np.array([np.nan if value is None else value for value in values], np.float64)
-    if any(isinstance(value, (list, dict)) for value in values):
-        return np.array([str(value) for value in values])
-    return np.array(values)
+    """Coordinates of a parameter, as a cube can hold and store them: numbers, truth values or texts."""
+    return np.array([str(value) for value in values] if any(isinstance(v, str) for v in values) else values)
 
 
 @contextmanager

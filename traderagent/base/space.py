@@ -138,6 +138,9 @@ class Points:
             Where there is none, or one of them twice, or two of them name different parameters.
         """
         found = tuple({str(name): plain(value) for name, value in point.items()} for point in points)
+        for point in found:
+            for name, value in point.items():
+                _check_value(name, value)
         if not found or not found[0]:
             raise ConfigError("points: got none, at least one mapping of parameters to values is needed")
         seen: dict[tuple, int] = {}
@@ -232,6 +235,15 @@ def ranges(space: Any) -> dict[str, "Between | tuple[Any, ...]"]:
     return {str(k): v if isinstance(v, Between) else _axis(str(k), v) for k, v in given.items()}
 
 
+def _check_value(name: str, value: Any) -> None:
+    """A cube's coordinates are numbers, truth values or texts; a choice must lead back to the value itself."""
+    if not isinstance(value, (bool, int, float, str)):
+        raise ConfigError(
+            f"space: {name!r} holds {value!r:.60}, allowed are numbers, texts and true or false; "
+            "sweep others one by one in the config"
+        )
+
+
 def _key(point: Mapping[str, Any]) -> tuple:
     """Points are the same where names, kinds and values are."""
     return tuple((name, type(value).__name__, repr(value)) for name, value in sorted(point.items()))
@@ -250,6 +262,7 @@ def _axis(name: str, given: Any) -> tuple[Any, ...]:
             f"space: {name!r} has {len(values)} values, allowed are 2 or more; set a single one in the config instead"
         )
     for position, value in enumerate(values):
+        _check_value(name, value)
         if value in values[:position]:
             raise ConfigError(f"space: {name!r} holds {value!r} twice, allowed is each value once; drop one")
     return values

@@ -103,7 +103,7 @@ def _task(job: Job, k: int, place: Place, start: int, stop: int, where: str | No
     found = runner.run(place, start, stop)
     if where is None:
         return found
-    Checkpoint(job, where).write(k, start, *found)
+    Checkpoint(job, where, begun=True).write(k, start, *found)
     return None
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from time import perf_counter
 
-from traderagent.base.errors import ConfigError
+from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.progress import in_notebook
 from traderagent.base.threads import cores
 from traderagent.base.words import counted
@@ -52,7 +52,10 @@ def tell_time(runner: Runner, market: Mapping[str, MultiTimeframeData], workers:
     job = runner.job
     place = job.places[0]
     n = min(PILOT, job.chunk, len(job.space))
-    runner.run(place, 0, 1)  # what is done once a symbol is not counted
+    try:
+        runner.run(place, 0, 1)  # what is done once a symbol is not counted
+    except DataError:  # a symbol that is skipped tells no time
+        return
     start = perf_counter()
     runner.run(place, 0, n)
     each = (perf_counter() - start) / n / len(market[place[0]])

@@ -79,7 +79,7 @@ class Job:
         return {
             "candles": hash_values(self.symbols),
             "parameters": hash_values([self.config.to_dict(), own]),
-            "space": hash_values([list(self.space.names), [list(values) for values in self.space.axes.values()]]),
+            "space": hash_values([self.space.dims, self.space.names, list(self.space.axes.values())]),
             "hold-out": "none" if self.holdout is None else self.holdout,
             "returns": self.daily,
             "code": self.code,

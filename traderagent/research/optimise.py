@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from traderagent.base.errors import ConfigError, unknown
-from traderagent.base.space import Space
+from traderagent.base.space import Points, Space
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
@@ -55,9 +55,13 @@ def optimize_orchestrator(
         Before anything runs where the arguments do not do; else as `ta.sweep` and `ta.best`.
     """
     config = checked(config, objective, min_trades, select, options)
+    if isinstance(space, Points) and select == "plateau":
+        raise ConfigError(
+            "select: got 'plateau' on points, which have no neighbours; allowed is select='best', or give a product"
+        )
     cube = sweep(market, config, space, holdout=holdout, **options)
     own = tuple(options.get("strategies") or ())
-    result = OptimizationResult(cube, config, objective, min_trades, select, strategies=own)
+    result = OptimizationResult(cube, begun(config, cube), objective, min_trades, select, strategies=own)
     surface(cube, objective, min_trades).scores(select)
     return result
 
@@ -108,14 +112,19 @@ def two_phase_optimize(
     axes = {name: coarse_values(values, coarse) for name, values in Space.of(space).axes.items()}
     cube = sweep(market, config, Space(axes), **options, **place(checkpoint, "coarse"))
     seen = surface(cube, objective, min_trades)
-    shared = config.replace(warmup_bars=int(cube.attrs["warmup_bars"]))
+    shared = begun(config, cube)
     found = {}
     for row, name in enumerate(seen.rows):
         narrow = _fine_space(seen, row, select, fine, shared, own)
         if narrow is not None:
             searched = _part(market, seen.symbols if name == POOLED else (name,))
             found[name] = sweep(searched, shared, narrow, **options, **place(checkpoint, f"fine-{name}"))
-    return OptimizationResult(cube, config, objective, min_trades, select, "two-phase", strategies=own, fine=found)
+    return OptimizationResult(cube, shared, objective, min_trades, select, "two-phase", strategies=own, fine=found)
+
+
+def begun(config: OrchestratorBacktestConfig, cube: Any) -> OrchestratorBacktestConfig:
+    """The config with the warm-up of a cube's trials, without which a run of a chosen point is another run."""
+    return config.replace(warmup_bars=int(cube.attrs["warmup_bars"]))
 
 
 def coarse_values(values: tuple[Any, ...], n: int) -> tuple[Any, ...]:

@@ -1,19 +1,21 @@
 """What the tasks of a sweep found, in memory or in a checkpoint that survives a kill."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from traderagent.base.cube import occupied, place_of
 from traderagent.base.errors import ConfigError, DataError, TraderAgentError
 from traderagent.metrics.record import METRICS
 from traderagent.research.job import Job
 
 FORMAT = 1
 KIND = "checkpoint of a sweep"
+ABSENT = -1e30  # no metric and no return; Zarr writes no chunk that holds nothing else
 
 
 class Outcomes:
@@ -52,6 +54,7 @@ class Checkpoint(Outcomes):
     ----------
     job : what is to be done
     where : folder, or any URL that fsspec knows
+    begun : it must be there already
 
     Raises
     ------
@@ -61,10 +64,15 @@ class Checkpoint(Outcomes):
         Where it cannot be read or written.
     """
 
-    def __init__(self, job: Job, where: str | Path) -> None:
-        self.job, self.where = job, str(where)
+    def __init__(self, job: Job, where: str | Path, *, begun: bool = False) -> None:
+        self.job, self.where = job, place_of(where)
         with self._told("cannot be read"):
             group: Any = _group(self.where)
+        if group is None and begun:
+            raise DataError(
+                f"checkpoint {self.where}: not there, although the sweep has begun one; name a place that every worker "
+                "sees under the same name, e.g. an absolute path on a shared disk"
+            )
         if group is None:
             group = self._made()
         else:
@@ -80,11 +88,11 @@ class Checkpoint(Outcomes):
         job, n = self.job, len(self.job.space)
         n_places = len(job.places)
         shapes: dict[str, tuple] = {
-            "values": ((n_places, n, len(METRICS)), (1, job.chunk, len(METRICS)), np.float64, np.nan),
+            "values": ((n_places, n, len(METRICS)), (1, job.chunk, len(METRICS)), np.float64, ABSENT),
             "finished": ((n_places, -(-n // job.chunk)), (1, 1), bool, False),
         }
         if job.daily:
-            shapes["daily"] = ((n_places, n, job.n_days), (1, job.chunk, job.n_days), np.float32, np.nan)
+            shapes["daily"] = ((n_places, n, job.n_days), (1, job.chunk, job.n_days), np.float32, ABSENT)
         with self._told("cannot be written"):
             group = zarr.open_group(self.where, mode="w", zarr_format=3, attributes={"kind": KIND})
             for name, (shape, chunks, dtype, fill) in shapes.items():
@@ -113,10 +121,18 @@ class Checkpoint(Outcomes):
             finished = self.finished[place]
         return [chunk for chunk, done in zip(self.job.chunks(), finished, strict=True) if not done]
 
-    def read(self) -> Outcomes:
-        """Everything in memory."""
+    def read(self, kept: Sequence[int]) -> Outcomes:
+        """Everything in memory, once it is certain that nothing of the places in `kept` is missing."""
         found = Outcomes(self.job)
         with self._told("cannot be read"):
+            marks = self.finished[:]
+            stored = [array.nchunks_initialized for array in (self.values, self.daily) if array is not None]
+            lost = int((~marks[kept]).sum()), max(int(marks.sum()) - min(stored), 0)
+            if any(lost):
+                raise DataError(
+                    f"checkpoint {self.where}: {sum(lost)} of {marks.size} tasks are gone although they were finished; "
+                    "it was changed from outside. Delete it and run the sweep again"
+                )
             found.values[:] = self.values[:]
             found.finished[:] = self.finished[:]
             if self.job.daily:
@@ -131,8 +147,8 @@ def stored_chunk(where: str | Path | None) -> int | None:
     """Trials of a task of the checkpoint that is there, since it goes on as it began; None where there is none."""
     if where is None:
         return None
-    with _told(str(where), "cannot be read"):
-        group = _group(str(where))
+    with _told(place_of(where), "cannot be read"):
+        group = _group(place_of(where))
         return None if group is None else int(group.attrs["job"]["chunk"])
 
 
@@ -143,7 +159,7 @@ def _group(where: str) -> Any:
     try:
         group = zarr.open_group(where, mode="r+")
     except FileNotFoundError:
-        if "://" not in where and Path(where).is_dir() and any(Path(where).iterdir()):
+        if occupied(where):
             raise _stranger(where) from None
         return None
     if group.attrs.get("kind") != KIND:
@@ -188,7 +204,7 @@ def remove_checkpoint(where: str | Path) -> None:
     DataError
         Where it cannot be deleted.
     """
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+    from fsspec.core import url_to_fs
 
     place = str(where).rstrip("/")
     with _told(place, "cannot be deleted"):

@@ -57,7 +57,7 @@ def rerun(
     absent = [one for one in wanted if one not in data]
     if absent:
         raise DataError(f"market: holds no {absent[0]}, which was searched; give the market of the search")
-    config = found.config.replace(warmup_bars=int(found.cube.attrs["warmup_bars"]))
+    config = found.config
     aside = found.cube.attrs["holdout"]
     holdout = None if aside == "none" else float(aside)
     trials = [

@@ -14,7 +14,7 @@ from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
 from traderagent.metrics.surface import ordered, surface
 from traderagent.research.optimisation import OptimizationResult
-from traderagent.research.optimise import checked, place
+from traderagent.research.optimise import begun, checked, place
 from traderagent.research.sweep import sweep
 
 DRAWN = ("latin_hypercube", "optuna")
@@ -97,7 +97,7 @@ def sample(
         points = _learn(axes, n, seed, batch, METRICS[objective].orientation, judge)
     cube = sweep(market, config, points, holdout=holdout, **options, **place(checkpoint, "all"))
     own = tuple(options.get("strategies") or ())
-    return OptimizationResult(cube, config, objective, min_trades, select, method, seed, own)
+    return OptimizationResult(cube, begun(config, cube), objective, min_trades, select, method, seed, own)
 
 
 def _learn(

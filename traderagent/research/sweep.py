@@ -110,7 +110,8 @@ def sweep(
         skipped = _run(job, symbols, outcomes, opened, workers, progress)
     if len(skipped) == len(symbols):
         raise DataError(f"no symbol could be swept: {'; '.join(skipped.values())}")
-    found = outcomes.read() if isinstance(outcomes, Checkpoint) else outcomes
+    kept = [k for k, (symbol, _) in enumerate(job.places) if symbol not in skipped]
+    found = outcomes.read(kept) if isinstance(outcomes, Checkpoint) else outcomes
     cube = _cube(job, found, skipped, refused, [data for symbol, data in symbols.items() if symbol not in skipped])
     if counted:
         enter_sweep(cube)
