@@ -31,7 +31,7 @@ help:  ## list the verbs
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python of version 3.11 or newer found; install one or say make PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "1/3 installing (about 100 s, 1.9 GB)"
+	@echo "1/3 installing (about 100 s, 2.1 GB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment; on Debian install python3-venv" >&2; exit 1; }
 	@$(PIP) install --require-hashes --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .

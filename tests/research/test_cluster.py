@@ -9,7 +9,9 @@ import pytest
 
 import traderagent as ta
 from tests.research.test_checkpoint import CONFIG, MARKET, SPACE, bytes_of, swept
+from traderagent.metrics.record import METRICS
 from traderagent.research import cluster
+from traderagent.research.job import Runner
 
 pytestmark = pytest.mark.slow
 
@@ -80,3 +82,19 @@ def test_nobody_there(monkeypatch):
         swept(client="nonsense")
     with pytest.raises(ta.ConfigError, match="client: got int, allowed are a distributed.Client and"):
         swept(client=3)
+
+
+def test_a_worker_keeps_no_runner_of_other_blocks(monkeypatch):
+    """Tasks of one sweep may straddle the blocks of another cut of the same sweep."""
+    jobs = []
+    monkeypatch.setattr(
+        "traderagent.research.sweep.Runner", lambda job, candles: jobs.append(job) or Runner(job, candles)
+    )
+    monkeypatch.setattr("traderagent.research.sweep.BLOCK", 8)
+    whole = swept(chunk=8)
+    swept(chunk=3)
+    first, second = (cluster._runner_of(job) for job in jobs)
+    assert (first.job.block, second.job.block) == (8, 6)
+    values, _ = second.run(("SYN-01", "in"), 6, 9)
+    expected = whole.total_return_pct.sel(symbol="SYN-01", sample="in").to_numpy().ravel()[6:9]
+    assert values[:, list(METRICS).index("total_return_pct")].tolist() == expected.tolist()

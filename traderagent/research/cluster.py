@@ -109,7 +109,7 @@ def _task(job: Job, k: int, place: Place, start: int, stop: int, where: str | No
 
 def _runner_of(job: Job) -> Runner:
     with _lock:
-        key = str(job.parts)
+        key = str((job.parts, job.block))  # the same numbers cut into other blocks are other pieces
         if key not in _runners:
             ours = code_hash(*CODE, "research")
             if ours != job.code:
