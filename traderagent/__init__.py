@@ -28,6 +28,8 @@ _NAMES = {
     "traderagent.engine.config": "Costs OrchestratorBacktestConfig",
     "traderagent.engine.backtest": "backtest compare",
     "traderagent.engine.signals": "backtest_signals",
+    "traderagent.account.portfolio": "portfolio rank_symbols",
+    "traderagent.account.config": "PortfolioBacktestConfig",
     "traderagent.research.audit": "audit",
     "traderagent.research.baseline": "baseline",
     "traderagent.research.best_params": "read_best_params",

@@ -15,7 +15,8 @@ BELOW = {
     "strategies": {"base", "indicators", "market"},
     "routing": {"base", "indicators", "market"},
     "engine": {"base", "indicators", "metrics", "market", "strategies", "routing"},
-    "research": {"base", "indicators", "metrics", "stats", "market", "strategies", "routing", "engine"},
+    "account": {"base", "indicators", "metrics", "market", "strategies", "routing", "engine"},
+    "research": {"base", "indicators", "metrics", "stats", "market", "strategies", "routing", "engine", "account"},
     "report": {"base", "metrics", "market"},
 }
 # Modules at the top of the package: stages and command line may use everything, nobody uses them.

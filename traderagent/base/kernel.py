@@ -170,19 +170,22 @@ int8_at = _loader(numba.types.int8, 1)
 uint8_at = _loader(numba.types.uint8, 1)
 
 
-@intrinsic
-def _write_float64(typing_context, address, index, value):  # noqa: ANN001, ANN201
-    """Write the k-th number of a float64 array at `address`."""
+def _writer(number: numba.types.Number) -> Callable:
+    @intrinsic
+    def write(typing_context, address, index, value):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            place = builder.add(arguments[0], builder.mul(arguments[1], ir.Constant(_I64, 8)))
+            builder.store(arguments[2], builder.inttoptr(place, context.get_value_type(number).as_pointer()))
+            return context.get_dummy_value()
 
-    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-        place = builder.add(arguments[0], builder.mul(arguments[1], ir.Constant(_I64, 8)))
-        builder.store(arguments[2], builder.inttoptr(place, ir.DoubleType().as_pointer()))
-        return context.get_dummy_value()
+        return numba.types.void(numba.types.int64, numba.types.int64, number), generate
 
-    return numba.types.void(numba.types.int64, numba.types.int64, numba.types.float64), generate
+    return write
 
 
-write_float64: Callable = _write_float64
+# Write the k-th number of an array of 8 bytes each at its address.
+write_float64 = _writer(numba.types.float64)
+write_int64 = _writer(numba.types.int64)
 
 
 def far_caller_of(signature: numba.core.typing.templates.Signature) -> Callable:

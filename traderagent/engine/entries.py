@@ -4,7 +4,7 @@ import numpy as np
 
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.gate import count_cell_refusal, count_start_refusal, tell_fill
-from traderagent.engine.money import add_to_deal, take_in, usable
+from traderagent.engine.money import add_to_deal, move_cash, take_in, usable
 from traderagent.engine.orders import (
     clear_protection,
     drop_deal,
@@ -139,11 +139,7 @@ def enter_at_market(account, pair, book):
 @inner_kernel
 def release_market(account, book):
     """The pending market order's cash is free for its own fill."""
-    account.lost -= min(book.flow, 0.0)
-    account.reserved -= book.market_reserved
-    book.reserved -= book.market_reserved
-    book.flow += book.market_reserved
-    account.lost += min(book.flow, 0.0)
+    move_cash(account, book, 0.0, -book.market_reserved, 0.0)
     book.market_reserved = 0.0
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from traderagent.base.kernel import inner_kernel
+from traderagent.engine.limits import ask_limits, is_of_account
 from traderagent.engine.money import free, refresh_reserved, usable
 from traderagent.engine.orders import (
     drop_deal,
@@ -99,6 +100,8 @@ def refusal_of_cell(account, now, book, cell, used, limit, reserve):
         return RISK_POSITION
     if reserve > free(account):
         return account.poor
+    if (account.limits != 0) & ((book.is_ladder == 1) | (cell.gated == 1)):
+        return ask_limits(account, cell.quantity * abs(cell.price))
     return -1
 
 
@@ -154,12 +157,15 @@ def refusal_of_deal(account, now, book, equity):
     """Reason why a deal (base order and its planned safety orders) may not start, or −1."""
     if is_below_minimum(now, book.market_quantity, now.close):
         return MIN_NOTIONAL
-    notional = book.quantity * now.close + book.market_quantity * now.close
+    held = book.quantity * now.close
+    notional = held + book.market_quantity * now.close
     cash = book.market_quantity * now.close * now.market_rate
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
         if cell.gated == 1:
-            notional += cell.quantity * abs(cell.price) if cell.state == RESTING else 0.0
+            resting = cell.quantity * abs(cell.price) if cell.state == RESTING else 0.0
+            notional += resting
+            held += resting
         elif not is_below_minimum(now, cell.quantity, abs(cell.price)):
             notional += cell.quantity * abs(cell.price)
             cash += cell.quantity * abs(cell.price) * now.limit_rate
@@ -167,7 +173,7 @@ def refusal_of_deal(account, now, book, equity):
         return RISK_POSITION
     if cash > free(account):
         return account.poor
-    return -1
+    return ask_limits(account, notional - held) if account.limits != 0 else -1
 
 
 @inner_kernel
@@ -225,6 +231,7 @@ def tell_fill(what, account, pair, book):
 def set_watch(account, pair, book):
     """Prices at whose touch something may be granted, or a stop move, at the close though no order stands there."""
     no_watch(book)
+    book.short = 0
     if (book.n_idle > 0) & (book.entry == OPEN):
         watch_ahead(book, book.idle_lowest)
         if book.n_refused > 0:
@@ -253,6 +260,10 @@ def watch_refused(account, pair, book):
         cell = cell_of(book, k)
         if (cell.state != IDLE) | (cell.refusal == 0) | (cell.refusal == MIN_NOTIONAL + 1):
             continue
+        if cell.refusal == account.poor + 1:
+            book.short = 1
+        elif is_of_account(cell.refusal - 1):  # what others hold and earn moves it with every candle
+            book.watch_row = now.row + 1
         if cell.price >= mirrored(book, now.close):
             watch_ahead(book, cell.price)
         elif ((book.is_ladder == 1) | (cell.gated == 1)) & (account.has_gate == 1):

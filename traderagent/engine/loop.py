@@ -19,6 +19,7 @@ from traderagent.base.kernel import (
 from traderagent.engine.exits import close_book
 from traderagent.engine.funding import settle_funding
 from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_watch
+from traderagent.engine.limits import commit
 from traderagent.engine.marks import mark, settle, use_capital
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import (
@@ -54,6 +55,12 @@ from traderagent.strategies.contract import (
 def start_day(account, pair):
     """Step 0: the reference is the last mark; what the day had blocked is open again."""
     account.daily_reference = account.cash + account.inventory * pair.last_close
+    reopen(account, pair)
+
+
+@inner_kernel
+def reopen(account, pair):
+    """The day's block ends; who may open again is asked."""
     if account.blocked == 1:
         account.blocked = 0
         for b in range(pair.n_books):
@@ -68,28 +75,40 @@ def judge(account, pair, equity):
     """Step 4: verdicts that need the close."""
     limited = (account.blocked == 0) & (account.max_daily_loss < np.inf)
     if limited and (equity <= account.daily_reference * (1 - account.max_daily_loss)):
-        account.blocked = 1
-        account.daily_blocks += 1
-        for b in range(pair.n_books):
-            book = book_of(pair, b)
-            if book.entry == OPEN:
-                book.entry = BLOCKED
-            cancel_entries(account, book)
-            forget_refusals(book)
-            book.ask = 1
+        block(account, pair)
     stops = account.portfolio_stop < np.inf
     if stops and (account.peak - equity) / account.peak >= account.portfolio_stop:
-        account.halted = 1
-        account.halt_row = now_of(pair).row
         account.portfolio_stop = np.inf
         account.max_daily_loss = np.inf
-        for b in range(pair.n_books):
-            book = book_of(pair, b)
-            no_wakes(book)
-            no_watch(book)
-            book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
-            leave_at_next_open(account, book, PORTFOLIO_STOP)
-            book.below, book.above = -np.inf, np.inf
+        halt(account, pair)
+
+
+@inner_kernel
+def block(account, pair):
+    """Entries close until the next day."""
+    account.blocked = 1
+    account.daily_blocks += 1
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if book.entry == OPEN:
+            book.entry = BLOCKED
+        cancel_entries(account, book)
+        forget_refusals(book)
+        book.ask = 1
+
+
+@inner_kernel
+def halt(account, pair):
+    """Every order is cancelled, every book is sold at its next open, nobody is asked."""
+    account.halted = 1
+    account.halt_row = now_of(pair).row
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        no_wakes(book)
+        no_watch(book)
+        book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
+        leave_at_next_open(account, book, PORTFOLIO_STOP)
+        book.below, book.above = -np.inf, np.inf
 
 
 @inner_kernel
@@ -167,6 +186,8 @@ def hear(account, pair, feed, book, equity):
 @inner_kernel
 def grant(account, pair, book, equity):
     """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when they will again."""
+    if account.limits != 0:
+        commit(account, pair)
     book.changed = 0
     if book.wish > 0:
         if book.is_ladder == 1:
@@ -217,23 +238,28 @@ def wake_on_signal(feed, book):
 @inner_kernel
 def decide(account, pair, feed, equity):
     """Step 6: stops move first, then every book that has a reason to is asked, both halves of a ladder together."""
-    now = now_of(pair)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
     for b in range(pair.n_books):
-        book = book_of(pair, b)
-        if book.partner < 0:
-            asked = is_asked(account, feed, now, book)
-            if asked:
-                hear(account, pair, feed, book, equity)
-            if asked or is_due(account, now, book):
-                grant(account, pair, book, equity)
-        elif book.partner > b:
-            decide_both(account, pair, feed, book, book_of(pair, book.partner), equity)
+        decide_book(account, pair, feed, book_of(pair, b), equity)
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if may_be_granted(account, book):
-            book.watch_row = min(book.watch_row, now.row + 1)
+            book.watch_row = min(book.watch_row, now_of(pair).row + 1)
+
+
+@inner_kernel
+def decide_book(account, pair, feed, book, equity):
+    """Step 6 for one book; for the halves of a ladder where the first one's turn is."""
+    now = now_of(pair)
+    if book.partner < 0:
+        asked = is_asked(account, feed, now, book)
+        if asked:
+            hear(account, pair, feed, book, equity)
+        if asked or is_due(account, now, book):
+            grant(account, pair, book, equity)
+    elif book.partner > book.index:
+        decide_both(account, pair, feed, book, book_of(pair, book.partner), equity)
 
 
 @inner_kernel

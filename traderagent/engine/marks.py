@@ -19,6 +19,7 @@ def settle(account, pair):
         inventory += book.side * book.quantity
         cost += book.cost
     account.inventory = inventory
+    account.gross = abs(inventory)
     account.cost = cost
 
 
@@ -43,8 +44,8 @@ def mark_hour(account, equity, close, hours):
         account.sum_r += r
         account.sum_r2 += r * r
         account.sum_down2 += min(r, 0.0) ** 2
-    if account.inventory != 0.0:
-        account.exposure_sum += hours * (abs(account.inventory) * close / equity)
+    if account.gross != 0.0:
+        account.exposure_sum += hours * (account.gross * close / equity)
 
 
 @inner_kernel

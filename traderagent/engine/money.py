@@ -12,6 +12,7 @@ from traderagent.engine.records import (
     book_of,
     fill_at,
     now_of,
+    purse_of,
     round_trip_at,
 )
 from traderagent.strategies.contract import cell_of
@@ -20,13 +21,18 @@ from traderagent.strategies.contract import cell_of
 @inner_kernel
 def move_cash(account, book, cash, reserved, locked):
     """Add to cash, reserved cash and locked cash, and keep the book's flow of free cash in this candle."""
-    account.lost -= min(book.flow, 0.0)
+    purse = purse_of(account)
+    purse.lost -= min(book.flow, 0.0)
     account.cash += cash
     account.reserved += reserved
     account.locked += locked
+    if account.shared != 0:
+        purse.cash += cash
+        purse.reserved += reserved
+        purse.locked += locked
     book.reserved += reserved
     book.flow += cash - reserved - locked
-    account.lost += min(book.flow, 0.0)
+    purse.lost += min(book.flow, 0.0)
 
 
 @inner_kernel
@@ -36,20 +42,29 @@ def free(account):
     Locked is Σ (margin − cost) over the books of a perpetual account, 0 on a spot account: what cash holds
     beyond the wallet (the proceeds of shorts), less the margins.
     """
-    return account.cash - account.reserved - account.locked
+    purse = purse_of(account)
+    return purse.cash - purse.reserved - purse.locked
 
 
 @inner_kernel
 def usable(account, book):
     """What a book may use inside a candle: cash that others freed in this candle is not there yet."""
-    return account.free_start + book.flow + account.lost - min(book.flow, 0.0)
+    purse = purse_of(account)
+    return purse.free_start + book.flow + purse.lost - min(book.flow, 0.0)
+
+
+@inner_kernel
+def start_candle(account):
+    """A candle begins for the account: its free cash is what it was at the last close."""
+    account.free_start = free(account)
+    account.lost = 0.0
 
 
 @inner_kernel
 def start_flows(account, pair):
-    """A candle begins: nobody has moved cash in it yet."""
-    account.free_start = free(account)
-    account.lost = 0.0
+    """A candle begins: no book of the pair has moved cash in it yet."""
+    if account.shared == 0:  # else it begins for all symbols at once
+        start_candle(account)
     for b in range(pair.n_books):
         book_of(pair, b).flow = 0.0
 
@@ -162,7 +177,11 @@ def put_out(account, pair, book, price, quantity, entry, rate, reason, order, cy
 @inner_kernel
 def empty(account, book):
     """Nothing is held any more: no dust of rounding stays in the books."""
-    account.locked -= book.margin - book.cost if account.perpetual == 1 else 0.0
+    if account.perpetual == 1:
+        dust = book.margin - book.cost
+        account.locked -= dust
+        if account.shared != 0:
+            purse_of(account).locked -= dust
     book.quantity = 0.0
     book.cost = 0.0
     book.margin = 0.0

@@ -20,12 +20,14 @@ ACCOUNT = record_dtype(
     ("last_hour sum_r sum_r2 sum_down2 exposure_sum", "f8"),
     ("last_day sum_d sum_d2", "f8"),
     ("max_drawdown deployed_sum max_deployed worst_floating", "f8"),
-    ("deployed inventory cost", "f8"),
+    ("deployed inventory gross cost", "f8"),  # gross: inventory that is at risk, whatever its side
     ("deployed_from n_candles n_events next_order next_cycle", "i8"),
     ("daily n_days", "i8"),  # address of the returns by day, 0 where nobody wants them; how many were written
     # logs for single runs, 0 capacity in sweeps
     ("fills round_trips fills_capacity round_trips_capacity n_fills n_round_trips overflow", "i8"),
     ("rejections", ("i8", (len(REJECTIONS),))),
+    # of one symbol among others: addresses of the account whose cash they share and of its limits, 0 where it is alone
+    ("shared limits seat", "i8"),
 )
 
 PAIR = record_dtype(
@@ -57,6 +59,27 @@ BLOCK = record_dtype(
     ("end hours ends_day", "i4"),
 )
 
+# One symbol's place in an account that it shares. row: the last one met; marked: the first one that is not yet marked;
+# fresh: 1 where the present candle has been met; short: 1 where an entry waits for cash; time_of: address of the place
+# of each row on the common axis.
+SEAT = record_dtype(
+    ("account pair feed time_of", "i8"),
+    ("row marked fresh short unknown", "i8"),
+    ("max_daily_loss", "f8"),
+)
+
+# What an account asks that several symbols share: limits as shares of its equity, infinite where off.
+# held, entries, close: addresses of (n,) quantity held, notional of entries, last close; committed: the sum over all
+# at the time `counted`; returns: address of (n, n_hours) hourly log returns, the first of which ends at first_hour ×
+# hour ms; rho, stamp: addresses of (n, n) correlations and of the hours they are of.
+LIMITS = record_dtype(
+    ("equity pair total correlation committed", "f8"),
+    ("stop peak daily_reference", "f8"),
+    ("halted halted_at resume_after n_halts", "i8"),
+    ("n seats time counted held entries close", "i8"),
+    ("hour window returns n_hours first_hour rho stamp", "i8"),
+)
+
 FILL = record_dtype(
     ("row detail_row book side", "i8"),
     ("price quantity fee", "f8"),
@@ -76,6 +99,8 @@ Pair: Any = from_dtype(PAIR)
 Feed: Any = from_dtype(FEED)
 Block: Any = from_dtype(BLOCK)
 Fill: Any = from_dtype(FILL)
+Seat: Any = from_dtype(SEAT)
+Limits: Any = from_dtype(LIMITS)
 RoundTrip: Any = from_dtype(ROUND_TRIP)
 
 _book_at = record_at(Book)
@@ -83,6 +108,11 @@ _block_at = record_at(Block)
 _fill_at = record_at(Fill)
 _round_trip_at = record_at(RoundTrip)
 _now_of = part_of(Pair, "now", Now)
+_account_at = record_at(Account)
+_limits_at = record_at(Limits)
+_seat_at = record_at(Seat)
+_pair_at = record_at(Pair)
+_feed_at = record_at(Feed)
 
 
 @inner_kernel
@@ -101,6 +131,44 @@ def now_of(pair):
 def block_of(pair, feed):
     """The block that the run has reached."""
     return _block_at(feed.blocks, pair.block)
+
+
+@inner_kernel
+def purse_of(account):
+    """The account whose cash counts: its own, or the one that it shares with other symbols."""
+    if account.shared == 0:
+        return account
+    return _account_at(account.shared, 0)
+
+
+@inner_kernel
+def limits_of(account):
+    """What an account asks that several symbols share."""
+    return _limits_at(account.limits, 0)
+
+
+@inner_kernel
+def seat_of(limits, s):
+    """The s-th symbol's place."""
+    return _seat_at(limits.seats, s)
+
+
+@inner_kernel
+def account_of(seat):
+    """What one of several symbols has in the account: its sizing equity and its sums."""
+    return _account_at(seat.account, 0)
+
+
+@inner_kernel
+def pair_of(seat):
+    """The symbol with its books."""
+    return _pair_at(seat.pair, 0)
+
+
+@inner_kernel
+def feed_of(seat):
+    """The symbol's own candles."""
+    return _feed_at(seat.feed, 0)
 
 
 @inner_kernel

@@ -120,7 +120,7 @@ class OrchestratorBacktestResult:
         """Equity of buying at the first open with costs: `hold` with everything, `same_exposure_hold` with this
         run's mean exposure, the rest in cash.
         """
-        tape, first, initial = self.plan.tape, self.raw.first, self.config.initial_balance
+        tape, first, initial = self.plan.tape, self.raw.first, self.initial_balance
         growth = np.ones(len(tape))
         if first + 1 < len(tape):
             growth[first + 1 :] = hold_final(tape, self.config, first) * tape.close[first + 1 :] / tape.close[-1]
@@ -147,8 +147,8 @@ class OrchestratorBacktestResult:
     # --- numbers ------------------------------------------------------------------------------------
     @property
     def initial_balance(self) -> float:
-        """Cash at the start."""
-        return self.config.initial_balance
+        """Cash at the start; of one of several symbols on an account, what it was given to size by."""
+        return float(self.raw.account["initial"])
 
     @cached_property
     def final_balance(self) -> float:

@@ -38,6 +38,7 @@ from traderagent.strategies.contract import (
 from traderagent.strategies.features import frames_of
 
 MAX_BOOKS = 8
+CAPACITY = (4096, 4096, 64)  # room for fills, round trips and exits that most runs get along with
 TAPE_COLUMNS = (
     "time",
     "open",
@@ -326,59 +327,95 @@ def simulate(
     forms : own strategies by name to be run "never" or "always" compiled, whatever they say
     daily : address where the return of each label day is written, 0 for nowhere
     """
-    fills, trips, exits = (4096, 4096, 64) if record else (0, 0, 64)
+    capacity = CAPACITY
     while True:
-        raw = _pass(setup, config, strategies, (fills, trips, exits), record, every_candle, forms or {}, daily)
-        overflow = bool(raw.books["overflow"].any())
-        needs = (int(raw.account["n_fills"]), int(raw.account["n_round_trips"]))
-        if not overflow and (not record or (needs[0] <= fills and needs[1] <= trips)):
-            return raw
-        exits *= 4 if overflow else 1
-        fills, trips = (max(fills, needs[0]), max(trips, needs[1])) if record else (0, 0)
+        one = open_pass(setup, config, strategies, capacity, record=record, every_candle=every_candle, forms=forms)
+        one.account["daily"] = daily
+        run(one.account[0], one.pair[0], one.feed[0])
+        if not one.is_cut():
+            return one.finish()
+        for b, rule in enumerate(one.rules):
+            rule.finish(one.books[b])
+        capacity = one.larger(capacity)
 
 
-def _pass(
+@dataclass
+class Pass:
+    """Records of one symbol, ready for the loop; the arrays must outlive it, the records hold their addresses."""
+
+    account: np.ndarray
+    pair: np.ndarray
+    feed: np.ndarray
+    books: np.ndarray
+    cells: list[np.ndarray]
+    exits: list[np.ndarray]
+    fills: np.ndarray
+    round_trips: np.ndarray
+    ledger: np.ndarray
+    written: np.ndarray
+    rules: list[Rule]
+    setup: Setup
+
+    def is_cut(self) -> bool:
+        """Whether its logs, or the room for exits, were too small."""
+        fills, trips = int(self.account["n_fills"][0]), int(self.account["n_round_trips"][0])
+        logs = len(self.ledger) > 0 and (fills > len(self.fills) or trips > len(self.round_trips))
+        return logs or bool(self.books["overflow"].any())
+
+    def larger(self, capacity: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Room that is enough: what was counted, and four times as much for exits where they were cut."""
+        fills, trips, exits = capacity
+        exits *= 4 if self.books["overflow"].any() else 1
+        if len(self.ledger) == 0:
+            return fills, trips, exits
+        counted = self.account[0]
+        return max(fills, int(counted["n_fills"])), max(trips, int(counted["n_round_trips"])), exits
+
+    def finish(self) -> Raw:
+        """What it leaves, after the loop."""
+        for b, rule in enumerate(self.rules):
+            rule.finish(self.books[b])
+        account = self.account[0]
+        if len(self.ledger):
+            _carry_forward(self.ledger, self.written, self.setup.first, account["initial"])
+        return Raw(
+            account,
+            self.books,
+            self.cells,
+            self.fills[: account["n_fills"]],
+            self.round_trips[: account["n_round_trips"]],
+            self.ledger,
+            self.setup.first,
+            self.setup.features,
+            self.rules,
+        )
+
+
+def open_pass(
     setup: Setup,
     config: OrchestratorBacktestConfig,
     strategies: Sequence[Strategy],
     capacity: tuple[int, int, int],
-    record: bool,
-    every_candle: bool,
-    forms: dict[str, str],
-    daily: int,
-) -> Raw:
-    n = len(setup.tape)
-    account = new_account(config)
-    account["daily"] = daily
+    *,
+    record: bool = True,
+    every_candle: bool = False,
+    forms: dict[str, str] | None = None,
+) -> Pass:
+    """Make the records of one run; `capacity` is the room for fills, round trips and exits."""
+    n, account = len(setup.tape), new_account(config)
     names = setup.features.names or [()] * len(strategies)
-    rules = [strategies[s].rule(names[s], forms.get(strategies[s].name)) for s, _ in sides_of(strategies)]
-    books, cells, _exits = new_books(strategies, rules, setup.features, setup.first, capacity[2])
+    rules = [strategies[s].rule(names[s], (forms or {}).get(strategies[s].name)) for s, _ in sides_of(strategies)]
+    books, cells, exits = new_books(strategies, rules, setup.features, setup.first, capacity[2])
     pair = new_pair(config, setup.instrument, books)
-    fills, trips = np.zeros(capacity[0], FILL), np.zeros(capacity[1], ROUND_TRIP)
+    fills, trips = np.zeros(capacity[0] * record, FILL), np.zeros(capacity[1] * record, ROUND_TRIP)
     account["fills"], account["fills_capacity"] = fills.ctypes.data, len(fills)
     account["round_trips"], account["round_trips_capacity"] = trips.ctypes.data, len(trips)
     width = len(LEDGER_HEAD) + len(LEDGER_BOOK) * len(books)
-    ledger = np.zeros((n if record else 0, width))
-    written = np.zeros(n if record else 0)
+    ledger, written = np.zeros((n * record, width)), np.zeros(n * record)
     feed = new_feed(setup)
-    feed["every"], feed["width"] = every_candle, width if record else 0
+    feed["every"], feed["width"] = every_candle, width * record
     feed["ledger"], feed["written"] = ledger.ctypes.data, written.ctypes.data
-    run(account[0], pair[0], feed[0])
-    for b, rule in enumerate(rules):
-        rule.finish(books[b])
-    if record:
-        _carry_forward(ledger, written, setup.first, config.initial_balance)
-    return Raw(
-        account[0],
-        books,
-        cells,
-        fills[: account["n_fills"][0]],
-        trips[: account["n_round_trips"][0]],
-        ledger,
-        setup.first,
-        setup.features,
-        rules,
-    )
+    return Pass(account, pair, feed, books, cells, exits, fills, trips, ledger, written, rules, setup)
 
 
 def next_change_of(mask: np.ndarray) -> np.ndarray:

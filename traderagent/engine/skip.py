@@ -28,6 +28,12 @@ def skip_to(account, pair, feed, row, limit):
         below = max(below, max(book.below, max(book.wake_below, book.watch_below)))
         above = min(above, min(book.above, min(book.wake_above, book.watch_above)))
         limit = min(limit, min(book.wake_row, book.watch_row))
+    return mark_until(account, pair, feed, row, limit, below, above)
+
+
+@inner_kernel
+def mark_until(account, pair, feed, row, limit, below, above):
+    """Mark candles from `row` on up to `limit`, or the first one that touches a trigger; return that one."""
     while row < limit:
         if row == block_of(pair, feed).end:
             pair.block += 1

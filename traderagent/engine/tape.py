@@ -59,7 +59,7 @@ def _build(data: MultiTimeframeData) -> Tape:
         duration=data.duration,
         **columns,
         next_day=day_end[day_of].astype(np.int32),
-        blocks=_blocks(time, data.duration, columns, day_end),
+        blocks=blocks_of(time, data.duration, columns, day_end),
     )
 
 
@@ -71,7 +71,8 @@ def runs(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum(of), np.append(changes, len(label))
 
 
-def _blocks(time: np.ndarray, duration: int, columns: dict[str, np.ndarray], day_end: np.ndarray) -> np.ndarray:
+def blocks_of(time: np.ndarray, duration: int, columns: dict[str, np.ndarray], day_end: np.ndarray) -> np.ndarray:
+    """(n_blocks,) BLOCK: what is known of the candles of each UTC hour (or of one candle, if longer)."""
     sample = max(HOUR, duration)
     _, end = runs(time // sample)
     first = np.append(0, end[:-1])

@@ -25,15 +25,16 @@ def totals_of(raw: Raw, tape: Tape, config: OrchestratorBacktestConfig, final: f
     books = raw.books
     held = sum(int(cells["seen"][:n].sum()) for cells, n in zip(raw.cells, books["n_cells"], strict=True))
     seen = books["cells_seen"].sum() + held
-    sums = sums_of(raw.account, books, float(seen), tape, raw.first, config.initial_balance, final)
+    sums = sums_of(raw.account, books, float(seen), tape, raw.first, raw.account["initial"], final)
     return sums | hold_of(sums, hold_final(tape, config, raw.first) - 1)
 
 
-def sums_of(account: Any, books: Any, seen: Any, tape: Tape, first: int, initial: Any, final: Any) -> dict[str, Any]:
+def sums_of(account: Any, books: Any, seen: Any, tape: Any, first: int, initial: Any, final: Any) -> dict[str, Any]:
     """Sums over one run or over many at once.
 
     Parameters
     ----------
+    tape : the candles' times: of a symbol, or the axis that several share
     account : ACCOUNT record, or (n_trials,) of them
     books : (n_books,) BOOK records, or (n_trials, n_books)
     seen, initial, final : cells with a fill, equity at start and end; scalars, or (n_trials,)

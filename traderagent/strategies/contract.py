@@ -168,7 +168,7 @@ BOOK = record_dtype(
     ("everywhere", "i8"),  # asked off the route too, and told of every fill: an own strategy's
     ("filled_price filled_quantity filled_stop filled_target", "f8"),  # the fill just told
     ("filled_reason filled_side", "i8"),
-    ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused", "i8"),
+    ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused short", "i8"),  # short: 1 where a cell waits for cash
     ("idle_lowest free_seen inventory_seen", "f8"),
     # the running deal or position
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_funding deal_net", "f8"),

@@ -1,0 +1,1 @@
+"""Several symbols on one account, candle by candle."""

@@ -1,0 +1,120 @@
+"""The common axis of several symbols: the union of their candles, and where each symbol stands at each time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from traderagent.base.errors import DataError
+from traderagent.engine.records import FEED
+from traderagent.engine.tape import DAY, HOUR, Tape, blocks_of, runs, tape_of
+from traderagent.market.candles import MultiTimeframeData
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Arrays over times (the union of open times) and symbols, in the order of their names.
+
+    Attributes
+    ----------
+    symbols : (n,) sorted; time : (n_times,) int64 open times, ms; duration : of a candle, ms
+    low, high : (n_times, n) float64, +inf and −inf where a symbol has no candle
+    close : (n_times, n) float64, the last one known, 0 before the first
+    row_at : (n_times, n) int32, a symbol's row, or −1 less its next one where it has no candle
+    time_of : by symbol (n_rows + 1,) int32, the place of each row, n_times past the last
+    next_day, blocks : as in a symbol's tape, for the axis itself
+    """
+
+    symbols: tuple[str, ...]
+    time: np.ndarray
+    duration: int
+    low: np.ndarray
+    high: np.ndarray
+    close: np.ndarray
+    row_at: np.ndarray
+    time_of: tuple[np.ndarray, ...]
+    next_day: np.ndarray
+    blocks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def sample(self) -> int:
+        """Milliseconds between two samples of the Sharpe ratio: an hour, or a longer candle."""
+        return max(HOUR, self.duration)
+
+    @cached_property
+    def days(self) -> np.ndarray:
+        """(n_days,) label days that hold times, in days since 1970."""
+        return np.unique(self.time // DAY)
+
+    def feed(self, first: int) -> np.ndarray:
+        """The axis as the loop reads it: a feed without prices, from the place of the first decision on."""
+        feed = np.zeros(1, FEED)
+        feed["n"], feed["first"], feed["duration"] = len(self), first, self.duration
+        feed["first_block"] = np.searchsorted(self.blocks["end"], first, side="right")
+        for name in ("time", "next_day", "blocks"):
+            feed[name] = getattr(self, name).ctypes.data
+        return feed
+
+
+def axis_of(market: Mapping[str, MultiTimeframeData]) -> Axis:
+    """Put the candles of several symbols on one axis.
+
+    Raises
+    ------
+    DataError
+        Where their candles differ in duration, or no two of several symbols ever trade at the same time.
+    """
+    symbols = tuple(sorted(market))
+    tapes = [tape_of(market[s]) for s in symbols]
+    durations = {tape.duration: s for s, tape in zip(symbols, tapes, strict=True)}
+    if len(durations) > 1:
+        got = ", ".join(f"{market[s].base} of {s}" for s in durations.values())
+        raise DataError(f"candles on one account: got {got}, allowed is one timeframe; load them alike")
+    time, count = np.unique(np.concatenate([tape.time for tape in tapes]), return_counts=True)
+    if len(symbols) > 1 and count.max() < 2:
+        spans = "; ".join(f"{s} {market[s].start:%Y-%m-%d} to {market[s].end:%Y-%m-%d}" for s in symbols)
+        raise DataError(f"no two symbols trade at the same time ({spans}); load candles of one span")
+    shape = (len(time), len(symbols))
+    low, high, close = np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros(shape)
+    row_at = np.empty(shape, np.int32)
+    places = []
+    for s, tape in enumerate(tapes):
+        place = np.searchsorted(time, tape.time)
+        low[place, s], high[place, s] = tape.low, tape.high
+        before = np.searchsorted(tape.time, time, side="right")  # candles up to and with each time
+        close[:, s] = np.where(before > 0, tape.close[np.maximum(before, 1) - 1], 0.0)
+        row_at[:, s] = -1 - before
+        row_at[place, s] = np.arange(len(tape))
+        places.append(np.append(place, len(time)).astype(np.int32))
+    duration = tapes[0].duration
+    return Axis(symbols, time, duration, low, high, close, row_at, tuple(places), *_calendar(time, duration))
+
+
+def _calendar(time: np.ndarray, duration: int) -> tuple[np.ndarray, np.ndarray]:
+    """Next day of each place, and the blocks of the axis, as those of a symbol whose price stands still."""
+    day_of, day_end = runs(time // DAY)
+    still = dict.fromkeys(("low", "high", "close"), np.ones(len(time)))
+    return day_end[day_of].astype(np.int32), blocks_of(time, duration, still, day_end)
+
+
+def hourly_returns(axis: Axis, tapes: Mapping[str, Tape]) -> tuple[np.ndarray, int, int]:
+    """Log returns of closed hours (of candles, where they are longer).
+
+    Returns
+    -------
+    returns : (n, n_hours) float64, NaN where an hour or the one before it has no candle
+    first : hours since 1970 at which the first of them ends; hour : ms of each
+    """
+    hour = max(HOUR, axis.duration)
+    first, last = int(axis.time[0]) // hour, int(axis.time[-1]) // hour
+    closes = np.full((len(axis.symbols), last - first + 1), np.nan)
+    for s, symbol in enumerate(axis.symbols):
+        _, end = runs(tapes[symbol].time // hour)
+        closes[s, tapes[symbol].time[end - 1] // hour - first] = tapes[symbol].close[end - 1]
+    returns = np.full_like(closes, np.nan)
+    returns[:, 1:] = np.log(closes[:, 1:] / closes[:, :-1])
+    return returns, first + 1, hour

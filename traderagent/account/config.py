@@ -1,0 +1,170 @@
+"""What an account assumes that several symbols share."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import field_validator
+
+from traderagent.base.config import Config, parameter
+from traderagent.base.errors import ConfigError, unknown
+from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.market.symbols import symbol_name
+
+OF_THE_PORTFOLIO = {"initial_balance": "initial_capital", "portfolio_stop_loss_pct": "portfolio_stop_loss_pct"}
+OF_THE_ACCOUNT = ("account", "leverage", "liquidate_at_end")
+
+
+class PortfolioBacktestConfig(Config):
+    """One account, its symbols, its limits. Fields ending in `_pct` are fractions of the account's equity."""
+
+    symbols: list[str] | None = parameter(None, doc="None: all of the market")
+    initial_capital: float = parameter(10_000.0, unit="quote", low=1e-6, doc="cash at the start")
+    max_single_pair_pct: float | None = parameter(
+        0.25, unit="fraction", low=1e-6, high=125.0, doc="inventory and entries of one pair; None: off"
+    )
+    max_total_exposure_pct: float | None = parameter(
+        0.80, unit="fraction", low=1e-6, high=125.0, doc="inventory and entries of all pairs; None: off"
+    )
+    portfolio_stop_loss_pct: float | None = parameter(
+        0.15, unit="fraction", low=1e-6, high=1.0, doc="drawdown that sells everything and halts; None: off"
+    )
+    per_pair_config: OrchestratorBacktestConfig = parameter(
+        OrchestratorBacktestConfig(), doc="what a run of each pair assumes"
+    )
+    overrides: dict[str, dict[str, Any]] = parameter({}, doc="by symbol, what differs from per_pair_config")
+    max_correlation: float | None = parameter(
+        0.80,
+        unit="correlation",
+        low=-1.0,
+        high=1.0,
+        doc="of a first order's pair with one that holds; None: off",
+    )
+    correlation_window: str = parameter("30D", unit="time span", doc="of hourly returns up to the decision")
+    rebalance: Literal["none", "daily", "weekly"] = parameter("none", doc="when sizing equities are dealt anew, UTC")
+    allocation: Literal["equal", "inverse_volatility", "weights"] = parameter("equal", doc="of sizing equity")
+    weights: dict[str, float] | None = parameter(None, doc="by symbol, where allocation is weights")
+    resume_after: str | None = parameter(None, unit="time span", doc="after a portfolio stop; None: halted to the end")
+
+    @field_validator("per_pair_config", mode="before")
+    @classmethod
+    def _pair_from_mapping(cls, value: Any) -> Any:
+        return OrchestratorBacktestConfig.from_dict(value) if isinstance(value, dict) else value
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return [symbol_name(s) for s in value] if isinstance(value, list) else value
+
+    @field_validator("overrides", "weights", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        return {symbol_name(s): v for s, v in value.items()} if isinstance(value, Mapping) else value
+
+    def model_post_init(self, context: object) -> None:
+        """Refuse what contradicts itself; what needs the market is checked when the run begins."""
+        self._check_symbols()
+        self._check_limits()
+        if (self.weights is not None) != (self.allocation == "weights"):
+            raise ConfigError(
+                f"weights: got {'some' if self.weights else 'none'} with allocation {self.allocation!r}, allowed are "
+                "weights with allocation 'weights' only; set both, or neither"
+            )
+        span("correlation_window", self.correlation_window)
+        if self.resume_after is not None:
+            span("resume_after", self.resume_after)
+        for where, given in [("per_pair_config", self.per_pair_config), *self._overridden()]:
+            for name, ours in OF_THE_PORTFOLIO.items():
+                if getattr(given, name) != OrchestratorBacktestConfig.model_fields[name].default:
+                    raise ConfigError(
+                        f"{where}: got {name} {getattr(given, name)!r}, but that is the account's; set {ours} of the "
+                        "portfolio instead"
+                    )
+            for name in OF_THE_ACCOUNT:
+                if getattr(given, name) != getattr(self.per_pair_config, name):
+                    raise ConfigError(
+                        f"{where}: got {name} {getattr(given, name)!r}, allowed is one for all pairs; set it in "
+                        "per_pair_config"
+                    )
+
+    def _check_symbols(self) -> None:
+        if self.symbols is None:
+            return
+        twice = sorted({s for s in self.symbols if self.symbols.count(s) > 1})
+        if twice or not self.symbols:
+            raise ConfigError(
+                f"symbols: got {', '.join(twice) + ' twice' if twice else 'none'}, allowed is each symbol once, at "
+                "least one; leave it out for all of the market"
+            )
+        for name, given in (("overrides", self.overrides), ("weights", self.weights or {})):
+            for symbol in given:
+                if symbol not in self.symbols:
+                    raise unknown("symbol", symbol, self.symbols, name)
+
+    def _check_limits(self) -> None:
+        most = self.per_pair_config.leverage
+        for name in ("max_single_pair_pct", "max_total_exposure_pct"):
+            limit = getattr(self, name)
+            if limit is not None and limit > most:
+                raise ConfigError(
+                    f"{name}: got {limit}, allowed is at most {most:g}, what the account can hold at all; lower it, or "
+                    "give None to switch it off"
+                )
+        pair, total = self.max_single_pair_pct, self.max_total_exposure_pct
+        if pair is not None and total is not None and pair > total:
+            raise ConfigError(
+                f"max_single_pair_pct: got {pair}, above max_total_exposure_pct {total}: the first can never bind; "
+                "lower it, or switch one off with None"
+            )
+
+    def _overridden(self) -> list[tuple[str, OrchestratorBacktestConfig]]:
+        return [(f"overrides of {symbol}", self.of_pair(symbol)) for symbol in self.overrides]
+
+    def of_pair(self, symbol: str) -> OrchestratorBacktestConfig:
+        """What the run of one symbol assumes: the template with what is overridden for it."""
+        given = self.overrides.get(symbol, {})
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"overrides of {symbol}: got {given!r:.80}, allowed is a mapping of names to values")
+        try:
+            return self.per_pair_config.replace(**given)
+        except ConfigError as error:
+            raise type(error)(f"overrides of {symbol}: {error}") from None
+
+    def check_weights(self, symbols: list[str], weights: Mapping[str, float], where: str = "weights") -> None:
+        """Refuse weights that are not one for each symbol, 0 or more, adding up to 1.
+
+        Raises
+        ------
+        ConfigError, UnknownName
+        """
+        for symbol in weights:
+            if symbol not in symbols:
+                raise unknown("symbol", symbol, symbols, where)
+        missing = [s for s in symbols if s not in weights]
+        if missing:
+            raise ConfigError(f"{where}: got none for {', '.join(missing)}, allowed is one for every symbol; 0 is one")
+        total = math.fsum(weights.values())
+        bad = [s for s, w in weights.items() if not w >= 0.0]
+        if bad or abs(total - 1.0) > 1e-9:
+            got = f"{weights[bad[0]]} for {bad[0]}" if bad else f"a sum of {total:.12g}"
+            raise ConfigError(
+                f"{where}: got {got}, allowed are numbers of at least 0 that add up to 1; divide them by their sum"
+            )
+
+
+def span(name: str, text: str) -> int:
+    """Milliseconds of a time span as text, e.g. 30D or 12h.
+
+    Raises
+    ------
+    ConfigError
+        Where it is none, or not above 0.
+    """
+    try:
+        ms = int(pd.Timedelta(text) / pd.Timedelta(1, "ms"))
+    except (ValueError, TypeError, OverflowError):
+        ms = 0
+    if ms <= 0:
+        raise ConfigError(f"{name}: got {text!r}, allowed is a time span above 0 such as '30D' or '12h'")
+    return ms

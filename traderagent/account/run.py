@@ -1,0 +1,206 @@
+"""From symbols ready to run and their account to one pass of the common loop, and its raw records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from traderagent.account.axis import Axis, axis_of, hourly_returns
+from traderagent.account.config import PortfolioBacktestConfig, span
+from traderagent.account.loop import run_account
+from traderagent.account.weights import Allocate, rebalance_places, weights_at
+from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConfig
+from traderagent.engine.plan import Plan
+from traderagent.engine.records import LIMITS, PAIR, SEAT
+from traderagent.engine.run import CAPACITY, MAX_BOOKS, Pass, Raw, Setup, new_account, open_pass, setup_of, sides_of
+from traderagent.engine.tape import tape_of
+from traderagent.strategies.base import Strategy
+from traderagent.strategies.contract import REJECTIONS
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How sizing equity is dealt.
+
+    Attributes
+    ----------
+    start : place of the first decision on the axis
+    initial : (n,) weights at the start; places : (k,) where they are dealt anew; weights : (k, n) what is dealt there
+    """
+
+    start: int
+    initial: np.ndarray
+    places: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a run on one account reads and what no limit changes: the axis, the symbols on it, hours and shares."""
+
+    axis: Axis
+    layouts: tuple[Plan, ...]
+    setups: tuple[Setup, ...]
+    hours: tuple[np.ndarray, int, int]
+    shares: Shares
+
+
+@dataclass
+class AccountRaw:
+    """What the common loop leaves.
+
+    Attributes
+    ----------
+    account, limits : records; pairs : by symbol in the axis' order
+    curves : (n_times, 5) float64 equity, cash, reserved, locked, whether halted
+    committed : (n_times, n) float64 inventory and entries of each symbol
+    refusals : (n_days + 1, n, n_reasons) int64 up to the start of each day, and to the end
+    unknown : (n,) int64 orders that were allowed with an unknown correlation
+    """
+
+    account: np.void
+    limits: np.void
+    pairs: list[Raw]
+    curves: np.ndarray
+    committed: np.ndarray
+    refusals: np.ndarray
+    unknown: np.ndarray
+
+
+def stage_of(layouts: Mapping[str, Plan], config: PortfolioBacktestConfig, allocate: Allocate | None = None) -> Stage:
+    """Put the symbols on one axis and deal the shares."""
+    axis = axis_of({s: layout.data for s, layout in layouts.items()})
+    plans = tuple(layouts[s] for s in axis.symbols)
+    hours = hourly_returns(axis, {s: tape_of(layouts[s].data) for s in axis.symbols})
+    start = min(int(axis.time_of[s][p.first]) for s, p in enumerate(plans))
+    places = rebalance_places(axis, start, config.rebalance)
+    initial = weights_at(config, axis, hours, int(axis.time[start]) + axis.duration, allocate)
+    day = 86_400_000
+    weights = [weights_at(config, axis, hours, int(axis.time[p]) // day * day, allocate) for p in places]
+    shares = Shares(start, initial, places, np.array(weights).reshape(len(places), len(plans)))
+    setups = tuple(setup_of(p.data, p.config, p.strategies, p.mask, p.size_factor, p.regime, p.first) for p in plans)
+    return Stage(axis, plans, setups, hours, shares)
+
+
+def ranks_of(members: Sequence[Sequence[Strategy]]) -> tuple[np.ndarray, int]:
+    """(n, MAX_BOOKS) int8: whose turn each book has; built-in strategies in their order, then own ones as listed."""
+    own = dict.fromkeys(s.name for of in members for s in of if s.name not in PARAMETER_FIELDS)
+    used = [n for n in (*PARAMETER_FIELDS, *own) if any(s.name == n for of in members for s in of)]
+    ranks = np.zeros((len(members), MAX_BOOKS), np.int8)
+    for k, of in enumerate(members):
+        for b, (s, _) in enumerate(sides_of(of)):
+            ranks[k, b] = used.index(of[s].name)
+    return ranks, len(used)
+
+
+def new_limits(config: PortfolioBacktestConfig, stage: Stage, seats: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The record of the account's limits, and the arrays that must outlive it."""
+    n, limits = len(seats), np.zeros(1, LIMITS)
+
+    def of(value: float | None) -> float:
+        return np.inf if value is None else value
+
+    limits["pair"], limits["total"] = of(config.max_single_pair_pct), of(config.max_total_exposure_pct)
+    limits["correlation"], limits["stop"] = of(config.max_correlation), of(config.portfolio_stop_loss_pct)
+    limits["peak"] = limits["daily_reference"] = config.initial_capital
+    limits["resume_after"] = 0 if config.resume_after is None else span("resume_after", config.resume_after)
+    limits["window"] = span("correlation_window", config.correlation_window)
+    limits["n"], limits["seats"] = n, seats.ctypes.data
+    returns, limits["first_hour"], limits["hour"] = stage.hours
+    limits["n_hours"] = returns.shape[1]
+    kept = {
+        "held": np.zeros(n),
+        "entries": np.zeros(n),
+        "returns": np.ascontiguousarray(returns),
+        "rho": np.zeros((n, n)),
+        "stamp": np.zeros((n, n), np.int64),
+    }
+    for name, array in kept.items():
+        limits[name] = array.ctypes.data
+    return limits, list(kept.values())
+
+
+def new_shared(pair: OrchestratorBacktestConfig, capital: float) -> np.ndarray:
+    """The record of the account that all symbols share."""
+    account = new_account(pair)
+    for name in ("initial", "cash", "peak", "daily_reference", "last_hour", "last_day"):
+        account[name] = capital
+    return account
+
+
+def simulate_account(
+    stage: Stage,
+    config: PortfolioBacktestConfig,
+    *,
+    record: bool = True,
+    every_candle: bool = False,
+    forms: dict[str, str] | None = None,
+) -> AccountRaw:
+    """One run of all symbols on one account: passes of the loop until the logs are large enough."""
+    n = len(stage.layouts)
+    capacities = [CAPACITY] * n
+    while True:
+        passes = [
+            open_pass(setup, p.config, p.strategies, room, record=record, every_candle=every_candle, forms=forms)
+            for setup, p, room in zip(stage.setups, stage.layouts, capacities, strict=True)
+        ]
+        raw = _run(stage, config, passes, record)
+        if not any(one.is_cut() for one in passes):
+            return raw
+        capacities = [one.larger(room) for one, room in zip(passes, capacities, strict=True)]
+
+
+def _run(stage: Stage, config: PortfolioBacktestConfig, passes: list[Pass], record: bool) -> AccountRaw:
+    axis, n = stage.axis, len(passes)
+    shared = new_shared(config.per_pair_config, config.initial_capital)
+    seats = np.zeros(n, SEAT)
+    limits, _kept = new_limits(config, stage, seats)
+    clock = np.zeros(1, PAIR)
+    feed = axis.feed(stage.shares.start)
+    for s, one in enumerate(passes):
+        _seat(seats[s], one, axis.time_of[s])
+        _join(one.account, s, stage.shares.initial[s] * config.initial_capital, shared, limits)
+    dealt = np.full(len(axis), -1, np.int32)
+    dealt[stage.shares.places] = np.arange(len(stage.shares.places))
+    ranks, n_ranks = ranks_of([p.strategies for p in stage.layouts])
+    rows = len(axis) * record
+    out = (
+        np.zeros((rows, 5)),
+        np.zeros((rows, n)),
+        np.zeros(((len(axis.days) + 2) * record, n, len(REJECTIONS)), np.int64),
+    )
+    run_account(
+        shared[0],
+        limits[0],
+        clock[0],
+        feed[0],
+        axis.low,
+        axis.high,
+        axis.close,
+        axis.row_at,
+        ranks,
+        n_ranks,
+        dealt,
+        stage.shares.weights,
+        out,
+    )
+    out[0][: stage.shares.start * record, :2] = config.initial_capital
+    raws = [one.finish() for one in passes]
+    return AccountRaw(shared[0], limits[0], raws, *out, seats["unknown"].copy())
+
+
+def _seat(seat: np.void, one: Pass, time_of: np.ndarray) -> None:
+    """A symbol takes its place; the account, not the symbol, judges day and stop and sells at the end."""
+    for name in ("account", "pair", "feed"):
+        seat[name] = getattr(one, name).ctypes.data
+    seat["time_of"] = time_of.ctypes.data
+    seat["max_daily_loss"] = one.account["max_daily_loss"][0]
+    one.account["max_daily_loss"] = one.account["portfolio_stop"] = np.inf
+    one.account["sell_at_end"] = 0
+
+
+def _join(account: np.ndarray, s: int, given: float, shared: np.ndarray, limits: np.ndarray) -> None:
+    """What a symbol is given to size by; its cash is the shared one."""
+    for name in ("initial", "cash", "peak", "last_hour", "last_day"):
+        account[name] = given
+    account["shared"], account["limits"], account["seat"] = shared.ctypes.data, limits.ctypes.data, s

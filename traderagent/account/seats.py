@@ -1,0 +1,172 @@
+"""One symbol's part in the loop of an account that several share: the functions of the single run, on its own rows.
+
+Its seat says between which prices and until when it may be left alone.
+"""
+
+import numpy as np
+
+from traderagent.base.kernel import float64_at, inner_kernel, int32_at, uint8_at
+from traderagent.engine.funding import settle_funding
+from traderagent.engine.gate import count_start_refusal
+from traderagent.engine.limits import recount
+from traderagent.engine.loop import (
+    decide_book,
+    follow_route,
+    liquidate,
+    may_be_granted,
+    read_candle,
+    write_ledger,
+)
+from traderagent.engine.marks import mark, settle, use_capital
+from traderagent.engine.orders import cancel_entries, drop_deal, move_stop
+from traderagent.engine.path import is_pending, is_touched, walk_candle
+from traderagent.engine.records import account_of, block_of, book_of, feed_of, now_of, pair_of
+from traderagent.engine.skip import mark_until
+
+
+@inner_kernel
+def catch_up(seat, row):
+    """Mark the symbol's own sums at the closes before a row, on which nothing of it happened."""
+    if seat.marked < row:
+        mark_until(account_of(seat), pair_of(seat), feed_of(seat), seat.marked, row, -np.inf, np.inf)
+        seat.marked = row
+
+
+@inner_kernel
+def meet_candle(seat, row, is_marked):
+    """A symbol's present candle begins: what a hole before it has left open is settled."""
+    account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    seat.row = row
+    seat.fresh = 1
+    if is_marked:
+        catch_up(seat, row)
+        if row >= block_of(pair, feed).end:
+            pair.block += 1
+    pair.last_close = float64_at(feed.close, row - 1) if row > 0 else float64_at(feed.open, 0)
+    read_candle(pair, feed, row)
+    if (account.perpetual == 1) & (row > feed.first):
+        settle_funding(account, pair, float64_at(feed.funding_gap, row), pair.last_close)
+    account.n_events += 1
+
+
+@inner_kernel
+def walk_symbol(seat):
+    """Step 1: everything that can fill inside the candle."""
+    account, pair = account_of(seat), pair_of(seat)
+    if is_touched(pair, now_of(pair).low, now_of(pair).high):
+        walk_candle(account, pair, feed_of(seat))
+        settle(account, pair)
+
+
+@inner_kernel
+def mark_symbol(seat, is_marked):
+    """Steps 2 and 3: funding, and the symbol's own sums at its close."""
+    account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    close = now_of(pair).close
+    if account.perpetual == 1:
+        settle_funding(account, pair, float64_at(feed.funding, seat.row), close)
+    if is_marked:
+        mark(account, block_of(pair, feed), seat.row, close)
+        seat.marked = seat.row + 1
+
+
+@inner_kernel
+def prepare(limits, seat):
+    """Step 5, and the moving stops of step 6; what they cancel is committed no more."""
+    account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    if seat.row >= pair.next_change:
+        follow_route(account, pair, uint8_at(feed.route, seat.row))
+        pair.next_change = int32_at(feed.next_change, seat.row)
+    for b in range(pair.n_books):
+        move_stop(account, pair, book_of(pair, b))
+    recount(limits, pair, account.seat)
+
+
+@inner_kernel
+def decide_rank(seat, ranks, rank):
+    """Step 6 of the symbol's books of one strategy."""
+    account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    equity = account.cash + account.inventory * now_of(pair).close
+    for b in range(pair.n_books):
+        if ranks[account.seat, b] == rank:
+            decide_book(account, pair, feed, book_of(pair, b), equity)
+
+
+@inner_kernel
+def finish_symbol(limits, seat):
+    """A symbol's work at this time is done: what it did is counted and written."""
+    account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if may_be_granted(account, book) & (account.halted == 0):
+            book.watch_row = min(book.watch_row, seat.row + 1)
+    use_capital(account)
+    recount(limits, pair, account.seat)
+    if feed.width > 0:
+        write_ledger(account, pair, feed, seat.row)
+    seat.fresh = 0
+
+
+@inner_kernel
+def reach_of(seat):
+    """Prices below and above which, and the row from which on, the symbol cannot be left alone; notes want of cash."""
+    account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    below, above, row = -np.inf, np.inf, feed.n
+    seat.short = 0
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if is_pending(book):
+            row = min(row, seat.row + 1)
+        below = max(below, max(book.below, max(book.wake_below, book.watch_below)))
+        above = min(above, min(book.above, min(book.wake_above, book.watch_above)))
+        row = min(row, min(book.wake_row, book.watch_row))
+        seat.short |= book.short
+    if feed.every == 1:
+        row = seat.row + 1
+    if account.halted == 0:
+        row = min(row, pair.next_change)
+        if account.perpetual == 1:
+            row = min(row, int32_at(feed.next_funding, seat.row))
+    else:
+        seat.short = 0
+    return below, above, max(row, seat.row + 1)
+
+
+@inner_kernel
+def wants_cash(seat):
+    """Whether an entry of the symbol waits for cash and the account's free cash has moved since."""
+    account, pair = account_of(seat), pair_of(seat)
+    wants = False
+    for b in range(pair.n_books):
+        wants |= (book_of(pair, b).short == 1) & may_be_granted(account, book_of(pair, b))
+    return wants
+
+
+@inner_kernel
+def take_back(seat, reason):
+    """Closing by the account reaches a symbol without a candle at once: its pending entries are refused."""
+    account, pair = account_of(seat), pair_of(seat)
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if (book.market_quantity != 0.0) | (book.market_fraction != 0.0):
+            count_start_refusal(account, pair, book, reason)
+            drop_deal(account, pair, book)
+        cancel_entries(account, book)
+
+
+@inner_kernel
+def close_out(limits, seat, is_last, is_kept):
+    """At the end every book sells at its symbol's last close; a symbol that trades to the end is marked after it."""
+    account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    if feed.first >= feed.n:
+        return
+    if is_kept:
+        catch_up(seat, feed.n - is_last)
+    read_candle(pair, feed, feed.n - 1)
+    liquidate(account, pair, now_of(pair).close)
+    if is_kept:
+        catch_up(seat, feed.n)
+    use_capital(account)
+    recount(limits, pair, account.seat)
+    if feed.width > 0:
+        write_ledger(account, pair, feed, feed.n - 1)

@@ -1,0 +1,88 @@
+"""Sums over a run of several symbols, from which its metrics and contributions are made."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from traderagent.account.run import AccountRaw, Stage
+from traderagent.engine.excursions import excursions
+from traderagent.engine.limits import ENOUGH_HOURS
+from traderagent.engine.result import OrchestratorBacktestResult
+from traderagent.engine.run import LEDGER_BOOK, LEDGER_HEAD
+from traderagent.engine.tape import tape_of
+from traderagent.engine.totals import hold_final, hold_of, sums_of
+
+OF_PAIRS = ("fees", "turnover", "funding", "insurance")
+
+
+def account_totals(stage: Stage, raw: AccountRaw) -> dict[str, Any]:
+    """Totals of the account by name, as metrics read them: its own curve, the sums of its pairs."""
+    account = raw.account.copy()
+    for name in OF_PAIRS:
+        account[name] = sum(float(pair.account[name]) for pair in raw.pairs)
+    books = np.concatenate([pair.books for pair in raw.pairs])
+    cells = [c[:n]["seen"].sum() for pair in raw.pairs for c, n in zip(pair.cells, pair.books["n_cells"], strict=True)]
+    seen = float(books["cells_seen"].sum() + sum(cells))
+    start, final = stage.shares.start, account["cash"] + account["inventory"]
+    sums = sums_of(account, books, seen, stage.axis, start, account["initial"], final)
+    return sums | hold_of(sums, hold_of_all(stage)[-1] - 1)
+
+
+def hold_of_all(stage: Stage) -> np.ndarray:
+    """(n_times,) what one unit of cash becomes when each pair is bought with its weight at its first open after the
+    warm-up, with costs, and held.
+    """
+    axis, growth = stage.axis, np.zeros(len(stage.axis))
+    for s, layout in enumerate(stage.layouts):
+        tape = tape_of(layout.data)
+        one = np.ones(len(axis))
+        if layout.first + 1 < len(tape):
+            from_ = axis.time_of[s][layout.first + 1]
+            one[from_:] = hold_final(tape, layout.config, layout.first) * axis.close[from_:, s] / tape.close[-1]
+        growth += stage.shares.initial[s] * one
+    return growth
+
+
+def run_of(stage: Stage, raw: AccountRaw, pairs: list[OrchestratorBacktestResult]) -> dict[str, Any]:
+    """The run as metrics of whole curves read it."""
+    axis, start = stage.axis, stage.shares.start
+    worst, cost = [], []
+    for pair in pairs:
+        trips = pair.raw.round_trips
+        spent = trips["entry_price"] * trips["quantity"]
+        worst.append(np.minimum(excursions(pair.raw, pair.plan.tape.close)[0], 0.0) * spent)
+        cost.append(spent)
+    return {
+        "equity": raw.curves[start:, 0],
+        "close_ms": axis.time[start:] + axis.duration,
+        "initial": float(raw.account["initial"]),
+        "start_ms": int(axis.time[start]),
+        "trip_worst": np.concatenate(worst),
+        "trip_cost": np.concatenate(cost),
+    }
+
+
+def pnl_at(stage: Stage, raw: AccountRaw, place: int) -> pd.Series:
+    """Net PnL by pair and strategy at the close of a place on the axis; 0 before the start (place −1)."""
+    found: dict[tuple[str, str], float] = {}
+    fields = {name: k for k, name in enumerate(LEDGER_BOOK)}
+    for s, (layout, pair) in enumerate(zip(stage.layouts, raw.pairs, strict=True)):
+        row = -1 if place < 0 else int(stage.axis.row_at[place, s])
+        row = -2 - row if (place >= 0 and row < 0) else row
+        close = float(stage.axis.close[place, s])
+        for b, book in enumerate(pair.books):
+            key = (stage.axis.symbols[s], layout.names[book["strategy"]])
+            at = len(LEDGER_HEAD) + b * len(LEDGER_BOOK)
+            state = pair.ledger[row, at : at + len(LEDGER_BOOK)] if row >= 0 else np.zeros(len(LEDGER_BOOK))
+            value = {name: float(state[k]) for name, k in fields.items()}
+            gross = value["realised"] + value["quantity"] * close - value["cost"] + value["insurance"]
+            found[key] = found.get(key, 0.0) + gross - value["fees"] - value["funding"]
+    return pd.Series(found)
+
+
+def correlation_of(hours: tuple[np.ndarray, int, int], start: int) -> np.ndarray:
+    """(n, n) Pearson correlations of hourly returns that end after `start` (ms), over common hours."""
+    returns, first, hour = hours
+    used = pd.DataFrame(returns[:, max(start // hour + 1 - first, 0) :].T)
+    return used.corr(min_periods=ENOUGH_HOURS).to_numpy()
