@@ -86,6 +86,11 @@ class PortfolioCase:
 
     def kernel(self, every_candle: bool = False) -> tuple[Stage, AccountRaw]:
         """The package's own run."""
+        stage = self.stage()
+        return stage, simulate_account(stage, package_config(self.config), every_candle=every_candle)
+
+    def stage(self) -> Stage:
+        """The symbols as the package puts them on one axis."""
         config, layouts = package_config(self.config), {}
         for symbol, candles in self.market.items():
             given = self.config.of_pair(symbol)
@@ -97,8 +102,7 @@ class PortfolioCase:
             )
             layout.size_factor[:] = self.reductions[symbol]
             layouts[symbol] = layout
-        stage = stage_of(layouts, config)
-        return stage, simulate_account(stage, config, every_candle=every_candle)
+        return stage_of(layouts, config)
 
 
 def package_config(twin: PortfolioTwinConfig) -> PortfolioBacktestConfig:

@@ -18,6 +18,8 @@ from importlib import import_module
 
 import numpy as np
 
+from tests.account.twin import PortfolioCase, package_config
+from tests.account.twin import differences as shared_differences
 from tests.engine.generated import Case, cases
 from tests.engine.test_twin import over_generated
 from tests.engine.trips import broken_trips
@@ -31,6 +33,7 @@ from tests.engine.twin import (
     skipping_differences,
 )
 from tests.reference import run as reference_run
+from traderagent.account.run import AccountRaw, simulate_account
 from traderagent.engine.plan import Plan, plan
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.engine.run import Raw, Setup, setup_of, simulate
@@ -148,6 +151,42 @@ class Generated:
         found = found or metric_differences(ours, twin, self.case.candles)
         same = read(unrecorded, "account", "books") == read(skipping, "account", "books")
         return found or ([] if same else ["keeping no record changes sums"])
+
+
+class Shared:
+    """One generated case of several symbols on one account, with its twin's run."""
+
+    def __init__(self, seed: int, account: str) -> None:
+        case = PortfolioCase(seed, account=account)
+        self.config, self.stage = package_config(case.config), case.stage()
+        self.twin = zlib.compress(pickle.dumps(case.twin()), 1)
+        raws = [*self.raws()]
+        self.expected = [visible_on_account(raw) for raw in raws]
+        self.found = [] if len({*self.expected}) == 1 else ["skipping is not asking at every candle"]
+        self.found += self.compared(raws[0])
+
+    def raws(self) -> Iterator[AccountRaw]:
+        """Leaving symbols alone, and asking at every candle."""
+        for every_candle in (False, True):
+            yield simulate_account(self.stage, self.config, every_candle=every_candle)
+
+    def check(self) -> list[str]:
+        if self.found:
+            return self.found
+        raws = [*self.raws()]
+        if [visible_on_account(raw) for raw in raws] == self.expected:
+            return []
+        return self.compared(raws[0]) or self.compared(raws[1])
+
+    def compared(self, raw: AccountRaw) -> list[str]:
+        """The same comparison as in the tests of the twin."""
+        return shared_differences(self.stage, raw, pickle.loads(zlib.decompress(self.twin)))
+
+
+def visible_on_account(raw: AccountRaw) -> bytes:
+    """All that is compared of a run of several symbols, in a few bytes."""
+    own = [array.tobytes() for array in (raw.curves, raw.committed, raw.refusals, raw.unknown)]
+    return hashlib.blake2b(b"".join([*own, *map(visible, raw.pairs)]), digest_size=16).digest()
 
 
 def by_hand(module: str) -> Iterator[Check]:

@@ -31,6 +31,7 @@ HANDS = (
     "tests.engine.test_grid_shift",
     "tests.engine.test_logs",
 )
+SHARED = 20  # generated cases of several symbols on each account
 SECONDS = 3  # of processor time for one check, which takes milliseconds; twenty times that by the clock
 MEMORY = 4 << 30  # what a child may take on top
 SURVIVED = 0xFFFF
@@ -101,7 +102,7 @@ def made_checks(n: int) -> list:
     """All checks, the most telling runs first."""
     from tqdm import tqdm
 
-    from tests.mutants.checks import KINDS, Check, Generated, by_hand, telling
+    from tests.mutants.checks import KINDS, Check, Generated, Shared, by_hand, telling
 
     kinds = [(kind, account) for kind in KINDS for account in ("spot", "perpetual")]
     chosen = {of: telling(*of, POOL, n) for of in tqdm(kinds, desc="cases", unit="kind")}
@@ -110,6 +111,8 @@ def made_checks(n: int) -> list:
         Check(f"{' '.join(of)} {i}", Generated(chosen[of][i]).check)
         for of, i in tqdm(by_turns, desc="twin", unit="run")
     ]
+    shared = [(account, seed) for seed in range(SHARED) for account in ("spot", "perpetual")]
+    checks += [Check(f"shared {of} {seed}", Shared(seed, of).check) for of, seed in tqdm(shared, desc="shared")]
     return checks + [check for module in HANDS for check in by_hand(module)]
 
 

@@ -22,11 +22,11 @@ from traderagent.account.seats import (
 )
 from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, kernel
 from traderagent.engine.limits import committed_of, recount
-from traderagent.engine.loop import block, halt, reopen
 from traderagent.engine.marks import mark, use_capital
 from traderagent.engine.money import start_candle
 from traderagent.engine.orders import forget_refusals
 from traderagent.engine.records import account_of, block_of, book_of, feed_of, pair_of, seat_of
+from traderagent.engine.verdicts import block, halt, reopen
 from traderagent.strategies.contract import HALTED, OFF_ROUTE, RISK_DAILY
 
 
@@ -188,13 +188,13 @@ def decide_all(limits, turn, rows, t, due, ranks, n_ranks, is_short, queue, is_k
 
 
 @inner_kernel
-def leave_alone(limits, queue, n_queue, below, above, due, is_short):
+def leave_alone(limits, queue, n_queue, below, above, due, is_short, closes_out):
     """Whoever was looked at says how long it may be left alone; returns whether somebody is owed an answer on cash."""
     for k in range(n_queue):
         s = queue[k]
         seat = seat_of(limits, s)
         if seat.fresh == 1:
-            finish_symbol(limits, seat)
+            finish_symbol(limits, seat, closes_out)
             below[s], above[s], row = reach_of(seat)
             due[s] = int32_at(seat.time_of, row)
             is_short[s] = seat.short == 1
@@ -304,7 +304,7 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, ranks, n_
         if is_news | is_owed:
             limits.equity = equity
             n_queue = decide_all(limits, turn, row_at[t], t, due, ranks, n_ranks, is_short, queue, is_kept)
-            is_owed = leave_alone(limits, queue, n_queue, below, above, due, is_short)
+            is_owed = leave_alone(limits, queue, n_queue, below, above, due, is_short, closes_out)
         if closes_out:
             for s in range(n):
                 close_out(limits, seat_of(limits, s), int(row_at[t, s] >= 0), is_kept)

@@ -11,7 +11,6 @@ from traderagent.engine.gate import count_start_refusal
 from traderagent.engine.limits import recount
 from traderagent.engine.loop import (
     decide_book,
-    follow_route,
     liquidate,
     may_be_granted,
     read_candle,
@@ -22,6 +21,7 @@ from traderagent.engine.orders import cancel_entries, drop_deal, move_stop
 from traderagent.engine.path import is_pending, is_touched, walk_candle
 from traderagent.engine.records import account_of, block_of, book_of, feed_of, now_of, pair_of
 from traderagent.engine.skip import mark_until
+from traderagent.engine.verdicts import follow_route
 
 
 @inner_kernel
@@ -93,14 +93,15 @@ def decide_rank(seat, ranks, rank):
 
 
 @inner_kernel
-def finish_symbol(limits, seat):
+def finish_symbol(limits, seat, closes_out):
     """A symbol's work at this time is done: what it did is counted and written."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if may_be_granted(account, book) & (account.halted == 0):
             book.watch_row = min(book.watch_row, seat.row + 1)
-    use_capital(account)
+    if not closes_out:
+        use_capital(account)
     recount(limits, pair, account.seat)
     if feed.width > 0:
         write_ledger(account, pair, feed, seat.row)

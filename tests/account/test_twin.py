@@ -1,0 +1,59 @@
+"""The common loop against its twin on generated markets of two to four symbols, with scarce cash and tight limits."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tests.account.twin import PortfolioCase, differences
+
+FEW, MANY = 25, 500
+
+
+def compared(account: str, seeds: range) -> Counter:
+    """Run the seeds, assert that nothing differs, and count what happened in them."""
+    happened: Counter = Counter()
+    for seed in seeds:
+        case = PortfolioCase(seed, account=account)
+        twin = case.twin()
+        stage, raw = case.kernel()
+        assert differences(stage, raw, twin) == [], f"seed {seed}"
+        happened.update(twin.rejections)
+        happened["fills"] += len(twin.fills)
+        happened["halts"] += len(twin.halts)
+        happened["resumed"] += sum(halt["resumed"] is not None for halt in twin.halts)
+        happened["rebalances"] += len(twin.rebalances)
+        happened["unknown"] += sum(twin.correlation_unknown.values())
+    return happened
+
+
+@pytest.mark.parametrize("account", ["spot", "perpetual"])
+def test_the_loop_and_its_twin_are_the_same_run(account: str) -> None:
+    happened = compared(account, range(FEW))
+    limits = {"risk_pair", "risk_exposure", "risk_daily", "unknown", "halts", "rebalances"}
+    for what in limits | ({"cash", "correlation"} if account == "spot" else {"margin"}):
+        assert happened[what] > 0, f"{what} never happened: the comparison says nothing of it"
+    assert happened["fills"] > 3_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("account", ["spot", "perpetual"])
+def test_the_loop_and_its_twin_are_the_same_run_on_many_markets(account: str) -> None:
+    happened = compared(account, range(FEW, FEW + MANY))
+    assert happened["resumed"] > 20
+
+
+@pytest.mark.parametrize("seed", range(30, 36))
+def test_leaving_symbols_alone_is_asking_them_at_every_candle(seed: int) -> None:
+    case = PortfolioCase(seed)
+    _, skipping = case.kernel()
+    _, plodding = case.kernel(every_candle=True)
+    assert skipping.curves.tobytes() == plodding.curves.tobytes()
+    assert skipping.committed.tobytes() == plodding.committed.tobytes()
+    for ours, theirs in zip(skipping.pairs, plodding.pairs, strict=True):
+        assert ours.fills.tobytes() == theirs.fills.tobytes()
+        assert ours.round_trips.tobytes() == theirs.round_trips.tobytes()
+        assert ours.ledger.tobytes() == theirs.ledger.tobytes()
+    walked = [sum(int(p.account["n_events"]) for p in raw.pairs) for raw in (skipping, plodding)]
+    assert walked[0] < walked[1]

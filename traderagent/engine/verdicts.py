@@ -1,0 +1,87 @@
+"""Verdicts that close entries or everything: the day's loss, the stop, the route; and what opens them again."""
+
+import numpy as np
+
+from traderagent.base.kernel import inner_kernel
+from traderagent.engine.orders import cancel_entries, forget_refusals, leave_at_next_open, no_wakes, no_watch
+from traderagent.engine.records import book_of, now_of
+from traderagent.strategies.contract import BLOCKED, DEACTIVATED, OFF_ROUTE, OPEN, PORTFOLIO_STOP
+
+
+@inner_kernel
+def start_day(account, pair):
+    """Step 0: the reference is the last mark; what the day had blocked is open again."""
+    account.daily_reference = account.cash + account.inventory * pair.last_close
+    reopen(account, pair)
+
+
+@inner_kernel
+def reopen(account, pair):
+    """The day's block ends; who may open again is asked."""
+    if account.blocked == 1:
+        account.blocked = 0
+        for b in range(pair.n_books):
+            book = book_of(pair, b)
+            if book.entry == BLOCKED:
+                book.entry = OPEN
+            book.ask = 1
+
+
+@inner_kernel
+def judge(account, pair, equity):
+    """Step 4: verdicts that need the close."""
+    limited = (account.blocked == 0) & (account.max_daily_loss < np.inf)
+    if limited and (equity <= account.daily_reference * (1 - account.max_daily_loss)):
+        block(account, pair)
+    stops = account.portfolio_stop < np.inf
+    if stops and (account.peak - equity) / account.peak >= account.portfolio_stop:
+        account.portfolio_stop = np.inf
+        account.max_daily_loss = np.inf
+        halt(account, pair)
+
+
+@inner_kernel
+def block(account, pair):
+    """Entries close until the next day."""
+    account.blocked = 1
+    account.daily_blocks += 1
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if book.entry == OPEN:
+            book.entry = BLOCKED
+        cancel_entries(account, book)
+        forget_refusals(book)
+        book.ask = 1
+
+
+@inner_kernel
+def halt(account, pair):
+    """Every order is cancelled, every book is sold at its next open, nobody is asked."""
+    account.halted = 1
+    account.halt_row = now_of(pair).row
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        no_wakes(book)
+        no_watch(book)
+        book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
+        leave_at_next_open(account, book, PORTFOLIO_STOP)
+        book.below, book.above = -np.inf, np.inf
+
+
+@inner_kernel
+def follow_route(account, pair, mask):
+    """Step 5: leaving the route closes entries, coming back opens them unless the day is blocked."""
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        on_route = (mask >> book.strategy) & 1
+        if (on_route == 1) and (book.entry == OFF_ROUTE):
+            book.entry = BLOCKED if account.blocked == 1 else OPEN
+            book.ask = 1
+        elif (on_route == 0) and (book.entry != OFF_ROUTE):
+            book.entry = OFF_ROUTE
+            book.ask = 1
+            if account.keep_entries == 0:
+                cancel_entries(account, book)
+                if (account.flatten == 1) and (book.quantity > 0.0) and (book.exit_reason == 0):
+                    leave_at_next_open(account, book, DEACTIVATED)
+            forget_refusals(book)
