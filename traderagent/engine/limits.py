@@ -5,7 +5,7 @@ committed is its inventory, whatever its side, and its entries that were granted
 """
 
 from traderagent.base.kernel import float64_at, inner_kernel, int64_at, write_float64, write_int64
-from traderagent.engine.records import book_of, limits_of, seat_of
+from traderagent.engine.records import account_of, book_of, limits_of, seat_of
 from traderagent.strategies.contract import CORRELATION, RESTING, RISK_EXPOSURE, RISK_PAIR, WAITING, cell_of
 
 SLACK = 1 + 1e-9
@@ -32,7 +32,12 @@ def granted_entries(book, close):
 
 @inner_kernel
 def recount(limits, pair, s):
-    """Count anew what a symbol holds and has resting."""
+    """Count anew what a symbol holds and has resting, where that can have changed."""
+    seat = seat_of(limits, s)
+    account = account_of(seat)
+    if seat.counted == account.moves:
+        return
+    seat.counted = account.moves
     held, entries = 0.0, 0.0
     for b in range(pair.n_books):
         book = book_of(pair, b)

@@ -27,6 +27,7 @@ def move_cash(account, book, cash, reserved, locked):
     account.reserved += reserved
     account.locked += locked
     if account.shared != 0:
+        account.moves += 1
         purse.cash += cash
         purse.reserved += reserved
         purse.locked += locked

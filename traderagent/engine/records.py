@@ -27,7 +27,7 @@ ACCOUNT = record_dtype(
     ("fills round_trips fills_capacity round_trips_capacity n_fills n_round_trips overflow", "i8"),
     ("rejections", ("i8", (len(REJECTIONS),))),
     # of one symbol among others: addresses of the account whose cash they share and of its limits, 0 where it is alone
-    ("shared limits seat", "i8"),
+    ("shared limits seat moves", "i8"),  # moves: how often cash, reservations or inventory of the symbol have changed
 )
 
 PAIR = record_dtype(
@@ -60,11 +60,11 @@ BLOCK = record_dtype(
 )
 
 # One symbol's place in an account that it shares. row: the last one met; marked: the first one that is not yet marked;
-# fresh: 1 where the present candle has been met; short: 1 where an entry waits for cash; time_of: address of the place
-# of each row on the common axis.
+# fresh: 1 where the present candle has been met; short: 1 where an entry waits for cash; counted: the move up to which
+# held and entries are known; time_of: address of the place of each row on the common axis.
 SEAT = record_dtype(
     ("account pair feed time_of", "i8"),
-    ("row marked fresh short unknown", "i8"),
+    ("row marked fresh short unknown counted", "i8"),
     ("max_daily_loss", "f8"),
 )
 
