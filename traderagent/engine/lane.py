@@ -15,7 +15,7 @@ from traderagent.engine.loop import run
 from traderagent.engine.plan import Plan, plan
 from traderagent.engine.records import PAIR
 from traderagent.engine.run import Features, new_feed, next_true, scale_of, setup_of, simulate
-from traderagent.engine.tape import DAY, tape_of
+from traderagent.engine.tape import DAY, Tape, tape_of, until
 from traderagent.engine.totals import hold_final, hold_of, sums_of
 from traderagent.engine.trials import Trials
 from traderagent.market.candles import MultiTimeframeData
@@ -37,8 +37,15 @@ LAYOUT = (
 )
 
 
-class _Columns:
-    """Feature columns and signals of all parameter sets, each distinct array once."""
+class Columns:
+    """Feature columns and signals of all parameter sets on a symbol's whole history, each distinct array once.
+
+    Parameters
+    ----------
+    data : candles
+    sets : per strategy its distinct parameter sets
+    shorts : keep signals to go short
+    """
 
     def __init__(self, data: MultiTimeframeData, sets: Sequence[Sequence[Strategy]], shorts: bool) -> None:
         n, most = len(tape_of(data)), sum(map(len, sets))
@@ -78,9 +85,13 @@ class _Columns:
             self._n_signals += 1
         return self._signal_of[place]
 
-    def features(self) -> Features:
-        """As a run reads them."""
-        return Features(self._columns[: self._n], self._signals[: self._n_signals], [], [])
+    def features(self, stop: int | None = None) -> Features:
+        """As a run reads them: of all candles, or of the first `stop`, whose columns are as long as these candles."""
+        columns, signals = self._columns[: self._n], self._signals[: self._n_signals]
+        if stop is not None:
+            columns = np.ascontiguousarray(columns[:, :stop])
+            signals = np.minimum(signals[:, : stop + 1], stop)
+        return Features(columns, signals, [], [])
 
 
 @kernel
@@ -111,7 +122,10 @@ class Lane:
     data : candles
     trials : as `trials_of` gives them; shared between symbols, never written to
     first : row of the first decision where it is later than the trials' own, for the part after a hold-out's cut
+    stop : the row after the last one that exists for the trials; None: all candles. What was computed on the whole
+        history is the same on its first candles, since everything that a run reads is causal
     daily : keep the return of each label day
+    columns : of these sets on these candles, where several lanes share them
 
     Attributes
     ----------
@@ -120,12 +134,19 @@ class Lane:
     """
 
     def __init__(
-        self, data: MultiTimeframeData, trials: Trials, *, first: int | None = None, daily: bool = False
+        self,
+        data: MultiTimeframeData,
+        trials: Trials,
+        *,
+        first: int | None = None,
+        stop: int | None = None,
+        daily: bool = False,
+        columns: Columns | None = None,
     ) -> None:
         self._data, self._trials, self._daily = data, trials, daily
-        config = trials.trials[0].config
-        self._columns = _Columns(data, trials.sets, config.account == "perpetual")
-        self._features = self._columns.features()
+        self._columns = columns or columns_of(data, trials)
+        self._features = self._columns.features(stop)
+        self._tape = tape_of(data) if stop is None else until(tape_of(data), stop)
         layouts: dict[tuple, int] = {}
         plans: list[Plan] = []
         self._feed_of = np.zeros(len(trials.trials), np.int64)
@@ -136,14 +157,14 @@ class Lane:
                 plans.append(plan(data, trial.config, trial.own, first=first))
             self._feed_of[t] = layouts[key]
         self.first = plans[0].first
-        self._setups = [
+        whole = [
             setup_of(data, p.config, p.strategies, p.mask, p.size_factor, p.regime, p.first, self._features)
             for p in plans
         ]
+        self._setups = [replace(setup, tape=self._tape) for setup in whole]
         self._feeds = np.concatenate([new_feed(setup) for setup in self._setups])
-        self._tape = tape_of(data)
         self._hold = [hold_final(self._tape, trial.config, self.first) - 1 for trial in trials.trials]
-        self.days = label_days(data, self.first)
+        self.days = label_days(self._tape, self.first)
 
     def run(self, start: int, stop: int) -> tuple[dict[str, Any], np.ndarray | None]:
         """Run trials `start` to `stop` − 1; safe in several threads at a time.
@@ -223,9 +244,14 @@ class Lane:
             books["cells_seen"][k, b] += cells["seen"][:n].sum()
 
 
-def label_days(data: MultiTimeframeData, first: int) -> np.ndarray:
+def columns_of(data: MultiTimeframeData, trials: Trials) -> Columns:
+    """The columns that trials read on a symbol."""
+    return Columns(data, trials.sets, trials.trials[0].config.account == "perpetual")
+
+
+def label_days(tape: Tape, first: int) -> np.ndarray:
     """(n_days,) label days that hold candles from a row on, in days since 1970."""
-    return np.unique(tape_of(data).time[first:] // DAY)
+    return np.unique(tape.time[first:] // DAY)
 
 
 def n_exits_of(n_cells: int) -> int:

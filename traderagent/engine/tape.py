@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from traderagent.engine.records import BLOCK
-from traderagent.market.candles import MultiTimeframeData
+from traderagent.market.candles import COLUMNS, MultiTimeframeData
 from traderagent.market.frames import milliseconds, traded
 
 HOUR = 3_600_000
@@ -47,6 +47,19 @@ def tape_of(data: MultiTimeframeData) -> Tape:
     if "_tape" not in data.__dict__:
         data.__dict__["_tape"] = _build(data)
     return data.__dict__["_tape"]
+
+
+def until(tape: Tape, stop: int) -> Tape:
+    """The tape of the first `stop` candles, as if no later one had ever been loaded; columns are views."""
+    blocks = tape.blocks[: int(np.searchsorted(tape.blocks["end"], stop)) + 1].copy()
+    first = int(blocks["end"][-2]) if len(blocks) > 1 else 0
+    columns = {name: getattr(tape, name)[:stop] for name in COLUMNS}
+    part = {name: column[first:] for name, column in columns.items()}
+    blocks[-1] = _blocks(tape.time[first:stop], tape.duration, part, np.array([stop - first]))[0]
+    blocks["end"][-1] = stop
+    return Tape(
+        tape.time[:stop], tape.duration, **columns, next_day=np.minimum(tape.next_day[:stop], stop), blocks=blocks
+    )
 
 
 def _build(data: MultiTimeframeData) -> Tape:

@@ -162,12 +162,16 @@ class Runner:
         start = position - position % self.job.block
         if self._block is None or self._block.start != start:
             self._block = self._lane = None
-            points = self.job.space.slice(start, start + self.job.block)
-            found = [self._placement.trial(point) for point in points]
-            trials = [trial for trial in found if isinstance(trial, Trial)]
-            records = trials_of(trials, int(self.job.config.warmup_bars)) if trials else None
-            self._block = Block(start, np.array([isinstance(trial, Trial) for trial in found]), records)
+            self._block = block_at(self.job, self._placement, start)
         return self._block
+
+
+def block_at(job: Job, placement: Placement, start: int) -> Block:
+    """The points of a block, which begins with point `start`, as records."""
+    found = [placement.trial(point) for point in job.space.slice(start, start + job.block)]
+    trials = [trial for trial in found if isinstance(trial, Trial)]
+    records = trials_of(trials, int(job.config.warmup_bars)) if trials else None
+    return Block(start, np.array([isinstance(trial, Trial) for trial in found]), records)
 
 
 def candles_of(data: MultiTimeframeData, sample: str, holdout: float | None) -> tuple[MultiTimeframeData, int | None]:
@@ -183,5 +187,5 @@ def candles_of(data: MultiTimeframeData, sample: str, holdout: float | None) -> 
 def days_of(data: MultiTimeframeData, sample: str, holdout: float | None, first: int) -> tuple[int, int] | None:
     """First and last label day of a sample, in days since 1970; None where it is shorter than the warm-up."""
     part, after = candles_of(data, sample, holdout)
-    days = label_days(part, max(first, after or 0))
+    days = label_days(tape_of(part), max(first, after or 0))
     return (int(days[0]), int(days[-1])) if len(days) else None

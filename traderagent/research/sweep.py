@@ -92,7 +92,7 @@ def sweep(
         With what was got, what is allowed and the next step.
     """
     config = OrchestratorBacktestConfig() if config is None else config
-    symbols = _checked(market, config, returns, holdout, checkpoint, workers, chunk)
+    symbols = checked_market(market, config, returns, holdout, checkpoint, workers, chunk)
     if counted:
         check_ledger()
     chosen = space if isinstance(space, Points) else Space.of(space)
@@ -102,10 +102,10 @@ def sweep(
     check_memory(len(chosen), len(symbols) * len(samples), n_days)
     members = members_of(config, strategies)
     own = members[len(members) - len(strategies) :]
-    distinct, refused = _survey(config, own, chosen)
+    distinct, refused = survey(config, own, chosen)
     with connected(client) as opened:
         size = stored_chunk(checkpoint) or chunk or _chunk(len(chosen), opened)
-        job = _job(symbols, config, own, chosen, distinct, holdout, returns is not None, size)
+        job = job_of(symbols, config, own, chosen, distinct, holdout, returns is not None, size)
         outcomes = Outcomes(job) if checkpoint is None else Checkpoint(job, checkpoint)
         skipped = _run(job, symbols, outcomes, opened, workers, progress)
     if len(skipped) == len(symbols):
@@ -118,7 +118,7 @@ def sweep(
     return cube
 
 
-def _job(
+def job_of(
     symbols: Mapping[str, MultiTimeframeData],
     config: OrchestratorBacktestConfig,
     own: tuple[Strategy, ...],
@@ -128,6 +128,7 @@ def _job(
     daily: bool,
     chunk: int,
 ) -> Job:
+    """What a sweep of these symbols is to do: one warm-up for all trials, long enough for each of them."""
     longest = max(symbols.values(), key=len)
     first = warmup_rows(longest, config, [strategy for of in distinct for strategy in of])
     samples = ("whole",) if holdout is None else ("in", "out")
@@ -172,9 +173,16 @@ def _chunk(n_points: int, client: Any) -> int:
     return max(1, min(CHUNK_HERE if client is None else CHUNK_THERE, -(-n_points // 8)))
 
 
-def _checked(
+def checked_market(
     market: Any, config: Any, returns: Any, holdout: Any, checkpoint: Any, workers: Any, chunk: Any
 ) -> Mapping[str, MultiTimeframeData]:
+    """Candles by symbol, once everything is refused that no search could use.
+
+    Raises
+    ------
+    ConfigError, DataError
+        With what was got, what is allowed and the next step.
+    """
     symbols = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
     if not isinstance(symbols, Mapping) or not symbols:
         raise ConfigError(f"market: got {type(market).__name__}, allowed are one symbol's candles or a market")
@@ -199,7 +207,7 @@ def _checked(
     return symbols
 
 
-def _survey(
+def survey(
     config: OrchestratorBacktestConfig, own: Sequence[Strategy], space: Space | Points
 ) -> tuple[list[list[Strategy]], list[str]]:
     """Distinct parameter sets of every strategy, and why points are refused, with counts.
@@ -263,7 +271,7 @@ def _cube(
         name: (dims, np.ascontiguousarray(values[:, :, k]).reshape(shape), record.attributes)
         for k, (name, record) in enumerate(METRICS.items())
     }
-    data = xr.Dataset(cube, coords, _attributes(job, skipped, refused, candles))
+    data = xr.Dataset(cube, coords, attributes_of(job, skipped, refused, candles))
     if job.daily:
         index = (np.arange(job.days[0], job.days[1] + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
         data["returns"] = xr.DataArray(
@@ -275,7 +283,7 @@ def _cube(
     return data
 
 
-def _attributes(
+def attributes_of(
     job: Job, skipped: Mapping[str, str], refused: list[str], candles: Sequence[MultiTimeframeData]
 ) -> dict[str, Any]:
     """Where a cube comes from; no clock, nothing that depends on how it was run."""
