@@ -41,6 +41,7 @@ _NAMES = {
     "traderagent.research.sampling": "sample",
     "traderagent.research.search": "optimization",
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
+    "traderagent.robustness.splits": "CombinatorialPurged WalkForward",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",
