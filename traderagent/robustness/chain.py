@@ -1,0 +1,70 @@
+"""Daily returns of stretches of time, joined into the curve of one account, by symbol and pooled."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from traderagent.engine.tape import DAY
+from traderagent.metrics.record import METRICS
+from traderagent.robustness.spans import Span
+
+NUMBERS = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily")
+
+
+def joined(parts: Iterable[tuple[Span, np.ndarray]], days: tuple[int, int]) -> np.ndarray:
+    """Returns of one account that goes from one stretch to the next with all it has.
+
+    Parameters
+    ----------
+    parts : stretches, each with its (…, n_days) daily returns; NaN, and days of no stretch, are cash
+    days : first and last label day, in days since 1970
+
+    Returns
+    -------
+    (…, n_days) float64; where two stretches share a day, both of its returns compound
+    """
+    growth: np.ndarray | None = None
+    for span, returns in parts:
+        if growth is None:
+            growth = np.ones((*returns.shape[:-1], days[1] - days[0] + 1))
+        first = span.days[0] - days[0]
+        growth[..., first : first + span.n_days] *= 1.0 + np.nan_to_num(returns)
+    return np.zeros(days[1] - days[0] + 1) if growth is None else growth - 1.0
+
+
+def pooled_returns(returns: np.ndarray) -> np.ndarray:
+    """Mean over symbols (the first axis): accounts brought back to equal weights every day; NaN is cash."""
+    return np.nan_to_num(returns).mean(axis=0)
+
+
+def span_of(spans: Iterable[Span]) -> tuple[int, int]:
+    """First and last label day of some spans."""
+    days = [span.days for span in spans]
+    return min(first for first, _ in days), max(last for _, last in days)
+
+
+def dates(days: tuple[int, int]) -> pd.DatetimeIndex:
+    """Label days as times in UTC."""
+    return pd.DatetimeIndex(pd.to_datetime(np.arange(days[0], days[1] + 1) * DAY, unit="ms", utc=True), name="day")
+
+
+def equity_of(returns: Mapping[str, np.ndarray], days: tuple[int, int], balance: float) -> pd.DataFrame:
+    """Equity at the end of every label day, and `balance` on the day before the first one."""
+    index = dates((days[0] - 1, days[1]))
+    return pd.DataFrame({k: balance * np.cumprod(np.append(1.0, 1.0 + r)) for k, r in returns.items()}, index)
+
+
+def numbers_of(returns: np.ndarray) -> dict[str, float]:
+    """Return, drawdown and annualised Sharpe ratio of daily returns; NaN where undefined."""
+    equity = np.cumprod(np.append(1.0, 1.0 + returns))
+    peak = np.maximum.accumulate(equity)
+    totals = {
+        "initial": 1.0,
+        "final": equity[-1],
+        "max_drawdown": ((peak - equity) / peak).max(),
+        "n_days": float(len(returns)),
+        "sum_d": returns.sum(),
+        "sum_d2": (returns**2).sum(),
+    }
+    return {name: float(METRICS[name](totals)) for name in NUMBERS}
