@@ -41,7 +41,9 @@ _NAMES = {
     "traderagent.research.sampling": "sample",
     "traderagent.research.search": "optimization",
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
+    "traderagent.robustness.cpcv": "cpcv",
     "traderagent.robustness.fold_result": "WalkForwardResult",
+    "traderagent.robustness.path_result": "CrossValidationResult",
     "traderagent.robustness.splits": "CombinatorialPurged WalkForward",
     "traderagent.robustness.walk_forward": "walk_forward",
 }

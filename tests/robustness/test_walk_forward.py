@@ -358,7 +358,7 @@ BAD = [
 
 @pytest.mark.parametrize(("change", "error", "words"), BAD, ids=[words[:30] for _, _, words in BAD])
 def test_bad_input_is_refused_before_anything_runs(candles, monkeypatch, change, error, words):
-    from traderagent.robustness import walk_forward as module
+    from traderagent.robustness import preparation as module
 
     monkeypatch.setattr(module, "run_spans", None)
     with pytest.raises(error) as told:

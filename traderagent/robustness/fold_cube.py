@@ -114,7 +114,11 @@ def fold_cube(trials: xr.Dataset, runs: SpanRuns, choices: Choices, select: str)
     ):
         cube[name] = (dims[:2], values, {"long_name": words})
     for name, axis in choices.surfaces[0].axes.items():
-        cube[name] = (dims[:2], _chosen(choices, name, axis), {"long_name": "chosen value"})
+        cube[name] = (
+            dims[:2],
+            chosen_values(choices.surfaces, choices.positions, name, axis),
+            {"long_name": "chosen value"},
+        )
     return cube.assign_attrs(trials.attrs)
 
 
@@ -188,17 +192,17 @@ def _medians(values: np.ndarray, trades: np.ndarray) -> np.ndarray:
     return found
 
 
-def _chosen(choices: Choices, name: str, values: Sequence[Any]) -> np.ndarray:
-    """(n_rows, n_folds) values of a parameter: NaN, or an empty text, where nothing was chosen."""
+def chosen_values(surfaces: Sequence[Surface], positions: np.ndarray, name: str, values: Sequence[Any]) -> np.ndarray:
+    """(n_rows, n_folds) chosen values of a parameter: NaN, or an empty text, where nothing was chosen."""
     none: Any = "" if any(isinstance(value, str) for value in values) else np.nan
     rows = [
-        [none if p < 0 else seen.point(int(p))[name] for seen, p in zip(choices.surfaces, line, strict=True)]
-        for line in choices.positions
+        [none if p < 0 else seen.point(int(p))[name] for seen, p in zip(surfaces, line, strict=True)]
+        for line in positions
     ]
     flat = axis_values([value for row in rows for value in row])
     if flat.dtype == object:
         flat = flat.astype(np.float64)
-    return flat.reshape(choices.positions.shape)
+    return flat.reshape(positions.shape)
 
 
 def _reasons(runs: SpanRuns, choices: Choices, table: dict[str, np.ndarray]) -> np.ndarray:
