@@ -322,6 +322,17 @@ def test_drawn_points_need_the_best(candles):
     assert result.chosen.loc["SYN-01"].equals(result.chosen.loc["pooled"])
 
 
+def test_a_point_that_no_config_allows_is_undefined_everywhere(candles):
+    space = {"tf_ema_fast": [10, 30], "tf_ema_slow": [20, 60]}
+    result = ta.walk_forward(candles["SYN-01"], CONFIG, space, select="best", **WINDOWS)
+    refused = result.trials.sel(tf_ema_fast=30, tf_ema_slow=20)
+    for name in (*METRICS, "mean_daily_return", "returns"):
+        assert refused[name].isnull().all(), name
+    assert result.trials.returns.isnull().sum() == refused.returns.size
+    assert (result.cube.ranked == 3).all()
+    assert result.cube.attrs["refused"][0].startswith("1 points:")
+
+
 def test_a_result_reads_well_and_is_stored(found, tmp_path):
     assert "walk-forward of 4 folds, 18 trials each, on 2 symbols" in repr(found)
     assert "SYNTHETIC" in repr(found)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from traderagent.engine.tape import DAY
 from traderagent.metrics.record import METRICS
-from traderagent.robustness.spans import Span
+from traderagent.robustness.spans import Span, SpanRuns
 
 NUMBERS = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily")
 
@@ -31,6 +31,21 @@ def joined(parts: Iterable[tuple[Span, np.ndarray]], days: tuple[int, int]) -> n
         first = span.days[0] - days[0]
         growth[..., first : first + span.n_days] *= 1.0 + np.nan_to_num(returns)
     return np.zeros(days[1] - days[0] + 1) if growth is None else growth - 1.0
+
+
+def trial_returns(runs: SpanRuns) -> np.ndarray:
+    """(n_symbols, n_points, n_days) float64 daily returns of every point over all spans that keep them, chained.
+
+    A stretch without the symbol's candles is cash; a point that never ran is NaN.
+    """
+    chained = joined([(runs.spans[k], daily) for k, daily in runs.daily.items()], days_of(runs))
+    ran = np.any([np.isfinite(daily).any(axis=-1) for daily in runs.daily.values()], axis=0)
+    return np.where(ran[..., None], chained, np.nan)
+
+
+def days_of(runs: SpanRuns) -> tuple[int, int]:
+    """First and last label day of the spans that keep daily returns."""
+    return span_of(runs.spans[k] for k in runs.daily)
 
 
 def pooled_returns(returns: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from traderagent.research.choice import chosen_of
 from traderagent.research.job import Job
 from traderagent.research.ledger import enter_sweep
 from traderagent.research.sweep import ORCHESTRATOR_PARAM_GRID
-from traderagent.robustness.chain import dates, joined, pooled_returns, span_of
+from traderagent.robustness.chain import dates, days_of, joined, pooled_returns, trial_returns
 from traderagent.robustness.path_result import CrossValidationResult, path_cube, split_cube
 from traderagent.robustness.preparation import search_of
 from traderagent.robustness.spans import Span, SpanRuns
@@ -103,7 +103,7 @@ def cpcv(
     positions = np.array([[-1 if p is None else p for p in chosen_of(one, select)] for one in seen], np.int64).T
     returns = _path_returns(runs, splitter, positions)
     traded = _traded(runs, positions, splitter)
-    paths = path_cube(seen[0].rows, returns, traded, dates(span_of(runs.spans[:n_folds])), attrs)
+    paths = path_cube(seen[0].rows, returns, traded, dates(days_of(runs)), attrs)
     cube = split_cube(seen, positions, splitter, select, attrs)
     return CrossValidationResult(cube, paths, folds, splitter, search.config, objective, min_trades, select, seed)
 
@@ -138,15 +138,13 @@ def _point_cube(job: Job, runs: SpanRuns, values: dict[str, np.ndarray]) -> xr.D
 def _as_search(job: Job, runs: SpanRuns, n_folds: int, attrs: dict[str, Any]) -> xr.Dataset:
     """All splits as one search, as the ledger counts it: the points, and their days over all parts."""
     cube = _point_cube(job, runs, {TRADES: np.nansum(runs.metric(TRADES)[:, :n_folds], axis=1)})
-    days = span_of(runs.spans[:n_folds])
-    chained = joined([(runs.spans[k], values) for k, values in runs.daily.items()], days)
-    cube["returns"] = (("symbol", *job.space.dims, "day"), chained.reshape(*cube[TRADES].shape, -1))
-    return cube.assign_coords(day=dates(days).tz_localize(None).as_unit("ns")).assign_attrs(attrs)
+    cube["returns"] = (("symbol", *job.space.dims, "day"), trial_returns(runs).reshape(*cube[TRADES].shape, -1))
+    return cube.assign_coords(day=dates(days_of(runs)).tz_localize(None).as_unit("ns")).assign_attrs(attrs)
 
 
 def _path_returns(runs: SpanRuns, splitter: CombinatorialPurged, positions: np.ndarray) -> np.ndarray:
     """(n_rows, n_paths, n_days) daily returns of every path; a part without a choice is cash."""
-    days = span_of(runs.spans[: splitter.n_folds])
+    days = days_of(runs)
     found = []
     for path in splitter.paths:
         parts = []

@@ -14,7 +14,7 @@ from traderagent.metrics.record import METRICS
 from traderagent.metrics.surface import POOLED, TRADES, Surface, surface
 from traderagent.research.choice import chosen_of
 from traderagent.research.job import Job
-from traderagent.robustness.chain import dates, joined, pooled_returns, span_of
+from traderagent.robustness.chain import dates, days_of, pooled_returns, trial_returns
 from traderagent.robustness.spans import SpanRuns
 from traderagent.robustness.splits import Folds
 
@@ -61,11 +61,9 @@ def trial_cube(job: Job, runs: SpanRuns, folds: Folds, attrs: dict[str, Any]) ->
         coords[name] = (along, axis_values(of))
     cube = xr.Dataset(named, coords, attrs)
     cube["mean_daily_return"] = (dims, means.reshape(*lead, *job.space.shape), MEAN)
-    days = span_of(runs.spans[k] for k in runs.daily)
-    chained = joined(((runs.spans[k], values) for k, values in runs.daily.items()), days).astype(np.float32)
     cube["returns"] = xr.DataArray(
-        chained.reshape(len(runs.symbols), *job.space.shape, -1),
-        {"day": dates(days).tz_localize(None).as_unit("ns")},
+        trial_returns(runs).astype(np.float32).reshape(len(runs.symbols), *job.space.shape, -1),
+        {"day": dates(days_of(runs)).tz_localize(None).as_unit("ns")},
         ("symbol", *job.space.dims, "day"),
         attrs={"unit": "1", "long_name": "return of each label day out of sample"},
     )
