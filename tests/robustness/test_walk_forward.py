@@ -219,7 +219,7 @@ def test_nothing_that_trades_is_chosen_is_said(candles):
 
 
 def test_a_symbol_that_begins_later_is_cash_until_then(candles):
-    late = candles["SYN-02"].slice("2024-01-18", None)
+    late = candles["SYN-02"].slice("2024-01-26", None)
     result = ta.walk_forward(ta.Market({"SYN-01": candles["SYN-01"], "SYN-02": late}), CONFIG, SPACE, **WINDOWS)
     why = result.chosen["why"].loc["SYN-02"]
     assert why[0] == "training: 0 candles after a warm-up of 768, 2 are needed"

@@ -1,6 +1,6 @@
 """Daily returns of stretches of time, joined into the curve of one account, by symbol and pooled."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -64,10 +64,11 @@ def dates(days: tuple[int, int]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(pd.to_datetime(np.arange(days[0], days[1] + 1) * DAY, unit="ms", utc=True), name="day")
 
 
-def equity_of(returns: Mapping[str, np.ndarray], days: tuple[int, int], balance: float) -> pd.DataFrame:
-    """Equity at the end of every label day, and `balance` on the day before the first one."""
-    index = dates((days[0] - 1, days[1]))
-    return pd.DataFrame({k: balance * np.cumprod(np.append(1.0, 1.0 + r)) for k, r in returns.items()}, index)
+def equity_of(returns: pd.DataFrame, balance: float) -> pd.DataFrame:
+    """Equity at the end of every day of some daily returns, and `balance` on the day before the first one."""
+    index = returns.index.insert(0, returns.index[0] - pd.Timedelta("1D")).rename("day")
+    grown = np.cumprod(np.vstack([np.ones(returns.shape[1]), 1.0 + returns.to_numpy()]), axis=0)
+    return pd.DataFrame(balance * grown, index, returns.columns)
 
 
 def numbers_of(returns: np.ndarray) -> dict[str, float]:

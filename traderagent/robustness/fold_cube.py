@@ -112,11 +112,8 @@ def fold_cube(trials: xr.Dataset, runs: SpanRuns, choices: Choices, select: str)
     ):
         cube[name] = (dims[:2], values, {"long_name": words})
     for name, axis in choices.surfaces[0].axes.items():
-        cube[name] = (
-            dims[:2],
-            chosen_values(choices.surfaces, choices.positions, name, axis),
-            {"long_name": "chosen value"},
-        )
+        picked = chosen_values(choices.surfaces, choices.positions, name, axis)
+        cube[name] = (dims[:2], picked, {"long_name": "chosen value"})
     return cube.assign_attrs(trials.attrs)
 
 

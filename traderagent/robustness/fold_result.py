@@ -17,7 +17,7 @@ from traderagent.base.files import without_nan
 from traderagent.base.words import counted, number
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.metrics.surface import POOLED, TRADES, axes_of, ordered
-from traderagent.robustness.chain import NUMBERS, equity_of, joined, numbers_of, span_of
+from traderagent.robustness.chain import NUMBERS, dates, equity_of, joined, numbers_of, span_of
 from traderagent.robustness.spans import Span
 from traderagent.robustness.splits import Folds, WalkForward
 
@@ -77,8 +77,7 @@ class WalkForwardResult:
         `pooled` holds equal accounts, one a symbol, brought back to equal weights every day; a symbol without candles
         is cash.
         """
-        values = joined(self.returns, self._days)
-        return self.equity.iloc[1:].assign(**dict(zip(self.rows, values, strict=True)))
+        return pd.DataFrame(joined(self.returns, self._days).T, dates(self._days), list(self.rows))
 
     @cached_property
     def equity(self) -> pd.DataFrame:
@@ -87,8 +86,7 @@ class WalkForwardResult:
         The first row is the initial balance, on the day before the first test. Every test starts flat and is closed at
         its end with costs; a gap between two tests is cash.
         """
-        values = joined(self.returns, self._days)
-        return equity_of(dict(zip(self.rows, values, strict=True)), self._days, self.config.initial_balance)
+        return equity_of(self.daily_returns, self.config.initial_balance)
 
     @cached_property
     def fold_returns(self) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from traderagent.base.words import counted, number
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.metrics.record import METRICS
 from traderagent.metrics.surface import POOLED, Surface
-from traderagent.robustness.chain import NUMBERS, numbers_of
+from traderagent.robustness.chain import NUMBERS, equity_of, numbers_of
 from traderagent.robustness.fold_cube import chosen_values
 from traderagent.robustness.splits import CombinatorialPurged, Folds
 
@@ -83,9 +83,8 @@ class CrossValidationResult:
             raise unknown("symbol", symbol, self.rows)
         returns = self.paths["returns"].sel(symbol=symbol).transpose("day", "path")
         days = pd.DatetimeIndex(returns["day"].to_numpy()).tz_localize("UTC")
-        index = days.insert(0, days[0] - pd.Timedelta("1D")).rename("day")
-        grown = np.cumprod(np.vstack([np.ones(returns.shape[1]), 1.0 + returns.to_numpy()]), axis=0)
-        return pd.DataFrame(self.config.initial_balance * grown, index).rename_axis(columns="path")
+        frame = pd.DataFrame(returns.to_numpy(), days).rename_axis(columns="path")
+        return equity_of(frame, self.config.initial_balance)
 
     @cached_property
     def chosen(self) -> pd.DataFrame:
