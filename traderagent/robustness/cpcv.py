@@ -70,6 +70,8 @@ def cpcv(
     ConfigError, DataError
         Before anything runs, where the arguments do not do, or a purge leaves nothing to train on; where no symbol has
         candles in any part.
+    RuleError
+        For own features that look ahead, as `ta.walk_forward`.
 
     Notes
     -----

@@ -70,6 +70,8 @@ def walk_forward(
     ConfigError, DataError
         Before anything runs, where the arguments do not do or the candles do not make one fold; for tests that overlap;
         where no symbol has candles in any fold.
+    RuleError
+        For own features that change when later candles are known: training would see its own test.
 
     Notes
     -----
