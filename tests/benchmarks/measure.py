@@ -7,17 +7,9 @@ import numpy as np
 
 import traderagent as ta
 from traderagent.base.kernel import kernel
+from traderagent.engine.columns import Features
 from traderagent.engine.plan import Plan, plan
-from traderagent.engine.run import (
-    Features,
-    new_account,
-    new_books,
-    new_feed,
-    new_pair,
-    run,
-    setup_of,
-    sides_of,
-)
+from traderagent.engine.run import new_account, new_books, new_feed, new_pair, run, setup_of, sides_of
 from traderagent.engine.tape import tape_of
 
 YEAR = 105_120  # 5m candles

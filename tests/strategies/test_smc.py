@@ -13,7 +13,7 @@ from tests.engine.real import needs_candles, real
 from tests.engine.test_causality import LIVELY, columns_of, cut_points, data_of, synthetic
 from tests.strategies.hours import QUARTER, START, hours
 from traderagent.base.kernel import kernel
-from traderagent.engine.run import features_of
+from traderagent.engine.columns import features_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.load import load_market
 from traderagent.strategies.contract import (

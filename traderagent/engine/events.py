@@ -7,8 +7,8 @@ events in one pass from the last candle to the first, and takes them out again w
 import numpy as np
 
 from traderagent.base.kernel import inner_kernel, kernel, uint8_at
+from traderagent.engine.columns import Features
 from traderagent.engine.loop import run
-from traderagent.engine.run import Features
 from traderagent.strategies.signals import ENTRY, EXIT
 
 TILE = 64  # candles packed of one column before the next one: a tile of 64 columns stays in the first cache

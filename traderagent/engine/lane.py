@@ -11,10 +11,11 @@ import numpy as np
 
 from traderagent.base.hashing import hash_bytes
 from traderagent.base.kernel import kernel
+from traderagent.engine.columns import Features, next_true
 from traderagent.engine.loop import run
 from traderagent.engine.plan import Plan, plan
 from traderagent.engine.records import PAIR
-from traderagent.engine.run import Features, new_feed, next_true, scale_of, setup_of, simulate
+from traderagent.engine.run import new_feed, scale_of, setup_of, simulate
 from traderagent.engine.tape import DAY, Tape, tape_of, until
 from traderagent.engine.totals import hold_final, hold_of, sums_of
 from traderagent.engine.trials import Trials

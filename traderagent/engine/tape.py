@@ -55,7 +55,7 @@ def until(tape: Tape, stop: int) -> Tape:
     first = int(blocks["end"][-2]) if len(blocks) > 1 else 0
     columns = {name: getattr(tape, name)[:stop] for name in COLUMNS}
     part = {name: column[first:] for name, column in columns.items()}
-    blocks[-1] = _blocks(tape.time[first:stop], tape.duration, part, np.array([stop - first]))[0]
+    blocks[-1] = blocks_of(tape.time[first:stop], tape.duration, part, np.array([stop - first]))[0]
     blocks["end"][-1] = stop
     return Tape(
         tape.time[:stop], tape.duration, **columns, next_day=np.minimum(tape.next_day[:stop], stop), blocks=blocks
