@@ -289,15 +289,6 @@ def test_a_search_enters_the_ledger_once(ledger_of_tests):
         ta.sweep(MARKET, CONFIG, space, progress=False)
 
 
-def test_a_ledger_that_cannot_be_written_is_said_before_the_search(tmp_path, monkeypatch):
-    from traderagent.research import ledger
-
-    monkeypatch.setattr(ledger, "ledger_path", lambda: tmp_path / "data" / "ledger.json")
-    monkeypatch.setattr(ledger.os, "access", lambda path, mode: False)
-    with pytest.raises(ta.DataError, match="cannot be written, since .* is read-only"):
-        ta.sweep(MARKET, CONFIG, {"dca_tp_pct": [0.005, 0.02]}, progress=False)
-
-
 def test_a_long_sweep_tells_its_time_first_and_a_stage_does_not(monkeypatch, capsys):
     from traderagent.research import estimate
 

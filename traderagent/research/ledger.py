@@ -7,18 +7,22 @@ would give other numbers tomorrow; the verdict does, as an input of its own.
 
 import fcntl
 import math
-import os
+import sys
+import tempfile
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, TextIO
 
 import xarray as xr
 
 from traderagent.base import root
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
+from traderagent.base.progress import in_notebook
 from traderagent.base.threads import cores
 from traderagent.metrics.surface import TRADES, axes_of
 from traderagent.research.luck import daily_returns
@@ -27,6 +31,12 @@ from traderagent.stats import effective_trials
 FORMAT = 1
 KEY = ("data_hash", "space_hash", "config_hash")
 FIELDS = (*KEY, "trials", "n_eff", "holdout_opened")
+SAID_AFTER, PATIENCE = 3.0, 60.0  # seconds of waiting for another process, until it is said and until it is given up
+PROBE = 2**16  # bytes that must fit beside the ledger
+
+
+class UncountedSearch(UserWarning):
+    """A search that is finished and whose numbers are right, but which the ledger does not count."""
 
 
 def ledger_path() -> Path:
@@ -41,23 +51,49 @@ def ledger_path() -> Path:
 
 
 def check_ledger() -> None:
-    """See before a long search that it can be entered afterwards.
+    """See before a long search that it can be entered afterwards: lock, read and write beside it.
 
     Raises
     ------
     DataError
-        For a ledger that cannot be read, or a place where none can be written.
+        For a ledger that cannot be read or written, and one that another process keeps locked.
     """
     try:
         place = ledger_path()
     except ConfigError:
         return
-    entries(place)
-    folder = next(p for p in place.parents if p.exists())
-    if not os.access(folder, os.W_OK):
-        raise DataError(
-            f"{place}: the ledger of searches cannot be written, since {folder} is read-only; searches that nobody "
-            "counts are not run: make it writable, or set TRADERAGENT_ROOT to a copy of the project that is"
+    with _alone(place):
+        entries(place)
+        with tempfile.TemporaryFile(dir=place.parent) as scratch:
+            scratch.write(bytes(PROBE))
+            scratch.flush()
+
+
+def enter_finished(cube: xr.Dataset, checkpoint: str | Path | None) -> None:
+    """Enter a search that has just ended, and lose neither the search nor the count where the ledger broke meanwhile.
+
+    Raises
+    ------
+    DataError
+        With a checkpoint, which holds everything: the same sweep again runs nothing and is entered.
+
+    Warns
+    -----
+    UncountedSearch
+        Without one, where an error would throw the cube away: the caller gets it, and hears how to enter it.
+    """
+    try:
+        enter_sweep(cube)
+    except DataError as error:
+        if checkpoint is not None:
+            raise DataError(
+                f"{error}. The sweep is finished and kept in {checkpoint}; run it again afterwards, it is only entered"
+            ) from error
+        warnings.warn(
+            f"{error}. The sweep is finished and its cube is returned, but nobody counts it: enter it afterwards with "
+            "traderagent.research.ledger.enter_sweep(cube)",
+            UncountedSearch,
+            stacklevel=3,
         )
 
 
@@ -76,7 +112,7 @@ def enter_sweep(cube: xr.Dataset, path: str | Path | None = None) -> Path | None
     Raises
     ------
     DataError
-        For a cube without hashes, and a ledger that cannot be read.
+        For a cube without hashes, and a ledger that cannot be read, written, or locked.
 
     Notes
     -----
@@ -130,7 +166,7 @@ def enter(
     ConfigError
         For counts and hashes that cannot be.
     DataError
-        For a ledger that cannot be read, which is left as it is.
+        For a ledger that cannot be read, written, or locked, which is left as it is.
     """
     entry = {
         "data_hash": data_hash,
@@ -199,10 +235,47 @@ def n_effective(data_hash: str, path: str | Path | None = None) -> float:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Nobody else, thread or process, changes the ledger meanwhile; a killed holder's lock goes with it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with (path.parent / f".{path.name}.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (path.parent / f".{path.name}.lock").open("w") as handle:
+            _wait_for(handle)
+            yield
+    except OSError as error:
+        raise DataError(
+            f"{path}: the ledger of searches cannot be written: {error.strerror or error}; make room, make "
+            f"{path.parent} writable, or set TRADERAGENT_ROOT to a copy of the project that is"
+        ) from error
+
+
+def _wait_for(handle: TextIO) -> None:
+    """Take the lock; a wait of more than a moment is told, one without end is an error.
+
+    Raises
+    ------
+    DataError
+        Where whoever holds it does not let go.
+    """
+    began, said = monotonic(), False
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = monotonic() - began
+        else:
+            return
+        if waited > PATIENCE:
+            raise DataError(
+                f"{handle.name}: another process has locked the ledger of searches for {waited:.0f} s, allowed are "
+                f"{PATIENCE:.0f} s; see who holds the file (`fuser {handle.name}`) and end it"
+            )
+        if waited > SAID_AFTER and not said:
+            said = True
+            print(
+                f"waiting for the ledger of searches, which another process has locked ({handle.name}); giving up "
+                f"after {PATIENCE:.0f} s",
+                file=sys.stdout if in_notebook() else sys.stderr,
+            )
+        sleep(0.02)
 
 
 def _effective(values: Any, trials: int) -> float:

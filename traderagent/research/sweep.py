@@ -31,7 +31,7 @@ from traderagent.research.cluster import connected, run_on_cluster
 from traderagent.research.estimate import check_memory, tell_time
 from traderagent.research.here import run_here
 from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of
-from traderagent.research.ledger import check_ledger, enter_sweep
+from traderagent.research.ledger import check_ledger, enter_finished
 from traderagent.research.outcomes import Checkpoint, Outcomes, stored_chunk
 from traderagent.research.placement import Placement
 from traderagent.strategies.base import Strategy
@@ -90,6 +90,11 @@ def sweep(
     ------
     ConfigError, DataError
         With what was got, what is allowed and the next step.
+
+    Warns
+    -----
+    UncountedSearch
+        Without a checkpoint, where the ledger broke while the sweep ran: the cube is returned all the same.
     """
     config = OrchestratorBacktestConfig() if config is None else config
     symbols = checked_market(market, config, returns, holdout, checkpoint, workers, chunk)
@@ -114,7 +119,7 @@ def sweep(
     found = outcomes.read(kept) if isinstance(outcomes, Checkpoint) else outcomes
     cube = _cube(job, found, skipped, refused, [data for symbol, data in symbols.items() if symbol not in skipped])
     if counted:
-        enter_sweep(cube)
+        enter_finished(cube, checkpoint)
     return cube
 
 
