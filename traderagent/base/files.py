@@ -1,5 +1,6 @@
 """Writing that never leaves half a file, and JSON that never says NaN."""
 
+import errno
 import json
 import math
 import os
@@ -32,6 +33,35 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.replace(scratch, path)
         else:
             raise FileNotFoundError(f"nothing was written for {path}")
+    finally:
+        shutil.rmtree(scratch_folder, ignore_errors=True)
+
+
+class Taken(FileExistsError):
+    """Somebody else's folder or file is where one was to be made."""
+
+
+@contextmanager
+def claiming(path: str | Path) -> Iterator[Path]:
+    """Give a scratch path beside `path`; the folder made there becomes `path` when the block ends well.
+
+    Of several who claim the same path at once exactly one gets it, since a folder is renamed in one step.
+
+    Raises
+    ------
+    Taken
+        Where something is at `path` by then, other than an empty folder; it stays as it was.
+    """
+    path = Path(path).resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch_folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield scratch_folder / path.name
+        os.replace(scratch_folder / path.name, path)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise Taken(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from error
+        raise
     finally:
         shutil.rmtree(scratch_folder, ignore_errors=True)
 

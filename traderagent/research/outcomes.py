@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from traderagent.base.cube import occupied, place_of
 from traderagent.base.errors import ConfigError, DataError, TraderAgentError
+from traderagent.base.files import Taken, claiming
 from traderagent.metrics.record import METRICS
 from traderagent.research.job import Job
 
@@ -74,15 +75,30 @@ class Checkpoint(Outcomes):
                 "sees under the same name, e.g. an absolute path on a shared disk"
             )
         if group is None:
-            group = self._made()
-        else:
-            self._check(group.attrs["job"])
+            group = self._begun()
         with self._told("cannot be read"):
+            self._check(group.attrs["job"])
             self.values, self.finished = group["values"], group["finished"]
             self.daily = group["daily"] if job.daily else None
 
-    def _made(self) -> Any:
-        """An empty one; what makes it valid, its key, is written last."""
+    def _begun(self) -> Any:
+        """An empty one, or that of another process which began at the same moment and was faster.
+
+        A folder gets its place whole and by one step. At a URL nothing can be renamed in one step: it is made in place,
+        what makes it valid, its key, last.
+        """
+        with self._told("cannot be written"):
+            if "://" in self.where:
+                self._make(self.where)
+            else:
+                with suppress(Taken), claiming(self.where) as scratch:
+                    self._make(str(scratch))
+            group = _group(self.where)
+        if group is None:
+            raise DataError(f"checkpoint {self.where}: its making was interrupted; delete it to start anew")
+        return group
+
+    def _make(self, where: str) -> None:
         import zarr
 
         job, n = self.job, len(self.job.space)
@@ -93,12 +109,10 @@ class Checkpoint(Outcomes):
         }
         if job.daily:
             shapes["daily"] = ((n_places, n, job.n_days), (1, job.chunk, job.n_days), np.float32, ABSENT)
-        with self._told("cannot be written"):
-            group = zarr.open_group(self.where, mode="w", zarr_format=3, attributes={"kind": KIND})
-            for name, (shape, chunks, dtype, fill) in shapes.items():
-                group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill)
-            group.attrs["job"] = self._key()
-        return group
+        group = zarr.open_group(where, mode="w", zarr_format=3, attributes={"kind": KIND})
+        for name, (shape, chunks, dtype, fill) in shapes.items():
+            group.create_array(name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill)
+        group.attrs["job"] = self._key()
 
     def _key(self) -> dict[str, Any]:
         return self.job.parts | {"chunk": self.job.chunk, "metrics": list(METRICS), "format": FORMAT}
