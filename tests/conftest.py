@@ -4,11 +4,15 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def ledger_of_tests(tmp_path_factory, monkeypatch):
-    """A ledger of the test's own, so that the project's counts what its users searched."""
+def ledger_of_tests(tmp_path_factory):
+    """A ledger of the test's own, so that the project's counts what its users searched.
+
+    Patched by itself: a test that takes back its own patches does not take back this one.
+    """
     from traderagent.research import ledger
 
     place = tmp_path_factory.getbasetemp() / "ledger.json"
     place.unlink(missing_ok=True)
-    monkeypatch.setattr(ledger, "ledger_path", lambda: place)
-    return place
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger, "ledger_path", lambda: place)
+        yield place

@@ -26,7 +26,8 @@ import sys
 import traderagent as ta
 from tests.research import test_checkpoint as t
 print("go", flush=True)
-ta.sweep(t.MARKET, t.CONFIG, t.SPACE, holdout=0.4, checkpoint=sys.argv[1], chunk=1, progress=False)
+ta.sweep(t.MARKET, t.CONFIG, t.SPACE, holdout=0.4, checkpoint=sys.argv[1], chunk=1, counted=False,
+         progress=False)
 print("done", flush=True)
 """
 

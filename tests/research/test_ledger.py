@@ -151,6 +151,13 @@ def test_a_part_before_the_cut_does_not_open_the_hold_out(path):
     assert ledger.entries(path)[0]["holdout_opened"] is True
 
 
+def test_a_test_that_takes_back_its_patches_still_enters_its_own_ledger(monkeypatch, ledger_of_tests):
+    monkeypatch.undo()
+    ledger.enter_sweep(swept())
+    assert ledger.ledger_path() == ledger_of_tests != PROJECTS()
+    assert len(ledger.entries(ledger_of_tests)) == 1
+
+
 def test_the_ledger_is_the_projects_and_outside_of_one_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger, "ledger_path", PROJECTS)
     monkeypatch.delenv("TRADERAGENT_ROOT", raising=False)
