@@ -1,9 +1,12 @@
 """A sweep on a cluster gives the bytes of one on this machine, also when a worker dies; what a cluster cannot do."""
 
+import asyncio
 import os
 import signal
+import sys
 import threading
 import time
+from importlib import import_module
 
 import pytest
 
@@ -13,6 +16,21 @@ from traderagent.metrics.record import METRICS
 from traderagent.research import cluster
 from traderagent.research.job import Runner
 
+module = import_module("traderagent.research.sweep")
+RULE = """
+import traderagent as ta
+
+class Dip(ta.Strategy):
+    length: int = ta.parameter(20, low=2, high=500)
+
+    def features(self, m5):
+        return {"average": ta.indicators.sma(m5.close, self.length)}
+
+    def decide(self, now, book):
+        if book.quantity > 0:
+            return ta.close(tag="gain") if now.close > book.average * 1.01 else None
+        return ta.buy(size=0.5) if now.close < now.average * 0.996 else None
+"""
 pytestmark = pytest.mark.slow
 
 
@@ -72,6 +90,62 @@ def test_workers_that_read_other_candles_or_run_other_code_say_so(workers, monke
 def test_candles_that_no_worker_can_read_are_refused_with_the_next_step(workers):
     with pytest.raises(ta.ConfigError, match=r"candles made in this process.*ta.load_market\('stored', path=folder\)"):
         ta.sweep(MARKET["SYN-01"], CONFIG, SPACE, client=workers.scheduler_address, progress=False)
+
+
+def test_a_client_that_is_closed_or_loses_its_scheduler_is_said(workers, monkeypatch, tmp_path):
+    from distributed import Client
+
+    run = module.run_on_cluster
+    monkeypatch.setattr(
+        module,
+        "run_on_cluster",
+        lambda client, job, outcomes, done: run(client, job, outcomes, lambda n: client.close()),
+    )
+    for place, advice in ((None, "give checkpoint=folder"), (tmp_path / "c", "it goes on where it was")):
+        with (
+            Client(workers) as client,
+            pytest.raises(ta.DataError, match=f"connection to the scheduler was lost before all of .*{advice}"),
+        ):
+            swept(client=client, chunk=1, checkpoint=place)
+    monkeypatch.undo()
+    with pytest.raises(ta.ConfigError, match="client: got a client that is closed, allowed is one that is connected"):
+        swept(client=client)
+    assert bytes_of(swept(checkpoint=tmp_path / "c")) == bytes_of(swept())
+
+
+def test_an_asynchronous_client_is_refused(workers):
+    from distributed import Client
+
+    async def with_it():
+        async with Client(workers.scheduler_address, asynchronous=True) as client:
+            with pytest.raises(ta.ConfigError, match="client: got an asynchronous client"):
+                swept(client=client)
+
+    asyncio.run(with_it())
+
+
+def test_own_strategies_run_where_every_worker_can_import_them(workers, tmp_path, monkeypatch):
+    from distributed import Client
+
+    name = f"rules_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(RULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = import_module(name).Dip()
+    given = {
+        "market": MARKET,
+        "config": CONFIG,
+        "space": {"dip_length": [10, 40]},
+        "strategies": [own],
+        "progress": False,
+    }
+    with Client(workers) as client:
+        with pytest.raises(ta.ConfigError, match=f"Dip is written in the module '{name}', which the worker tcp"):
+            ta.sweep(**given, client=client)
+        client.run(lambda: sys.path.insert(0, str(tmp_path)))
+        assert bytes_of(ta.sweep(**given, client=client)) == bytes_of(ta.sweep(**given))
+        monkeypatch.setattr(type(own), "__module__", "__main__")
+        with pytest.raises(ta.ConfigError, match="Dip is written in this notebook or script, .*; put its class in"):
+            ta.sweep(**given, client=client)
 
 
 def test_nobody_there(monkeypatch):

@@ -3,6 +3,8 @@
 import contextlib
 import io
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from importlib import import_module
 from threading import Lock
 from typing import Any
 
@@ -27,7 +29,7 @@ def connected(given: Any) -> Iterator[Any]:
     Raises
     ------
     ConfigError
-        Where `dask.distributed` is not installed, what was given is neither, or nobody answers there.
+        Where `dask.distributed` is not installed, what was given is neither, it is closed, or nobody answers there.
     """
     if given is None:
         yield None
@@ -37,6 +39,12 @@ def connected(given: Any) -> Iterator[Any]:
     except ImportError:
         raise ConfigError("client: dask.distributed is not installed; pip install 'traderagent[cluster]'") from None
     if isinstance(given, Client):
+        if given.status != "running" or given.asynchronous:
+            state = "an asynchronous client" if given.status == "running" else f"a client that is {given.status}"
+            raise ConfigError(
+                f"client: got {state}, allowed is one that is connected and waits for its results; make a new one, "
+                "Client(address), or leave it out to run on this machine"
+            )
         yield given
         return
     if not isinstance(given, str):
@@ -63,6 +71,13 @@ def run_on_cluster(client: Any, job: Job, outcomes: Outcomes, done: Callable[[in
     Returns
     -------
     Skipped symbols, each with its reason.
+
+    Raises
+    ------
+    ConfigError
+        For candles and own strategies that workers cannot read.
+    DataError
+        Where the connection is lost.
     """
     from distributed import as_completed
 
@@ -72,6 +87,7 @@ def run_on_cluster(client: Any, job: Job, outcomes: Outcomes, done: Callable[[in
             "ta.save_market(market, folder) where every worker sees them, and load them with "
             "ta.load_market('stored', path=folder)"
         )
+    _check_own(client, job)
     where = outcomes.where if isinstance(outcomes, Checkpoint) else None
     tasks = [(k, place, task) for k, place in enumerate(job.places) for task in outcomes.missing(k)]
     shared = client.scatter(job, broadcast=True, hash=False)
@@ -88,9 +104,42 @@ def run_on_cluster(client: Any, job: Job, outcomes: Outcomes, done: Callable[[in
             elif found is not None:
                 outcomes.write(k, start, *found)
             done(stop - start)
+    except CancelledError as error:
+        kept = "it goes on where it was" if where else "give checkpoint=folder to keep what is finished"
+        raise DataError(
+            f"client: the connection to the scheduler was lost before all of {len(tasks)} tasks were done; see that it "
+            f"runs, connect again and run the same sweep, {kept}"
+        ) from error
     finally:
-        client.cancel(list(futures))
+        if client.status == "running":
+            client.cancel(list(futures))
     return skipped
+
+
+def _check_own(client: Any, job: Job) -> None:
+    """Refuse own strategies whose source workers cannot read: a rule is compiled and recognised by it."""
+    for strategy in job.own:
+        module, name = type(strategy).__module__, type(strategy).__name__
+        if module == "__main__":
+            raise ConfigError(
+                f"client: the strategy {name} is written in this notebook or script, whose source workers cannot read; "
+                "put its class in a module that every worker can import, or run without client"
+            )
+        for worker, found in client.run(_can_import, module).items():
+            if not found:
+                raise ConfigError(
+                    f"client: the strategy {name} is written in the module {module!r}, which the worker {worker} "
+                    "cannot import; put it where every worker can, or run without client"
+                )
+
+
+def _can_import(module: str) -> bool:
+    """On a worker: whether a module is there."""
+    try:
+        import_module(module)
+    except ImportError:
+        return False
+    return True
 
 
 def _task(job: Job, k: int, place: Place, start: int, stop: int, where: str | None) -> Any:
