@@ -133,6 +133,7 @@ def test_trading_starts_when_every_feature_is_known():
 AROUND = """
 import types
 import functools
+import sys
 import numpy as np
 import pandas as pd
 import traderagent as ta
@@ -174,6 +175,25 @@ TAKEN = {
         "f(1)",
         "K = 0.9\nf.cache_clear()",
     ),
+    "a default that is given by name": (
+        "def f(*, k=1.0):\n    return k",
+        "mark",
+        "f()",
+        "f.__kwdefaults__ = {'k': 0.9}",
+    ),
+    "a default that is a table": (
+        "def f(k=np.ones(2000)):\n    return k[1000]",
+        "mark",
+        "f()",
+        "f.__defaults__[0][1000] = 0.9",
+    ),
+    "what a function imports": (
+        "P = types.ModuleType('planted')\nP.K = 1.0\nsys.modules['planted'] = P\n"
+        "def f():\n    from planted import K\n    return K",
+        "mark",
+        "f()",
+        "P.K = 0.9",
+    ),
     "other candles": ("", "mark", "(1.0 if float(MARKET.candles.close.iloc[0]) == FIRST else 0.99)", "MARKET = OTHER"),
 }
 
@@ -209,6 +229,19 @@ def test_a_class_attribute_worked_out_from_a_number_is_part_of_the_rule():
         exec(compile(text, "<cell worked out>", "exec"), space)
         identities.add(space["FromCell"]().identity())
     assert len(identities) == 2
+
+
+@pytest.mark.parametrize("name", ["close", "flat", "share", "mark", "buy"])
+def test_a_number_with_the_name_of_an_attribute_is_none_of_the_rules(name):
+    """`now.close`, `book.flat` and `ta.buy` speak of no number that another cell happens to call so."""
+    text, cell = AROUND.format(around="", attribute=1.0, mark=1.0, size="self.share"), f"<cell beside {name}>"
+    linecache.cache[cell] = (len(text), None, text.splitlines(keepends=True), cell)
+    identities = set()
+    for beside in ({}, {name: 1.0}, {name: 2.0}):
+        space = {"__name__": "__main__", **beside}
+        exec(compile(text, cell, "exec"), space)
+        identities.add(space["FromCell"]().identity())
+    assert len(identities) == 1
 
 
 def test_an_identity_is_the_same_in_another_process():

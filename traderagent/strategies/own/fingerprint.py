@@ -4,11 +4,13 @@ A compiled rule holds outer numbers as constants, and features are kept. Both ar
 whatever can change what a rule does has to be part of it.
 """
 
+import dis
 import pickle
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -19,21 +21,33 @@ import pandas as pd
 from traderagent.base.hashing import hash_bytes, hash_frame
 
 _LIBRARIES = tuple({str(Path(sysconfig.get_path(name))) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+# Instructions by what they look up: a name of the module, or one that is asked of a value or a module.
+_GLOBALS = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+_ATTRIBUTES = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM"})
+_IMPORTS = frozenset({"IMPORT_NAME"})
 _PACKAGE = __name__.split(".", maxsplit=1)[0]
 
 
-def names_in(code: CodeType) -> Iterator[str]:
-    """Global names and attributes that a code object and those inside it (loops, lambdas) speak of."""
-    yield from code.co_names
+@lru_cache(512)  # a sweep asks for the identity of every parameter set, and each set has the same code
+def names_in(code: CodeType, kind: frozenset[str]) -> tuple[str, ...]:
+    """Names that a code object and those inside it (loops, lambdas) speak of by instructions of one kind, sorted."""
+    found = {instruction.argval for instruction in dis.get_instructions(code) if instruction.opname in kind}
     for inside in code.co_consts:
         if isinstance(inside, CodeType):
-            yield from names_in(inside)
+            found.update(names_in(inside, kind))
+    return tuple(sorted(found))
 
 
 def outer_values(function: FunctionType) -> dict[str, Any]:
-    """Values that a function takes from around it: closure and module, those it names."""
+    """Values that a function takes from around it: closure, module, and modules it imports, those it names.
+
+    An attribute is no outer value, whatever else has its name: `now.close` does not speak of a global `close`.
+    """
     code = function.__code__
-    found = {name: function.__globals__[name] for name in names_in(code) if name in function.__globals__}
+    found = {name: function.__globals__[name] for name in names_in(code, _GLOBALS) if name in function.__globals__}
+    for name in names_in(code, _IMPORTS):
+        if name in sys.modules:
+            found[f"import {name}"] = sys.modules[name]
     for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         try:
             found[name] = cell.cell_contents
@@ -78,14 +92,15 @@ def fingerprint(value: Any, names: tuple[str, ...] = (), inside: tuple[int, ...]
     if isinstance(value, (type, FunctionType, ModuleType)) and _is_installed(value):
         return f"{getattr(value, '__module__', '')} {getattr(value, '__qualname__', value.__name__)}"
     if isinstance(value, FunctionType):
-        return [value.__qualname__, _of_code(value.__code__), repr(value.__defaults__), _of_outer(value, inside)]
+        given = [fingerprint(default, names, inside) for default in (value.__defaults__, value.__kwdefaults__)]
+        return [value.__qualname__, _of_code(value.__code__), given, _of_outer(value, inside)]
     if isinstance(value, (type, ModuleType)) or not _is_installed(type(value)):
         return _of_content(value, names, inside)
     return _of_thing(value)
 
 
 def _of_outer(function: FunctionType, inside: tuple[int, ...]) -> dict[str, Any]:
-    names = tuple(names_in(function.__code__))
+    names = names_in(function.__code__, _ATTRIBUTES)
     return {name: fingerprint(value, names, inside) for name, value in outer_values(function).items()}
 
 
