@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -68,6 +69,40 @@ def test_what_is_no_cube_is_neither_read_nor_replaced(tmp_path):
     for place in (tmp_path / "notes", tmp_path / "absent"):
         with pytest.raises(ta.DataError, match=r"got no readable cube .*ta.save_cube has written"):
             load_cube(place)
+
+
+UNSTORABLE = {
+    "no cube": (lambda: small().sharpe_ratio, "got DataArray, allowed is an xarray.Dataset"),
+    "stacked": (lambda: small().stack(trial=["tp", "mode"]), r"MultiIndex of tp, mode, .* cube.reset_index\('trial'\)"),
+    "things": (lambda: small().assign_coords(symbol=np.array([1, {}], object)), "holds what cannot be stored"),
+    "a thing as attribute": (lambda: small().assign_attrs(x=object()), "holds what cannot be stored"),
+}
+
+
+@pytest.mark.parametrize("what", UNSTORABLE)
+def test_what_cannot_be_stored_is_refused_and_the_older_cube_stays(tmp_path, what):
+    save_cube(small(), tmp_path / "a")
+    before = content(tmp_path / "a")
+    make, says = UNSTORABLE[what]
+    with pytest.raises(ta.ConfigError, match=f"cube .*a: .*{says}"):
+        save_cube(make(), tmp_path / "a")
+    assert content(tmp_path / "a") == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_the_way_out_of_a_stacked_cube_leads_back(tmp_path):
+    stacked = small().assign_coords(tp=[0.1, 0.2, 0.3]).stack(trial=["tp", "mode"])
+    save_cube(stacked.reset_index("trial"), tmp_path / "a")
+    xr.testing.assert_identical(load_cube(tmp_path / "a").set_index(trial=["tp", "mode"]), stacked)
+
+
+def test_a_url_whose_package_is_missing_names_it(monkeypatch):
+    from traderagent.research.outcomes import remove_checkpoint, stored_chunk
+
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    for call in (lambda place: save_cube(small(), place), load_cube, stored_chunk, remove_checkpoint):
+        with pytest.raises(ta.ConfigError, match=r"s3://b/x: got a place that cannot be opened \(.*s3fs.*\), allowed"):
+            call("s3://b/x")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Products, points and draws: order, bounds, evenness, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import traderagent as ta
@@ -49,6 +50,20 @@ def test_a_seed_is_a_draw_and_a_doubled_point_counts_once():
     assert len(latin_hypercube({"a": [1, 2], "b": [1, 2]}, 50, seed=0)) == 4
 
 
+def test_bounds_of_numpy_are_numbers_and_draw_the_same():
+    for given, same in (((np.int64(2), np.int32(5)), (2, 5)), ((np.float32(0.5), np.float64(2)), (0.5, 2.0))):
+        assert Between(*given) == Between(*same)
+        drawn = [latin_hypercube({"a": Between(*b), "b": [1, 2]}, 9, seed=0) for b in (given, same)]
+        assert drawn[0] == drawn[1]
+        assert {type(value) for value in drawn[0].axes["a"]} == {type(same[0])}
+
+
+def test_the_largest_whole_bounds_are_drawn_exactly():
+    top = 2**53
+    drawn = latin_hypercube({"a": Between(top - 3, top), "b": Between(0.0, 1.0)}, 64, seed=0).axes["a"]
+    assert set(drawn) == set(range(top - 3, top + 1))
+
+
 BAD = {
     "nothing": (lambda: Points.of([]), "points: got none"),
     "no names": (lambda: Points.of([{}]), "points: got none"),
@@ -62,6 +77,20 @@ BAD = {
     "half a draw": (lambda: latin_hypercube(AXES, 2.5, seed=0), "n: got 2.5"),
     "no seed": (lambda: latin_hypercube(AXES, 5, seed=None), "seed: got None"),
     "no axes": (lambda: latin_hypercube({}, 5, seed=0), "space: got {}, allowed is a mapping"),
+    "a number": (lambda: Points.of(5), "points: got 5, allowed is a list of mappings"),
+    "a text": (lambda: Points.of("ab"), "points: got 'ab', allowed is a list of mappings"),
+    "a space": (lambda: Points.of({"a": [1, 2], "b": [1]}), "points: got {'a': .*its product is a space"),
+    "a table": (lambda: Points.of(pd.DataFrame({"a": [1]})), r"got a table, .* write table.to_dict\('records'\)"),
+    "scalars": (lambda: Points.of([{"a": 1}, 2]), "points: number 1 is 2, allowed is a mapping of names to values"),
+    "pairs": (lambda: Points.of([[("a", 1)]]), r"points: number 0 is \[\('a', 1\)\], allowed is a mapping"),
+    "undefined": (lambda: Points.of([{"a": np.nan}]), "'a' holds nan, allowed are values that a choice"),
+    "beyond 64 bits": (lambda: Space.of({"a": [1, 2**63]}), "'a' holds a whole number of 64 bits, allowed are at most"),
+    "beyond texts": (lambda: Points.of([{"a": 10**5000}]), "'a' holds a whole number of 16610 bits"),
+    "beyond floats": (lambda: Between(0, 10**5000), "Between.high: got a whole number of 16610 bits, allowed are"),
+    "beyond draws": (lambda: Between(-(2**53) - 1, 0), "Between.low: got a whole number of 54 bits"),
+    "too wide": (lambda: Between(-1e308, 1e308), "got -1e.308 to 1e.308, allowed is a finite width"),
+    "a truth value": (lambda: Between(np.True_, 2), "Between.low: got True, allowed is a finite number"),
+    "log of what": (lambda: Between(1, 2, log="yes"), "Between.log: got 'yes', allowed are true and false"),
     "range": (lambda: Space.of({"a": Between(0, 1)}), "'a' is a range, which has no product"),
 }
 

@@ -223,3 +223,36 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_columns_that_do_not_do_are_refused_in_words(name):
     assert_refused(*CASES[name])
+
+
+ODD = {
+    "things": ([object(), object()], "got the name <object"),
+    "tuples": (pd.Index([(1, 2), (3, 4)], tupleize_cols=False), r"got the name \(1, 2\).* or give tuples as a Multi"),
+    "a hole": ([None, "a"], "got the name (nan|None)"),
+    "intervals": (pd.interval_range(0, 2), "got the name Interval"),
+    "times of a zone": (pd.date_range("2024", periods=2, tz="UTC"), "got the name Timestamp.*times without a zone"),
+    "a number and its text": ([1, "1"], "got two names that both read '1' in the cube; rename one"),
+    "things in a level": (pd.MultiIndex.from_tuples([(1, object()), (2, object())]), "got the name <object"),
+}
+DATA = MARKET["BUSDT"]
+
+
+def silent(names):
+    """Two columns of these names without a signal."""
+    return pd.DataFrame(np.zeros((len(DATA.candles), 2), bool), DATA.candles.index, columns=names)
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_names_that_no_coordinate_holds_are_refused(what):
+    names, says = ODD[what]
+    with pytest.raises(DataError, match=f"columns: {says}"):
+        ta.backtest_signals(DATA, silent(names), silent(names))
+
+
+@pytest.mark.parametrize("names", [[1, 2.5], [True, False], pd.date_range("2024", periods=2), pd.to_timedelta([1, 2])])
+def test_odd_names_that_a_coordinate_holds_are_kept(names, tmp_path):
+    flags = silent(names)
+    cube = ta.backtest_signals(DATA, flags, flags)
+    ta.save_cube(cube, tmp_path / "cube")
+    for found in (cube, ta.load_cube(tmp_path / "cube")):
+        assert found.trial.to_index().tolist() == flags.columns.tolist()

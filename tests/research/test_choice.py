@@ -188,3 +188,11 @@ def test_one_symbol_taken_out_of_a_cube_is_chosen_for_as_before():
     values = np.random.default_rng(1).normal(size=(2, 3, 2))
     cube = cube_of(AXES, values, np.full(values.shape, 20.0))
     assert ta.best(cube.sel(symbol="S1")).loc["S1"].equals(ta.best(cube).loc["S1"])
+
+
+@pytest.mark.parametrize("ask", [ta.best, ta.effects, ta.plateau])
+@pytest.mark.parametrize("dim", ["symbol", "x"])
+def test_a_cube_with_nothing_left_is_refused(ask, dim):
+    cube = cube_of({"x": [1, 2], "y": [3, 4]}, np.ones((2, 2, 2)), np.full((2, 2, 2), 20.0))
+    with pytest.raises(ta.DataError, match=f"cube: nothing is left along '{dim}', at least one"):
+        ask(cube.isel({dim: slice(0)}))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.errors import ConfigError, DataError, TraderAgentError
 from traderagent.base.files import replacing
 
 CONSOLIDATED = "Consolidated metadata is currently not part"  # zarr warns of what readers of many chunks want
@@ -30,10 +31,11 @@ def save_cube(cube: xr.Dataset, where: str | Path) -> str | Path:
     Raises
     ------
     ConfigError
-        Where something else than a cube is there.
+        For what is no cube or holds what cannot be stored, and where something else than a cube is there.
     DataError
         Where there is no room or no right to write; an older cube in a folder stays as it was.
     """
+    _check_storable(cube, where)
     try:
         place = place_of(where)
         if occupied(place) and not _is_cube(place):
@@ -50,7 +52,28 @@ def save_cube(cube: xr.Dataset, where: str | Path) -> str | Path:
         raise DataError(
             f"cube {where}: cannot be written: {error.strerror or error}; make room or name another place"
         ) from error
+    except TraderAgentError:
+        raise
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ConfigError(
+            f"cube {where}: holds what cannot be stored ({error}), allowed are named variables, coordinates and attrs "
+            "of numbers, texts, truth values and times; leave the rest out"
+        ) from error
     return where
+
+
+def _check_storable(cube: Any, where: str | Path) -> None:
+    if not isinstance(cube, xr.Dataset):
+        raise ConfigError(
+            f"cube {where}: got {type(cube).__name__}, allowed is an xarray.Dataset; of an array make one with "
+            ".to_dataset(name=…)"
+        )
+    for name, index in cube.indexes.items():
+        if isinstance(index, pd.MultiIndex):
+            raise ConfigError(
+                f"cube {where}: {str(name)!r} is a MultiIndex of {', '.join(map(str, index.names))}, which Zarr cannot "
+                f"store; write cube.reset_index({str(index.name or name)!r}), and stack again after loading"
+            )
 
 
 def load_cube(where: str | Path) -> xr.Dataset:
@@ -58,12 +81,16 @@ def load_cube(where: str | Path) -> xr.Dataset:
 
     Raises
     ------
+    ConfigError
+        For a URL of a kind whose package is not installed.
     DataError
         Where there is none, or it cannot be read.
     """
     try:
         with _quiet(), xr.open_zarr(place_of(where), consolidated=True) as stored:
             return stored.load()
+    except ImportError as error:
+        raise cannot_be_opened(where, error) from None
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise DataError(
             f"cube {where}: got no readable cube ({error}), allowed is a folder or URL that ta.save_cube has written; "
@@ -94,6 +121,14 @@ def occupied(place: str) -> bool:
             "package is installed"
         ) from None
     return files.exists(path) and (not files.isdir(path) or bool(files.ls(path, detail=False)))
+
+
+def cannot_be_opened(place: str | Path, error: Exception) -> ConfigError:
+    """Error for a URL of a kind that this installation cannot read; fsspec's own words name the package."""
+    return ConfigError(
+        f"{place}: got a place that cannot be opened ({error}), allowed are folders, and URLs whose fsspec package is "
+        "installed"
+    )
 
 
 def _is_cube(place: str) -> bool:

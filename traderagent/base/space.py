@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import exp, log, prod
+from math import exp, isfinite, log, prod
 from typing import Any
 
 from traderagent.base.config import plain
 from traderagent.base.errors import ConfigError
 
+WHOLE = 2**53  # up to here every whole number is a float of its own
 TRIAL = "trial"  # the dim of points that are no product
 
 
@@ -28,9 +29,19 @@ class Between:
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
-            value = getattr(self, name)
+            value = plain(getattr(self, name))
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value - value != 0:
                 raise ConfigError(f"Between.{name}: got {value!r}, allowed is a finite number")
+            if isinstance(value, int) and abs(value) > WHOLE:
+                raise ConfigError(
+                    f"Between.{name}: got a whole number of {value.bit_length()} bits, allowed are whole ones up to "
+                    "2**53, which a draw reaches exactly; write larger ones as 1e30"
+                )
+            object.__setattr__(self, name, value)
+        if not isinstance(self.log, bool):
+            raise ConfigError(f"Between.log: got {self.log!r}, allowed are true and false")
+        if not isfinite(self.high - self.low):
+            raise ConfigError(f"Between: got {self.low} to {self.high}, allowed is a finite width; bring them closer")
         if not self.low < self.high:
             raise ConfigError(f"Between: got {self.low} to {self.high}, allowed is low below high")
         if self.log and self.low <= 0:
@@ -135,9 +146,10 @@ class Points:
         Raises
         ------
         ConfigError
-            Where there is none, or one of them twice, or two of them name different parameters.
+            Where there is none, or one of them twice, or two of them name different parameters; and for anything that
+            is no series of mappings.
         """
-        found = tuple({str(name): plain(value) for name, value in point.items()} for point in points)
+        found = tuple({str(name): plain(value) for name, value in point.items()} for point in _mappings(points))
         for point in found:
             for name, value in point.items():
                 _check_value(name, value)
@@ -235,6 +247,25 @@ def ranges(space: Any) -> dict[str, "Between | tuple[Any, ...]"]:
     return {str(k): v if isinstance(v, Between) else _axis(str(k), v) for k, v in given.items()}
 
 
+def _mappings(points: Any) -> Iterator[Mapping[str, Any]]:
+    """The mappings in something, or an error that says what to write."""
+    advice = "[{'dca_tp_pct': 0.05}, {'dca_tp_pct': 0.08}]"
+    if isinstance(points, (str, bytes, Mapping)) or not isinstance(points, Iterable):
+        more = "; its product is a space, a table becomes points by .to_dict('records')"
+        raise ConfigError(
+            f"points: got {points!r:.80}, allowed is a list of mappings, one a point, e.g. {advice}"
+            f"{more if isinstance(points, Mapping) else ''}"
+        )
+    if hasattr(points, "to_dict"):
+        raise ConfigError("points: got a table, allowed is a list of mappings; write table.to_dict('records')")
+    for k, point in enumerate(points):
+        if not isinstance(point, Mapping):
+            raise ConfigError(
+                f"points: number {k} is {point!r:.80}, allowed is a mapping of names to values, as in {advice}"
+            )
+        yield point
+
+
 def _check_value(name: str, value: Any) -> None:
     """A cube's coordinates are numbers, truth values or texts; a choice must lead back to the value itself."""
     if not isinstance(value, (bool, int, float, str)):
@@ -242,6 +273,13 @@ def _check_value(name: str, value: Any) -> None:
             f"space: {name!r} holds {value!r:.60}, allowed are numbers, texts and true or false; "
             "sweep others one by one in the config"
         )
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ConfigError(
+            f"space: {name!r} holds a whole number of {value.bit_length()} bits, allowed are at most 63 and a sign; "
+            "write it as 1e30"
+        )
+    if value != value:
+        raise ConfigError(f"space: {name!r} holds {value}, allowed are values that a choice can name; drop it")
 
 
 def _key(point: Mapping[str, Any]) -> tuple:

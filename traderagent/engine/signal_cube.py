@@ -154,17 +154,33 @@ def _coords(names: pd.Index) -> dict[str, Any]:
     Raises
     ------
     DataError
-        Where a level has the name of something else.
+        Where a level has the name of something else, or a column one that no coordinate can hold.
     """
     if not isinstance(names, pd.MultiIndex):
-        return {TRIAL: axis_values(names.tolist())}
+        labels = _labels(names)
+        for label in pd.Index(labels)[pd.Index(labels).duplicated()]:
+            raise DataError(f"columns: got two names that both read {str(label)!r} in the cube; rename one")
+        return {TRIAL: labels}
     coords: dict[str, Any] = {TRIAL: np.arange(len(names))}
     for k in range(names.nlevels):
         name = f"level_{k}" if names.names[k] is None else str(names.names[k])
         if name in coords or name == SYMBOL or name in METRICS:
             raise DataError(f"columns: got a level named {name!r}, which the cube has already; rename it")
-        coords[name] = (TRIAL, axis_values(names.get_level_values(k).tolist()))
+        coords[name] = (TRIAL, _labels(names.get_level_values(k)))
     return coords
+
+
+def _labels(names: pd.Index) -> np.ndarray:
+    """Names as a coordinate holds and stores them; texts where one of them is a text."""
+    if names.dtype.kind in "mM" and isinstance(names.dtype, np.dtype):
+        return names.to_numpy()
+    for name in (values := names.tolist()):
+        if not isinstance(name, (bool, int, float, str)) or name != name:
+            raise DataError(
+                f"columns: got the name {name!r:.60}, allowed are numbers, texts, true and false, and times without a "
+                "zone; rename it, e.g. frame.columns = frame.columns.map(str), or give tuples as a MultiIndex"
+            )
+    return axis_values(values)
 
 
 def _attributes(

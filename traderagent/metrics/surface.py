@@ -151,7 +151,7 @@ def surface(cube: xr.Dataset, objective: str = "sharpe_ratio", min_trades: int =
     ------
     ConfigError, DataError
         For an unknown objective or one without a direction, a number of trades below 0, a cube without symbols,
-        trades or parameters, and one reduced to its hold-out.
+        trades or parameters, one with an empty dim, and one reduced to its hold-out.
     """
     if not isinstance(cube, xr.Dataset):
         raise ConfigError(f"cube: got {type(cube).__name__}, allowed is the xarray.Dataset that ta.sweep returns")
@@ -161,6 +161,11 @@ def surface(cube: xr.Dataset, objective: str = "sharpe_ratio", min_trades: int =
         raise DataError(f"cube: has no {TRADES!r}, by which trials without trades are told; keep it in the cube")
     inside, outside = samples_of(with_symbols(cube))
     axes, sampled = axes_of(inside[objective])
+    for dim, size in inside[objective].sizes.items():
+        if not size:
+            raise DataError(
+                f"cube: nothing is left along {str(dim)!r}, at least one of it is needed; give the cube whole"
+            )
     values, trades = (_flat(inside[name], axes, sampled) for name in (objective, TRADES))
     values = np.where(np.isfinite(values) & (trades >= max(min_trades, 1)), values, np.nan)
     out = None

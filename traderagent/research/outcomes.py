@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from traderagent.base.cube import occupied, place_of
+from traderagent.base.cube import cannot_be_opened, occupied, place_of
 from traderagent.base.errors import ConfigError, DataError, TraderAgentError
 from traderagent.base.files import Taken, claiming
 from traderagent.metrics.record import METRICS
@@ -195,6 +195,8 @@ def _told(where: str, what: str) -> Iterator[None]:
         yield
     except TraderAgentError:
         raise
+    except ImportError as error:
+        raise cannot_be_opened(f"checkpoint {where}", error) from None
     except OSError as error:
         raise DataError(
             f"checkpoint {where}: {what}: {error.strerror or error}; make room or name another place, "
