@@ -54,6 +54,9 @@ class Between:
 
     def at(self, share: float) -> float:
         """Value at a share of the way, 0 <= share < 1."""
+        if self.whole and not self.log:
+            # Counted from the low end: the sum would be rounded at large bounds, and cut towards 0 below it.
+            return self.low + min(int(share * (self.high - self.low + 1)), int(self.high - self.low))
         low, high = (self.low, self.high + 1) if self.whole else (self.low, self.high)
         value = exp(log(low) + share * (log(high) - log(low))) if self.log else low + share * (high - low)
         return min(int(value), int(self.high)) if self.whole else min(value, self.high)
