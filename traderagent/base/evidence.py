@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import DataError, unknown
-from traderagent.base.files import read_json, replacing, write_json
+from traderagent.base.errors import unknown
+from traderagent.base.files import replacing, write_json
+from traderagent.base.stored import stored_frame, stored_record
 from traderagent.base.words import counted, number
 
+STAGE = "baseline"
 RECORD = "phase1_orchestrator.json"
 FRAMES = ("curves", "trades", "round_trips")
 HOLDS = ("hold", "same_exposure_hold")
@@ -234,7 +236,9 @@ class _StoredFrames(Mapping[str, Mapping[str, pd.DataFrame]]):
         if symbol not in self._symbols:
             raise unknown("symbol", symbol, self._symbols)
         if symbol not in self._read:
-            self._read[symbol] = {name: _parquet(self._folder / symbol / f"{name}.parquet") for name in FRAMES}
+            self._read[symbol] = {
+                name: stored_frame(self._folder / symbol / f"{name}.parquet", STAGE) for name in FRAMES
+            }
         return self._read[symbol]
 
     def __iter__(self) -> Any:
@@ -258,16 +262,5 @@ def load_baseline(folder: str | Path) -> BaselineEvidence:
         Where a file is missing or broken, with the stage that writes it.
     """
     folder = Path(folder)
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict) or record.get("stage") != "baseline":
-        raise DataError(f"{folder / RECORD}: not a record of the stage baseline; run it again")
+    record = stored_record(folder / RECORD, STAGE)
     return BaselineEvidence(record, _StoredFrames(folder, list(record["symbols"])))
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run the stage baseline again") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as Parquet ({error}); run the stage baseline again") from None

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import DataError, unknown
-from traderagent.base.files import read_json
+from traderagent.base.errors import unknown
+from traderagent.base.stored import stored_frame, stored_record
 from traderagent.base.words import counted, number
 
+STAGE = "optimization"
 RECORD = "optimization.json"
 FRAMES = ("trials", "logits", "effects")
 CUBE = "cube"
@@ -204,16 +205,5 @@ def load_search(folder: str | Path) -> SearchEvidence:
         Where a file is missing or broken, with the stage that writes it.
     """
     folder = Path(folder)
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict) or record.get("stage") != "optimization":
-        raise DataError(f"{folder / RECORD}: not a record of the stage optimization; run it again")
-    return SearchEvidence(record, {name: _parquet(folder / f"{name}.parquet") for name in FRAMES})
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run the stage optimization again") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as Parquet ({error}); run the stage optimization again") from None
+    record = stored_record(folder / RECORD, STAGE)
+    return SearchEvidence(record, {name: stored_frame(folder / f"{name}.parquet", STAGE) for name in FRAMES})

@@ -32,12 +32,10 @@ def trial_sharpes(found: Any, symbol: str | None = None) -> Any:
     """
     import bokeh.models as bm
 
-    evidence = evidence_in(found, "trial_sharpes")
-    name = symbol or POOLED
-    title = f"Daily Sharpe ratios of all trials before the cut, {_of(evidence, name)}"
+    evidence, name, title = _head(found, symbol, "trial_sharpes", "Daily Sharpe ratios of all trials before the cut")
     bins, lines = sharpe_bins(evidence, name)
     if bins.empty:
-        return empty(title, f"Nothing to draw: {_no_luck(evidence, name)}.", evidence.synthetic)
+        return _nothing(evidence, name, title)
     plot = _histogram(bins, "daily Sharpe ratio, not annualised", "trials", evidence.synthetic, "trial-sharpes")
     names = [Name("trials", style.PRICE, "box")]
     most = float(bins["count"].max())
@@ -79,12 +77,10 @@ def logits(found: Any, symbol: str | None = None) -> Any:
     ConfigError, UnknownName
         For something else, or a symbol that was not searched.
     """
-    evidence = evidence_in(found, "logits")
-    name = symbol or POOLED
-    title = f"Where the choice ends out of sample, {_of(evidence, name)}"
+    evidence, name, title = _head(found, symbol, "logits", "Where the choice ends out of sample")
     bins = logit_bins(evidence, name)
     if bins.empty:
-        return empty(title, f"Nothing to draw: {_no_luck(evidence, name)}.", evidence.synthetic)
+        return _nothing(evidence, name, title)
     plot = _histogram(bins, "logit of the rank out of sample", "splits", evidence.synthetic, "logits")
     share = style.number(evidence.luck(name, "pbo") * 100, 0)
     names = [
@@ -214,13 +210,16 @@ def _binned(values: np.ndarray, span: tuple[float, float] | None = None) -> pd.D
     return pd.DataFrame({"left": edges[:-1], "right": edges[1:], "count": count})
 
 
-def _of(evidence: SearchEvidence, name: str) -> str:
-    evidence.row(name)
-    return "one account of all symbols" if name == POOLED else name
+def _head(found: Any, symbol: str | None, plot: str, what: str) -> tuple[SearchEvidence, str, str]:
+    """What a plot of luck draws from, whose search, and its title."""
+    evidence, name = evidence_in(found, plot), symbol or POOLED
+    return evidence, name, f"{what}, {'one account of all symbols' if name == POOLED else name}"
 
 
-def _no_luck(evidence: SearchEvidence, name: str) -> str:
-    return evidence.row(name)["evidence"].get("why") or "the search kept no daily returns; search with returns='1D'"
+def _nothing(evidence: SearchEvidence, name: str, title: str) -> Any:
+    """What stands in place of a plot of luck that is undefined."""
+    why = evidence.row(name)["evidence"].get("why") or "the search kept no daily returns; search with returns='1D'"
+    return empty(title, f"Nothing to draw: {why}.", evidence.synthetic)
 
 
 def _luck_note(evidence: SearchEvidence, name: str) -> str:

@@ -13,7 +13,7 @@ import xarray as xr
 from traderagent.base.config import plain
 from traderagent.base.cube import save_cube
 from traderagent.base.files import replacing, without_nan, write_json
-from traderagent.base.search_evidence import CUBE, FRAMES, RECORD, SearchEvidence
+from traderagent.base.search_evidence import CUBE, FRAMES, RECORD, STAGE, SearchEvidence
 from traderagent.metrics.record import METRICS
 from traderagent.metrics.surface import POOLED, SELECTIONS, Surface
 from traderagent.research.effects import REST
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from traderagent.research.optimisation import OptimizationResult
 
 LIBRARIES = ("numpy", "pandas", "numba", "xarray", "zarr")
-STAGE = "optimization"
 
 
 def evidence_of(result: "OptimizationResult") -> SearchEvidence:
