@@ -205,7 +205,7 @@ def luck_of(returns: DailyReturns, method: str = METHOD, splits: int = SPLITS) -
         found = probability_of_backtest_overfitting(values, splits)
         pbo, logits = found.pbo, found.logits
     except DataError as error:
-        why.append(str(error))
+        why += [str(error)] if traded else []  # without a trade the same is said already
     return SearchLuck(
         n_trials=traded,
         left_out=values.shape[1] - traded,
