@@ -11,6 +11,7 @@ from traderagent.base.config import Config, bounds_of, type_words
 from traderagent.engine.config import COSTS, PARAMETER_FIELDS, Costs, OrchestratorBacktestConfig
 from traderagent.market.instruments import Instrument
 from traderagent.metrics import METRICS, RUN_METRICS, Metric
+from traderagent.robustness.reruns import ExecutionNoise
 from traderagent.strategies.base import STRATEGIES
 from traderagent.strategies.contract import REASONS, REJECTIONS
 
@@ -127,6 +128,8 @@ def page() -> str:
                 table(("name", "maker", "taker", "slippage", "account"), named),
                 "## Instrument: `ta.Instrument`",
                 parameters(Instrument),
+                "## Noise of `ta.monte_carlo`: `ta.ExecutionNoise`",
+                parameters(ExecutionNoise),
                 "## Strategies",
                 _strategies(),
                 "## Metrics",

@@ -39,6 +39,8 @@ _NAMES = {
     "traderagent.research.sampling": "sample",
     "traderagent.research.search": "optimization",
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
+    "traderagent.robustness.monte_carlo": "monte_carlo",
+    "traderagent.robustness.reruns": "ExecutionNoise",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",

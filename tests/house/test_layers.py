@@ -16,6 +16,17 @@ BELOW = {
     "routing": {"base", "indicators", "market"},
     "engine": {"base", "indicators", "metrics", "market", "strategies", "routing"},
     "research": {"base", "indicators", "metrics", "stats", "market", "strategies", "routing", "engine"},
+    "robustness": {
+        "base",
+        "indicators",
+        "metrics",
+        "stats",
+        "market",
+        "strategies",
+        "routing",
+        "engine",
+        "research",
+    },
     "report": {"base", "metrics", "market"},
 }
 # Modules at the top of the package: stages and command line may use everything, nobody uses them.
