@@ -12,6 +12,7 @@ from traderagent.engine.config import COSTS, PARAMETER_FIELDS, Costs, Orchestrat
 from traderagent.market.instruments import Instrument
 from traderagent.metrics import METRICS, RUN_METRICS, Metric
 from traderagent.robustness.reruns import ExecutionNoise
+from traderagent.robustness.scenarios import SCENARIOS
 from traderagent.strategies.base import STRATEGIES
 from traderagent.strategies.contract import REASONS, REJECTIONS
 
@@ -130,6 +131,10 @@ def page() -> str:
                 parameters(Instrument),
                 "## Noise of `ta.monte_carlo`: `ta.ExecutionNoise`",
                 parameters(ExecutionNoise),
+                "## Scenarios of `ta.stress`",
+                table(
+                    ("name", "what happens"), [(f"`{name}`", scenario.words) for name, scenario in SCENARIOS.items()]
+                ),
                 "## Strategies",
                 _strategies(),
                 "## Metrics",

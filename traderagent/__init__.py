@@ -41,6 +41,8 @@ _NAMES = {
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
     "traderagent.robustness.monte_carlo": "monte_carlo",
     "traderagent.robustness.reruns": "ExecutionNoise",
+    "traderagent.robustness.scenarios": "SCENARIOS Scenario",
+    "traderagent.robustness.stress": "stress",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",
