@@ -42,6 +42,7 @@ _NAMES = {
     "traderagent.robustness.monte_carlo": "monte_carlo",
     "traderagent.robustness.reruns": "ExecutionNoise",
     "traderagent.robustness.scenarios": "SCENARIOS Scenario",
+    "traderagent.robustness.sensitivity": "sensitivity",
     "traderagent.robustness.stress": "stress",
 }
 _MODULES = {
