@@ -52,6 +52,9 @@ def test_whole_numbers_stay_whole_and_bounds_are_kept():
     assert all(sum(p[n] != point[n] for n in point) == 1 for p in points[1:])
     assert [s.step for s in steps[:4]] == [-0.2, -0.05, 0.05, 0.2]
     assert notes == []
+    (down, _), points, _ = steps_around({"regime_check_every_n": 1}, FIELDS, (0.9,))
+    assert (down.value, down.same_as) == (1, CHOSEN)
+    assert points == [{"regime_check_every_n": 1}, {"regime_check_every_n": 2}]
 
 
 def test_a_step_that_ends_where_a_smaller_one_did_is_named_and_not_run_again():
@@ -121,6 +124,16 @@ def test_a_table_of_choices_gives_each_symbol_its_own_point(market, cube):
     assert set(row.points["SYN-01"]) == set(POINT)
     others = ta.sensitivity(market, CONFIG, best.loc[["pooled"]], steps=(0.1,), min_trades=1, **QUIET)
     pd.testing.assert_frame_equal(others.steps, row.steps)
+
+
+def test_symbols_are_pooled_only_where_all_share_the_point(market, cube):
+    best = ta.best(cube, min_trades=1, luck=False).loc[["pooled", "pooled", "pooled"]]
+    best.index = ["SYN-01", "SYN-02", "AAAUSDT"]
+    best.loc["AAAUSDT", "dca_tp_pct"] = 0.06
+    third = market | {"AAAUSDT": market["SYN-01"].replace(symbol="AAAUSDT")}
+    found = ta.sensitivity(third, CONFIG, best, steps=(0.1,), min_trades=1, **QUIET)
+    assert found.rows == ["SYN-01", "SYN-02", "AAAUSDT"]
+    assert set(found.steps["symbol"]) == {"SYN-01", "SYN-02", "AAAUSDT"}
 
 
 def test_a_symbol_without_a_choice_is_skipped_with_the_reason(market, cube):
@@ -274,12 +287,15 @@ def test_an_undefined_point_says_so(market):
 
 def test_a_step_that_no_config_allows_is_named(market):
     point = {"tf_ema_fast": 18, "tf_ema_slow": 20}
-    found = ta.sensitivity(market["SYN-01"], CONFIG, point, (0.2,), min_trades=1, **QUIET)
+    found = ta.sensitivity(market["SYN-01"], CONFIG, point, (0.2, 0.21), min_trades=1, **QUIET)
     crossing = found.steps[(found.steps.parameter == "tf_ema_fast") & (found.steps.step > 0)]
-    assert crossing["value"].tolist() == [22]
+    assert crossing["value"].tolist() == [22, 22]
     assert crossing["objective"].isna().all()
-    assert any("1 points:" in note or "2 points:" in note for note in found.notes)
-    assert found.tornado().loc["tf_ema_fast", "undefined"] == 1
+    assert crossing["cliff"].all()
+    assert sum("1 points:" in note for note in found.notes) == 2
+    assert found.tornado().loc["tf_ema_fast", "undefined"] == 2
+    # Both steps are the same point: one cliff.
+    assert found.cliffs[found.cliffs.parameter == "tf_ema_fast"]["value"].tolist() == [22]
 
 
 # --- bad input --------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from traderagent.base.errors import ConfigError
 from traderagent.base.hashing import hash_values
 from traderagent.base.space import Points
 from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.engine.plan import check_candles
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.surface import Surface, surface
 from traderagent.research.best_params import own_of
@@ -229,13 +230,15 @@ def _worthless(name: str, value: float, objective: str) -> str:
     return f"{name}: {objective} is {value:.3g} at the chosen point: there is nothing to lose half of, and no cliff"
 
 
-def _checked(market: Any, config: Any) -> Mapping[str, MultiTimeframeData]:
+def _checked(market: Any, config: Any) -> Market:
     if not isinstance(config, OrchestratorBacktestConfig):
         raise ConfigError(f"cfg: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig")
     symbols = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
     if not isinstance(symbols, Mapping) or not symbols:
         raise ConfigError(f"market: got {type(market).__name__}, allowed are one symbol's candles or a market")
-    return symbols
+    for data in symbols.values():
+        check_candles(data)
+    return Market(symbols)  # under the names that tables have
 
 
 def _checked_steps(steps: Any) -> list[float]:
