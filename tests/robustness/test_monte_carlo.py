@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from arch.bootstrap import StationaryBootstrap, optimal_block_length
+from scipy.signal import lfilter
 
 import traderagent as ta
 from traderagent.base.errors import ConfigError, DataError, UnknownName
@@ -84,7 +85,7 @@ def test_a_path_is_followed_as_a_plain_loop_would():
     draws = np.random.default_rng(2)
     for compounds in (False, True):
         for n in (1, 2, 7, 900):
-            changes = draws.standard_normal(n) * (0.02 if compounds else 5.0)
+            changes = draws.standard_normal(n) * 0.02 if compounds else draws.integers(-3, 4, n) * 1.0  # back to a peak
             order = draws.integers(0, n, n)
             steps = kept_steps(n)
             curve = np.empty(len(steps))
@@ -106,6 +107,15 @@ def test_a_long_fan_is_thinned_and_keeps_both_ends():
     assert kept_steps(100_000)[[0, -1]].tolist() == [0, 100_000]
 
 
+def test_a_loss_that_is_still_open_is_not_hidden(run):
+    """A grid that holds its losers has closed winners only: the headline names the run beside them."""
+    found = ta.monte_carlo(with_trips(run, [500.0, 500.0]), "trade_bootstrap", 5)
+    assert found.observed["total_return_pct"] == pytest.approx(10.0)
+    assert f"run {run.metrics['total_return_pct']:+.2f} %, closed round trips +10.00 %" in found.headline()
+    rest = run.final_balance - run.initial_balance - 1000.0
+    assert f"{abs(rest):.2f} of positions open at the end is left out" in found.notes[0].replace("\u202f", "")
+
+
 # --- days -------------------------------------------------------------------------------------------
 def test_days_end_where_their_last_candle_does(run, data):
     begin = data.index[run.raw.first].floor("1D")
@@ -122,20 +132,36 @@ def test_days_end_where_their_last_candle_does(run, data):
     assert len(set(ends[hole : hole + 4])) == 1
 
 
+def with_returns(run, returns):
+    """The run, had it earned this on its days."""
+    equity = run.initial_balance * np.cumprod(1 + returns)
+    day = run.plan.tape.time // DAY
+    ledger = np.zeros_like(run.raw.ledger)
+    ledger[:, 0] = equity[np.maximum(day - day[run.raw.first], 0)]
+    return replace(run, raw=replace(run.raw, ledger=ledger))
+
+
 def test_blocks_are_those_of_arch(run):
+    noise = np.random.default_rng(3).standard_normal(len(day_ends(run)) - 1) * 0.01
+    run = with_returns(run, lfilter([1.0], [1.0, -0.7], noise))
     ends = day_ends(run)
     returns = ends[1:] / ends[:-1] - 1
     found = ta.monte_carlo(run, "block_bootstrap", 20, seed=9)
     rule = optimal_block_length(returns)["stationary"].iloc[0]
-    assert found.settings["block_length_automatic"] == max(rule, 1.0)
-    assert found.settings["block_length"] == math.ceil(max(rule, 1.0))
+    assert rule > 1.0
+    assert found.settings["block_length_automatic"] == rule
+    assert found.settings["block_length"] == math.ceil(rule) != rule
     for length in (found.settings["block_length"], 6):
         drawn = StationaryBootstrap(length, returns, seed=9).bootstrap(20)
         expected = [(np.prod(1 + positional[0]) - 1) * 100 for positional, _ in drawn]
         given = ta.monte_carlo(run, "block_bootstrap", 20, seed=9, length=length)
         assert given.paths.total_return_pct.to_numpy() == pytest.approx(expected, rel=1e-9)
-    assert found.observed["sharpe_ratio_daily"] == pytest.approx(run.metrics["sharpe_ratio_daily"], rel=1e-9)
-    assert found.observed["total_return_pct"] == pytest.approx(run.metrics["total_return_pct"], rel=1e-9)
+
+
+def test_days_as_they_were_have_the_metrics_of_the_run(run):
+    found = ta.monte_carlo(run, "block_bootstrap", 2)
+    for name in ("sharpe_ratio_daily", "total_return_pct"):
+        assert found.observed[name] == pytest.approx(run.metrics[name], rel=1e-9)
 
 
 # --- the same from everywhere -----------------------------------------------------------------------

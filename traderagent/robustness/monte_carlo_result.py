@@ -223,8 +223,11 @@ class MonteCarlo(Shown):
         """The answer in one line."""
         low, high = self.interval(RETURN)
         label = " SYNTHETIC" if self.run.synthetic else ""
+        what = "return"
+        if self.step == "round trip":  # what is open at the end may be most of the loss
+            what = f"run {number(self.run.metrics[RETURN], signed=True)} %, closed round trips"
         return (
-            f"{self.run.symbol}{label} {self.method}, {counted(self.n, 'path')}: return "
+            f"{self.run.symbol}{label} {self.method}, {counted(self.n, 'path')}: {what} "
             f"{number(self.observed[RETURN], signed=True)} %, {self.level:.0%} of paths "
             f"{number(low, signed=True)} to {number(high, signed=True)} %"
         )
