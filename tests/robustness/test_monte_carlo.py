@@ -101,6 +101,11 @@ def test_a_path_is_followed_as_a_plain_loop_would():
             assert curve.tolist() == [equity[s] for s in steps]
 
 
+def test_a_path_that_is_back_at_its_peak_is_not_under_water():
+    changes, steps = np.array([1.0, -1.0, 1.0, -1.0]), np.array([0, 4])
+    assert follow(100.0, changes, np.arange(4), False, steps, np.empty(2)) == (100.0, 1 / 101, 1)
+
+
 def test_a_long_fan_is_thinned_and_keeps_both_ends():
     assert kept_steps(3).tolist() == [0, 1, 2, 3]
     assert len(kept_steps(100_000)) == 401
