@@ -199,6 +199,27 @@ def test_the_most_volatile_windows_are_found_and_do_not_overlap():
     assert len(volatile_windows({"A": data}, account, 25 * DAY, 9)) <= 2
 
 
+def test_a_window_holds_the_moves_after_its_begin_and_not_the_one_that_ends_there():
+    moves = np.zeros(24 * 20)
+    moves[[100, 148]] = 0.03  # as far apart as a window is long: no window holds both
+    moves[[300, 310]] = 0.025
+    close = 100 * np.exp(np.cumsum(moves))
+    open_ = np.append(100.0, close[:-1])
+    values = np.column_stack([open_, close, open_, close, np.ones(len(close))])
+    data = ta.MultiTimeframeData.from_base("A", candle_frame(np.arange(len(close)) * HOUR, values), "1h")
+    ((begin, end),) = volatile_windows({"A": data}, course(close), 2 * DAY, 1)
+    assert begin < 301 * HOUR
+    assert end >= 311 * HOUR
+
+
+def test_a_loss_at_the_first_close_is_a_drawdown(data):
+    def poorer(candles, config, begins):
+        return replace(holding(candles, config, begins), initial=1e6)
+
+    found = ta.stress(data, run=replace(HOLDER, run=poorer), scenarios="gap", at=data.index[ROW], **QUIET)
+    assert found.cube.max_drawdown_pct.item() > 99.0
+
+
 def test_windows_are_looked_at_in_the_undisturbed_run(data):
     found = ta.stress(data, scenarios="volatile_windows", windows=2, window="3D", **QUIET)
     assert found.scenarios == ["volatile_window_1", "volatile_window_2"]
