@@ -11,6 +11,8 @@ from traderagent.base.config import Config, bounds_of, type_words
 from traderagent.engine.config import COSTS, PARAMETER_FIELDS, Costs, OrchestratorBacktestConfig
 from traderagent.market.instruments import Instrument
 from traderagent.metrics import METRICS, RUN_METRICS, Metric
+from traderagent.robustness.reruns import ExecutionNoise
+from traderagent.robustness.scenarios import SCENARIOS
 from traderagent.strategies.base import STRATEGIES
 from traderagent.strategies.contract import REASONS, REJECTIONS
 
@@ -127,6 +129,12 @@ def page() -> str:
                 table(("name", "maker", "taker", "slippage", "account"), named),
                 "## Instrument: `ta.Instrument`",
                 parameters(Instrument),
+                "## Noise of `ta.monte_carlo`: `ta.ExecutionNoise`",
+                parameters(ExecutionNoise),
+                "## Scenarios of `ta.stress`",
+                table(
+                    ("name", "what happens"), [(f"`{name}`", scenario.words) for name, scenario in SCENARIOS.items()]
+                ),
                 "## Strategies",
                 _strategies(),
                 "## Metrics",

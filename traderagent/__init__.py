@@ -46,6 +46,11 @@ _NAMES = {
     "traderagent.robustness.path_result": "CrossValidationResult",
     "traderagent.robustness.splits": "CombinatorialPurged WalkForward",
     "traderagent.robustness.walk_forward": "walk_forward",
+    "traderagent.robustness.monte_carlo": "monte_carlo",
+    "traderagent.robustness.reruns": "ExecutionNoise",
+    "traderagent.robustness.scenarios": "SCENARIOS Scenario",
+    "traderagent.robustness.sensitivity": "sensitivity",
+    "traderagent.robustness.stress": "stress",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",

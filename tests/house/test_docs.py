@@ -12,13 +12,15 @@ from traderagent.base.config import Config, parameter
 from traderagent.engine.config import Costs, OrchestratorBacktestConfig
 from traderagent.market.instruments import Instrument
 from traderagent.metrics import METRICS, RUN_METRICS
+from traderagent.robustness.reruns import ExecutionNoise
 from traderagent.strategies.base import STRATEGIES
 from traderagent.strategies.contract import REASONS, REJECTIONS
 
 PAGE = reference.PAGE.read_text(encoding="utf-8") if reference.PAGE.is_file() else ""
 INDEX = (ROOT / "docs/README.md").read_text(encoding="utf-8")
 DECLARED = {
-    cls.__name__: cls for cls in (OrchestratorBacktestConfig, Costs, Instrument, *dict(STRATEGIES.items()).values())
+    cls.__name__: cls
+    for cls in (OrchestratorBacktestConfig, Costs, ExecutionNoise, Instrument, *dict(STRATEGIES.items()).values())
 }
 OLD = [
     line.strip("| \n").split(" | ") for line in INDEX.split("| old name |")[1].splitlines()[2:] if line.startswith("|")

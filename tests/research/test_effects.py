@@ -9,6 +9,8 @@ from hypothesis import given, settings
 import traderagent as ta
 from tests.reference import choice as twin
 from tests.research.cubes import cube_of, rows_of, sampled_of, searches
+from traderagent.base.errors import ConfigError
+from traderagent.research.effects import total_effects
 
 WAYS = {"sharpe_ratio": 1, "max_drawdown_pct": -1}
 
@@ -95,3 +97,25 @@ def test_points_that_are_no_product_are_refused():
         ta.effects(sampled_of(cube, {"x": 0, "y": 0, "z": 0}))
     with pytest.raises(ta.UnknownName, match="unknown objective 'sharpe'"):
         ta.effects(cube, "sharpe")
+
+
+def test_a_total_effect_is_what_the_others_leave_unexplained():
+    cube = complete(lambda x, y, z: x * y + z + np.sin(3 * x + y * z))
+    values = cube["sharpe_ratio"].isel(symbol=0)
+    totals = total_effects(cube)["S0"]
+    for name in totals.index:
+        known = values.mean(name)  # what the others alone explain
+        assert totals[name] == pytest.approx(1.0 - float(known.var()) / float(values.var()), abs=1e-12)
+    main = ta.effects(cube)["S0"].xs("", level="with")
+    assert (totals >= main[totals.index]).all()
+
+
+def test_totals_of_a_sum_are_its_main_effects_and_of_a_product_more_than_them():
+    totals = total_effects(complete(lambda x, y, z: 3 * x + y))["S0"]
+    main = ta.effects(complete(lambda x, y, z: 3 * x + y))["S0"].xs("", level="with")
+    assert totals.to_numpy() == pytest.approx(main[totals.index].to_numpy(), abs=1e-12)
+    crossed = total_effects(complete(lambda x, y, z: (x - 1) * (y - 2)))["S0"]
+    assert crossed.to_numpy() == pytest.approx([1.0, 1.0, 0.0], abs=1e-12)
+    assert total_effects(complete(lambda x, y, z: 0 * x))["S0"].isna().all()
+    with pytest.raises(ConfigError, match="sampled points"):
+        total_effects(sampled_of(complete(lambda x, y, z: x), {"x": [], "y": [], "z": []}))

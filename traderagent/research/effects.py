@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from traderagent.base.errors import ConfigError
-from traderagent.metrics.surface import surface
+from traderagent.metrics.surface import Surface, surface
 
 REST = "rest"
 
@@ -48,17 +48,65 @@ def effects(cube: xr.Dataset, objective: str = "sharpe_ratio", min_trades: int =
     Sobol', "Global sensitivity indices for nonlinear mathematical models and their Monte Carlo estimates",
     Mathematics and Computers in Simulation 55, 2001, for a uniform distribution over the cube's own values.
     """
+    seen = _product(cube, objective, min_trades)
+    columns = {name: _shares(seen.values[row].reshape(seen.shape)) for row, name in enumerate(seen.rows)}
+    names = list(seen.axes)
+    keys = [(name, "") for name in names] + list(combinations(names, 2)) + [(REST, ""), ("defined", "")]
+    index = pd.MultiIndex.from_tuples(keys, names=["parameter", "with"])
+    return pd.DataFrame(columns, index).rename_axis(columns="symbol")
+
+
+def total_effects(cube: xr.Dataset, objective: str = "sharpe_ratio", min_trades: int = 10) -> pd.DataFrame:
+    """Total effect of each parameter: the share of the variance of the objective that goes if the others are known.
+
+    One less the share that all other parameters explain without it: its main effect and every interaction that it has
+    a part in. Totals of parameters that interact sum to more than 1; on a complete cube none is below its main effect.
+
+    Parameters
+    ----------
+    cube, objective, min_trades : as `effects`
+
+    Returns
+    -------
+    DataFrame of fractions, one row a parameter, columns the symbols and `pooled`; NaN and undefined points as in
+    `effects`
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `effects`.
+
+    Notes
+    -----
+    Homma and Saltelli, "Importance measures in global sensitivity analysis of nonlinear models", Reliability
+    Engineering & System Safety 52(1), 1996, for a uniform distribution over the cube's own values.
+    """
+    seen = _product(cube, objective, min_trades)
+    columns = {name: _totals(seen.values[row].reshape(seen.shape)) for row, name in enumerate(seen.rows)}
+    return pd.DataFrame(columns, pd.Index(list(seen.axes), name="parameter")).rename_axis(columns="symbol")
+
+
+def _product(cube: xr.Dataset, objective: str, min_trades: int) -> Surface:
+    """The objective over a product of values."""
     seen = surface(cube, objective, min_trades)
     if seen.sampled:
         raise ConfigError(
             "effects: got sampled points, allowed is a product of values, of which all but one parameter can be "
             "averaged; sweep a product, or look at the points with .top(n)"
         )
-    columns = {name: _shares(seen.values[row].reshape(seen.shape)) for row, name in enumerate(seen.rows)}
-    names = list(seen.axes)
-    keys = [(name, "") for name in names] + list(combinations(names, 2)) + [(REST, ""), ("defined", "")]
-    index = pd.MultiIndex.from_tuples(keys, names=["parameter", "with"])
-    return pd.DataFrame(columns, index).rename_axis(columns="symbol")
+    return seen
+
+
+def _totals(values: np.ndarray) -> list[float]:
+    """Total effect of each axis of one symbol."""
+    known = np.isfinite(values)
+    n = int(known.sum())
+    if n < 2 or np.ptp(values[known]) == 0.0:
+        return [np.nan] * values.ndim
+    centred = np.where(known, values - values[known].mean(), 0.0)
+    total = float(np.square(centred).sum()) / n
+    axes = range(values.ndim)
+    return [1.0 - _between(centred, known, tuple(a for a in axes if a != k)) / total for k in axes]
 
 
 def _shares(values: np.ndarray) -> list[float]:

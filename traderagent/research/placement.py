@@ -7,6 +7,8 @@ so each home's own combinations are checked, once, and not every point.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from traderagent.base.errors import ConfigError, unknown
 from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConfig
 from traderagent.engine.trials import Trial
@@ -17,6 +19,14 @@ ROUTER = ("router_cooldown_bars", "router_cooldown_minutes", "regime_check_every
 SWITCHES = tuple(f"enable_{name}" for name in PARAMETER_FIELDS)
 NOT_SEARCHED = ("symbol", "warmup_bars", "path", "account", "costs", "detector", *SWITCHES, *PARAMETER_FIELDS.values())
 CONFIG = ""  # the home of the config's own fields; the others are strategies' names
+
+
+def fields_of(config: OrchestratorBacktestConfig, own: Sequence[Strategy] = ()) -> dict[str, FieldInfo]:
+    """Every parameter that a point may name, with its declaration: type, bounds, unit."""
+    found = {name: field for name, field in type(config).model_fields.items() if name not in NOT_SEARCHED}
+    for strategy in (*config.strategies(), *own):
+        found |= {strategy.prefix + name: field for name, field in type(strategy).model_fields.items()}
+    return found
 
 
 class Placement:

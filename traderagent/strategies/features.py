@@ -38,10 +38,10 @@ class Frame:
     closed : (n_base,) int64, the last candle of this frame that is closed at each base close, −1 for none
     """
 
-    def __init__(self, data: MultiTimeframeData, timeframe: str) -> None:
+    def __init__(self, data: MultiTimeframeData, timeframe: str, on_disk: bool = True) -> None:
         frame = traded(data.frame(timeframe))
         base = traded(data.candles)
-        self.timeframe, self._data = timeframe, data
+        self.timeframe, self._data, self._on_disk = timeframe, data, on_disk
         self.duration = duration_of(timeframe)
         self.time = milliseconds(frame.index)
         self._base_time, self._base_duration = milliseconds(base.index), data.duration
@@ -58,7 +58,7 @@ class Frame:
         """(m,) float64: a registered indicator of this frame's candles; `of` names another column than its own."""
         key = (name, parameters, of)
         if key not in self._known:
-            self._known[key] = self._from_disk(key) if _cache else self._compute(key)
+            self._known[key] = self._from_disk(key) if _cache and self._on_disk else self._compute(key)
         return self._known[key]
 
     def _compute(self, key: tuple) -> np.ndarray:
@@ -92,8 +92,8 @@ class Frame:
 class Frames:
     """Frames of one symbol by timeframe: `frames["1h"]`, `frames["base"]`."""
 
-    def __init__(self, data: MultiTimeframeData) -> None:
-        self._data = data
+    def __init__(self, data: MultiTimeframeData, on_disk: bool = True) -> None:
+        self._data, self._on_disk = data, on_disk
         self._frames: dict[str, Frame] = {}
         self._known: dict[Hashable, Any] = {}
 
@@ -106,10 +106,14 @@ class Frames:
     def __getitem__(self, timeframe: str) -> Frame:
         name = self._data.base if timeframe == "base" else timeframe
         if name not in self._frames:
-            self._frames[name] = Frame(self._data, name)
+            self._frames[name] = Frame(self._data, name, self._on_disk)
         return self._frames[name]
 
 
-def frames_of(data: MultiTimeframeData) -> Frames:
-    """The frames of a symbol, made once and kept with it."""
-    return data.__dict__.setdefault("_features", Frames(data))
+def frames_of(data: MultiTimeframeData, on_disk: bool = True) -> Frames:
+    """The frames of a symbol, made once and kept with it.
+
+    `on_disk`, where it is the first to ask, says whether they use the cache on disk; not for candles that nobody will
+    see again.
+    """
+    return data.__dict__.setdefault("_features", Frames(data, on_disk))
