@@ -23,6 +23,7 @@ def test_a_product_is_laid_out_like_a_cube():
 def test_points_keep_their_order_and_their_names():
     points = Points.of([{"a": 1, "b": 2.0}, {"b": 3.0, "a": np.int64(1)}])
     assert points.axes == {"a": (1, 1), "b": (2.0, 3.0)}
+    assert [list(point) for point in points] == [["a", "b"]] * 2
     assert points.coords == {"trial": [0, 1], "a": ("trial", [1, 1]), "b": ("trial", [2.0, 3.0])}
 
 

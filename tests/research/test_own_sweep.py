@@ -5,6 +5,7 @@ import pytest
 import traderagent as ta
 from tests.research.test_sweep import CONFIG, MARKET, assert_point_is_run
 from traderagent.base.space import Space
+from traderagent.research import job
 
 
 class Dip(ta.Strategy):
@@ -71,3 +72,29 @@ def test_parameters_of_an_own_strategy_are_checked_like_any():
         ta.sweep(MARKET, CONFIG, {"dip_tyo": [10, 20]}, strategies=[Dip()], progress=False)
     with pytest.raises(ta.ConfigError, match="dip_length=1 is allowed at no point: .*got 1"):
         ta.sweep(MARKET, CONFIG, {"dip_length": [1, 20]}, strategies=[Dip()], progress=False)
+
+
+class Keen(PlainDip):
+    """Another rule of the same parameters."""
+
+    name = "plain_dip"
+
+    def decide(self, now, book):
+        return ta.buy(size=0.9) if book.quantity == 0 else None
+
+
+@pytest.mark.parametrize("other", [Keen(), PlainDip(gain_pct=0.02)])
+def test_a_checkpoint_of_another_rule_is_refused(tmp_path, other):
+    options = {"progress": False, "checkpoint": tmp_path / "c"}
+    space = {"plain_dip_length": [10, 20]}
+    ta.sweep(MARKET, CONFIG, space, strategies=[PlainDip()], **options)
+    with pytest.raises(ta.ConfigError, match="got one made with other parameters, allowed"):
+        ta.sweep(MARKET, CONFIG, space, strategies=[other], **options)
+
+
+def test_a_rule_is_compared_with_its_compiled_form_by_one_trial_before_threads_use_it(monkeypatch):
+    asked, run = [], job.Lane.run
+    monkeypatch.setattr(job.Lane, "run", lambda self, *span: asked.append((id(self), span)) or run(self, *span))
+    ta.sweep(MARKET, CONFIG, {"dip_length": [10, 20, 30, 40]}, strategies=[Dip()], progress=False, chunk=2)
+    for lane in dict(asked):
+        assert next(span for other, span in asked if other == lane) == (0, 1)
