@@ -8,7 +8,7 @@ import pytest
 
 from tests.account.twin import PortfolioCase, differences
 
-FEW, MANY = 25, 500
+FEW, MANY = 25, 150
 
 
 def compared(account: str, seeds: range) -> Counter:
@@ -41,7 +41,7 @@ def test_the_loop_and_its_twin_are_the_same_run(account: str) -> None:
 @pytest.mark.parametrize("account", ["spot", "perpetual"])
 def test_the_loop_and_its_twin_are_the_same_run_on_many_markets(account: str) -> None:
     happened = compared(account, range(FEW, FEW + MANY))
-    assert happened["resumed"] > 20
+    assert happened["resumed"] > 5
 
 
 @pytest.mark.parametrize("seed", range(30, 36))

@@ -250,10 +250,10 @@ def test_a_cliff_of_the_steps_is_reported_once(market):
 
 # --- rules ------------------------------------------------------------------------------------------
 def test_nothing_is_counted_as_a_search(market, monkeypatch):
-    def refuse(cube):
+    def refuse(*told):
         raise AssertionError("entered in the ledger")
 
-    monkeypatch.setattr("traderagent.research.sweep.enter_sweep", refuse)
+    monkeypatch.setattr("traderagent.research.sweep.enter_finished", refuse)
     ta.sensitivity(market["SYN-01"], CONFIG, POINT, steps=(0.1,), **QUIET)
 
 
