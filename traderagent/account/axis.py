@@ -50,6 +50,10 @@ class Axis:
         """(n_days,) label days that hold times, in days since 1970."""
         return np.unique(self.time // DAY)
 
+    def days_from(self, place: int) -> np.ndarray:
+        """(n_days,) label days that hold times from a place on."""
+        return self.days[self.days >= self.time[place] // DAY]
+
     def feed(self, first: int) -> np.ndarray:
         """The axis as the loop reads it: a feed without prices, from the place of the first decision on."""
         feed = np.zeros(1, FEED)

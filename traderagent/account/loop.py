@@ -114,6 +114,7 @@ def halt_all(limits, rows, t, due):
         pair = pair_of(seat)
         take_back(seat, HALTED)
         halt(account_of(seat), pair)
+        account_of(seat).halt_row = rows[s] if rows[s] >= 0 else -2 - rows[s]
         for b in range(pair.n_books):
             book_of(pair, b).entry = OFF_ROUTE
             forget_refusals(book_of(pair, b))

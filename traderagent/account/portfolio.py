@@ -65,7 +65,7 @@ def portfolio(
     config = PortfolioBacktestConfig() if config is None else config
     if not isinstance(config, PortfolioBacktestConfig):
         raise ConfigError(f"config: got {type(config).__name__}, allowed is ta.PortfolioBacktestConfig")
-    data = _chosen(market, config)
+    data = chosen_symbols(market, config)
     if top_n is not None:
         data = _best(data, config, top_n, holdout, workers, progress)
     for symbol in routes or {}:
@@ -74,13 +74,19 @@ def portfolio(
     given = {symbol_name(s): route for s, route in (routes or {}).items()}
 
     def run(part: str) -> PortfolioBacktestResult:
-        layouts, skipped = _layouts(data, config, strategies, given, holdout, part, workers, progress)
+        layouts, skipped = layouts_of(data, config, strategies, given, holdout, part, workers, progress)
         return _run(layouts, config, allocate, {**getattr(market, "skipped", {}), **skipped})
 
     return run("whole") if holdout is None else {part: run(part) for part in ("in", "out")}
 
 
-def _chosen(market: Any, config: PortfolioBacktestConfig) -> dict[str, MultiTimeframeData]:
+def chosen_symbols(market: Any, config: PortfolioBacktestConfig) -> dict[str, MultiTimeframeData]:
+    """Candles of the symbols that the config names, or of all.
+
+    Raises
+    ------
+    ConfigError, UnknownName
+    """
     if isinstance(market, MultiTimeframeData):
         market = {market.symbol: market}
     if not isinstance(market, Mapping) or not market:
@@ -99,7 +105,7 @@ def _chosen(market: Any, config: PortfolioBacktestConfig) -> dict[str, MultiTime
     return chosen
 
 
-def _layouts(
+def layouts_of(
     data: dict[str, MultiTimeframeData],
     config: PortfolioBacktestConfig,
     strategies: Sequence[Strategy],
@@ -109,7 +115,13 @@ def _layouts(
     workers: int | None,
     progress: bool,
 ) -> tuple[dict[str, Plan], dict[str, str]]:
-    """The symbols ready to run on a part of their candles, and those that are too short."""
+    """The symbols ready to run on a part of their candles (whole, in or out), and those that are too short with why.
+
+    Raises
+    ------
+    DataError
+        Where one that the config names is too short, or all are.
+    """
 
     def one(symbol: str) -> Plan | DataError:
         candles, first = data[symbol], None
@@ -180,7 +192,7 @@ def rank_symbols(
         before = data.split(holdout)[0].replace(sample="whole")
         return backtest(before, config.of_pair(data.symbol), holdout=holdout)["out"]
 
-    runs = over_symbols(_chosen(market, config), one, workers, progress)
+    runs = over_symbols(chosen_symbols(market, config), one, workers, progress)
     rows = {
         s: {objective: r.metrics[objective], "total_return_pct": r.metrics["total_return_pct"]}
         | {"max_drawdown_pct": r.metrics["max_drawdown_pct"], "round_trips": r.total_trades}

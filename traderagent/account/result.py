@@ -263,8 +263,7 @@ class PortfolioBacktestResult:
     @property
     def traded_days(self) -> int:
         """Label days from the first decision on."""
-        axis = self.stage.axis
-        return int((axis.days >= axis.time[self.stage.shares.start] // 86_400_000).sum())
+        return len(self.stage.axis.days_from(self.stage.shares.start))
 
     @cached_property
     def rejections(self) -> dict[str, int]:

@@ -135,8 +135,15 @@ def simulate_account(
     record: bool = True,
     every_candle: bool = False,
     forms: dict[str, str] | None = None,
+    daily: np.ndarray | None = None,
 ) -> AccountRaw:
-    """One run of all symbols on one account: passes of the loop until the logs are large enough."""
+    """One run of all symbols on one account: passes of the loop until the logs are large enough.
+
+    Parameters
+    ----------
+    record, every_candle, forms : as those of a single run
+    daily : (n_days,) float64 to be filled with the account's return of each label day from the first decision on
+    """
     n = len(stage.layouts)
     capacities = [CAPACITY] * n
     while True:
@@ -144,15 +151,18 @@ def simulate_account(
             open_pass(setup, p.config, p.strategies, room, record=record, every_candle=every_candle, forms=forms)
             for setup, p, room in zip(stage.setups, stage.layouts, capacities, strict=True)
         ]
-        raw = _run(stage, config, passes, record)
+        raw = _run(stage, config, passes, record, daily)
         if not any(one.is_cut() for one in passes):
             return raw
         capacities = [one.larger(room) for one, room in zip(passes, capacities, strict=True)]
 
 
-def _run(stage: Stage, config: PortfolioBacktestConfig, passes: list[Pass], record: bool) -> AccountRaw:
+def _run(
+    stage: Stage, config: PortfolioBacktestConfig, passes: list[Pass], record: bool, daily: np.ndarray | None
+) -> AccountRaw:
     axis, n = stage.axis, len(passes)
     shared = new_shared(config.per_pair_config, config.initial_capital)
+    shared["daily"] = 0 if daily is None else daily.ctypes.data
     seats = np.zeros(n, SEAT)
     limits, _kept = new_limits(config, stage, seats)
     clock = np.zeros(1, PAIR)

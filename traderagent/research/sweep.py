@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.base.cube import axis_values
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.hashing import hash_values
@@ -27,6 +28,7 @@ from traderagent.engine.plan import check_candles, members_of, warmup_rows
 from traderagent.engine.tape import DAY
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
+from traderagent.research.account_sweep import refuse_options, sweep_account
 from traderagent.research.cluster import connected, run_on_cluster
 from traderagent.research.estimate import check_memory, tell_time
 from traderagent.research.here import run_here
@@ -63,6 +65,7 @@ def sweep(
     chunk: int | None = None,
     progress: bool = True,
     counted: bool = True,
+    portfolio: PortfolioBacktestConfig | None = None,
 ) -> xr.Dataset:
     """Run every point of a space on every symbol, and enter the search in the project's ledger.
 
@@ -81,6 +84,8 @@ def sweep(
     chunk : trials of a task; changes no number
     progress : show a bar with rate and time left when it takes longer than two seconds
     counted : False only for a part of a search that is entered in the ledger as a whole
+    portfolio : run every point on one account that all symbols share; names of the space may be its fields, too,
+        `config`, where given, stands in for its per_pair_config, and the dim `symbol` holds "portfolio" alone
 
     Returns
     -------
@@ -96,10 +101,17 @@ def sweep(
     UncountedSearch
         Without a checkpoint, where the ledger broke while the sweep ran: the cube is returned all the same.
     """
-    config = OrchestratorBacktestConfig() if config is None else config
+    given, config = config, OrchestratorBacktestConfig() if config is None else config
     symbols = checked_market(market, config, returns, holdout, checkpoint, workers, chunk)
     if counted:
         check_ledger()
+    if portfolio is not None:
+        refuse_options(checkpoint=checkpoint, client=client, chunk=chunk)
+        told = portfolio if given is None else portfolio.replace(per_pair_config=given)
+        cube = sweep_account(symbols, told, space, strategies, returns is not None, holdout, workers, progress)
+        if counted:
+            enter_finished(cube, None)
+        return cube
     chosen = space if isinstance(space, Points) else Space.of(space)
     samples = ("whole",) if holdout is None else ("in", "out")
     spans = [days_of(data, "whole", None, 0) or (0, 0) for data in symbols.values()]

@@ -1,0 +1,128 @@
+"""What is refused before a shared account runs, in words that say what, got, allowed and the next step."""
+
+from __future__ import annotations
+
+import pytest
+
+import traderagent as ta
+
+PAIR = ta.OrchestratorBacktestConfig
+
+
+@pytest.fixture(scope="module")
+def market():
+    return ta.load_market("synthetic", symbols=3, days=30, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"symbols": ["BTC", "BTCUSDT"]}, "BTCUSDT twice, allowed is each symbol once"),
+        ({"symbols": []}, "got none, allowed is each symbol once"),
+        ({"weights": {"BTCUSDT": 1.0}}, "got some with allocation 'equal'"),
+        ({"allocation": "weights"}, "got none with allocation 'weights'"),
+        ({"max_single_pair_pct": 1.5}, "max_single_pair_pct: got 1.5, allowed is at most 1"),
+        ({"max_total_exposure_pct": 2.0}, "max_total_exposure_pct: got 2.0, allowed is at most 1"),
+        ({"max_single_pair_pct": 0.5, "max_total_exposure_pct": 0.3}, "the first can never bind"),
+        ({"max_single_pair_pct": 0.0}, "max_single_pair_pct"),
+        ({"portfolio_stop_loss_pct": 1.5}, "portfolio_stop_loss_pct"),
+        ({"initial_capital": 0.0}, "initial_capital"),
+        ({"correlation_window": "a while"}, "allowed is a time span above 0"),
+        ({"resume_after": "0D"}, "allowed is a time span above 0"),
+        ({"rebalance": "hourly"}, "rebalance"),
+        ({"max_pair_pct": 0.3}, "max_single_pair_pct"),
+        ({"per_pair_config": PAIR(initial_balance=5.0)}, "set initial_capital of the portfolio instead"),
+        ({"per_pair_config": PAIR(portfolio_stop_loss_pct=0.2)}, "set portfolio_stop_loss_pct of the portfolio"),
+        ({"overrides": {"BTC": {"liquidate_at_end": True}}}, "allowed is one for all pairs"),
+        ({"overrides": {"BTC": {"grid_parms": {}}}}, "overrides of BTCUSDT"),
+        ({"overrides": {"BTC": 3}}, "overrides"),
+        ({"symbols": ["ETH"], "overrides": {"BTC": {}}}, "BTCUSDT"),
+    ],
+)
+def test_a_config_that_cannot_be_is_refused(values, words):
+    with pytest.raises((ta.ConfigError, ta.UnknownName), match=None) as error:
+        ta.PortfolioBacktestConfig(**values)
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({"SYN-01": 0.5, "SYN-02": 0.5}, "got none for SYN-03"),
+        ({"SYN-01": 0.5, "SYN-02": 0.3, "SYN-03": 0.1}, "got a sum of 0.9"),
+        ({"SYN-01": 1.5, "SYN-02": -0.5, "SYN-03": 0.0}, "got -0.5 for SYN-02"),
+        ({"SYN-01": 0.5, "SYN-02": 0.3, "SYN-03": 0.1, "SYN-99": 0.1}, "SYN-99"),
+        ({"SYN-01": float("nan"), "SYN-02": 0.5, "SYN-03": 0.5}, "nan"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(market, weights, words):
+    with pytest.raises((ta.ConfigError, ta.UnknownName)) as error:
+        ta.portfolio(market, ta.PortfolioBacktestConfig(allocation="weights", weights=weights))
+    assert words in str(error.value)
+
+
+def test_an_allocation_of_ones_own_is_held_to_the_same(market):
+    with pytest.raises(ta.ConfigError, match="allocate at .*got a sum of 0.3"):
+        ta.portfolio(market, allocate=lambda past: dict.fromkeys(past.columns, 0.1))
+
+
+def test_an_unknown_symbol_is_named_with_the_nearest(market):
+    with pytest.raises(ta.UnknownName, match="SYN-01"):
+        ta.portfolio(market, ta.PortfolioBacktestConfig(symbols=["SYN-011"]))
+
+
+def test_a_symbol_without_candles_in_the_span_is_an_error_where_it_is_named_and_skipped_where_not(market):
+    short = market["SYN-02"].slice(None, market["SYN-02"].start + (market["SYN-02"].end - market["SYN-02"].start) / 50)
+    mixed = {**market, "SYN-02": short}
+    with pytest.raises(ta.DataError, match="1 of 3 symbols cannot be run: SYN-02"):
+        ta.portfolio(mixed, ta.PortfolioBacktestConfig(symbols=list(mixed)))
+    result = ta.portfolio(mixed)
+    assert result.symbols == ("SYN-01", "SYN-03")
+    assert "SYN-02" in result.skipped
+    assert "skipped SYN-02" in result._repr_html_()
+
+
+def test_symbols_that_never_trade_together_are_no_portfolio(market):
+    data = market["SYN-01"]
+    middle = data.start + (data.end - data.start) / 2
+    apart = {"SYN-01": data.slice(None, middle), "SYN-02": market["SYN-02"].slice(middle, None)}
+    with pytest.raises(ta.DataError, match="no two symbols trade at the same time"):
+        ta.portfolio(apart)
+
+
+def test_timeframes_are_not_mixed(market):
+    coarse = ta.MultiTimeframeData.from_base("SYN-02", market["SYN-02"].frame("1h"), base="1h")
+    pair = PAIR(enable_strategy_router=False, warmup_bars=50)
+    with pytest.raises(ta.DataError, match="allowed is one timeframe"):
+        ta.portfolio({"SYN-01": market["SYN-01"], "SYN-02": coarse}, ta.PortfolioBacktestConfig(per_pair_config=pair))
+
+
+def test_a_capital_too_small_for_any_order_says_so(market):
+    result = ta.portfolio(market, ta.PortfolioBacktestConfig(initial_capital=3.0))
+    assert len(result.trades) == 0
+    assert result.portfolio_total_return_pct == 0.0
+    assert result.rejections.get("min_notional", 0) > 0
+
+
+@pytest.mark.parametrize("market_given", [None, {}, [], "2024"])
+def test_no_market_is_no_portfolio(market_given):
+    with pytest.raises(ta.ConfigError, match="allowed are candles by symbol"):
+        ta.portfolio(market_given)
+
+
+@pytest.mark.parametrize(("top_n", "holdout", "words"), [(0, 0.3, "from 1 to the 3"), (2, None, "got no holdout")])
+def test_top_n_needs_earlier_candles(market, top_n, holdout, words):
+    with pytest.raises(ta.ConfigError, match=words):
+        ta.portfolio(market, top_n=top_n, holdout=holdout)
+
+
+def test_a_config_goes_to_yaml_and_back(tmp_path):
+    config = ta.PortfolioBacktestConfig(
+        symbols=["BTC", "ETH"],
+        allocation="weights",
+        weights={"BTC": 0.6, "ETH": 0.4},
+        overrides={"ETH": {"dca_params": {"tp_pct": 0.08}}},
+        resume_after="2D",
+    )
+    config.to_yaml(tmp_path / "portfolio.yaml")
+    assert ta.PortfolioBacktestConfig.from_yaml(tmp_path / "portfolio.yaml") == config

@@ -1,0 +1,123 @@
+"""Money on a shared account: it adds up, limits hold where something is decided, a crash loses none of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from tests.engine.real import needs_candles, real
+
+TIGHT = {
+    "max_single_pair_pct": 0.08,
+    "max_total_exposure_pct": 0.3,
+    "portfolio_stop_loss_pct": 0.06,
+    "resume_after": "7D",
+    "rebalance": "weekly",
+}
+
+
+def crashed(market, at, depth=0.8):
+    """Every symbol loses `depth` over the twelve candles from `at` on and stays there."""
+    found = {}
+    for symbol, data in market.items():
+        frame = data.candles[["open", "high", "low", "close", "volume"]].copy()
+        row = int(frame.index.searchsorted(at))
+        factor = np.ones(len(frame) + 1)
+        factor[row + 1 : row + 13] = np.linspace(1.0, 1.0 - depth, 12)
+        factor[row + 13 :] = 1.0 - depth
+        before, after = factor[:-1], factor[1:]
+        frame["open"] *= before
+        frame["close"] *= after
+        frame["high"] = np.maximum(frame["high"] * before, frame[["open", "close"]].max(axis=1))
+        frame["low"] = np.minimum(frame["low"] * after, frame[["open", "close"]].min(axis=1))
+        found[symbol] = ta.MultiTimeframeData.from_base(symbol, frame, instrument=data.instrument)
+    return ta.Market(found)
+
+
+def held_of(result):
+    """(n_times, n) signed inventory of each pair at each time."""
+    axis = result.stage.axis
+    held = np.zeros(axis.close.shape)
+    for s, raw in enumerate(result.raw.pairs):
+        rows = np.where(axis.row_at[:, s] >= 0, axis.row_at[:, s], -2 - axis.row_at[:, s])
+        held[:, s] = np.where(rows >= 0, raw.ledger[np.maximum(rows, 0), 3], 0.0)
+    return held
+
+
+def check_money(result):
+    """Equity is cash and inventory; cash is never negative; what the pairs gave is what the account gained."""
+    axis, held = result.stage.axis, held_of(result)
+    value = (held * axis.close).sum(axis=1)
+    np.testing.assert_allclose(result.equity, result.cash.to_numpy() + value, rtol=1e-9)
+    assert result.cash.min() >= -1e-6
+    assert result.free_cash.min() >= -1e-6
+    assert held.min() >= 0.0
+    gained = result.equity.iloc[-1] - result.config.initial_capital
+    assert result.contribution["pnl"].sum() == pytest.approx(gained, rel=1e-6, abs=1e-6)
+
+
+def check_limits(result):
+    """Where a pair, or all of them, stand above a limit, no entry was granted at that close."""
+    config, axis, held = result.config, result.stage.axis, held_of(result)
+    committed, equity = result.committed.to_numpy(), result.equity.to_numpy()
+    entries = committed - held * axis.close
+    filled = np.zeros(axis.close.shape, bool)
+    for s, raw in enumerate(result.raw.pairs):
+        filled[axis.time_of[s][raw.fills["row"]], s] = True
+    news = np.zeros_like(filled)
+    news[1:] = (entries[1:] > entries[:-1] * (1 + 1e-9) + 1e-6) & ~filled[1:]
+    pair = committed > config.max_single_pair_pct * equity[:, None] * (1 + 1e-8)
+    total = committed.sum(axis=1) > config.max_total_exposure_pct * equity * (1 + 1e-8)
+    assert news.sum() > 20, "nothing was granted: the check says nothing"
+    assert not (news & pair).any()
+    assert not (news & total[:, None]).any()
+
+
+@pytest.fixture(scope="module")
+def market():
+    return ta.load_market("synthetic", symbols=5, days=120, seed=7)
+
+
+def test_money_adds_up_and_limits_hold(market):
+    pair = ta.OrchestratorBacktestConfig(max_position_size_pct=None)
+    result = ta.portfolio(market, ta.PortfolioBacktestConfig(per_pair_config=pair, **TIGHT))
+    check_money(result)
+    check_limits(result)
+    assert {"risk_pair", "risk_exposure"} <= set(result.rejections)
+
+
+def test_a_flash_crash_closes_everything_and_nothing_is_lost(market):
+    at = market["SYN-01"].start + (market["SYN-01"].end - market["SYN-01"].start) / 2
+    broken = crashed(market, at)
+    pair = ta.OrchestratorBacktestConfig(max_daily_loss_pct=None, enable_strategy_router=False)
+    config = ta.PortfolioBacktestConfig(per_pair_config=pair, portfolio_stop_loss_pct=0.2, max_correlation=None)
+    result = ta.portfolio(broken, config)
+    check_money(result)
+    assert result.risk_halted
+    halted = result.halted.to_numpy()
+    first = int(np.argmax(halted))
+    assert at <= result.index[first] <= at + (market["SYN-01"].end - at) / 10
+    assert halted[first:].all()
+    drawdown = 1 - result.equity.iloc[first] / result.equity.iloc[: first + 1].max()
+    assert drawdown >= 0.2
+    assert result.equity.iloc[first - 1] > 0.8 * result.equity.iloc[:first].max()
+    assert (held_of(result)[first + 1 :] == 0.0).all()
+    assert (result.committed.iloc[first + 1 :] == 0.0).all().all()
+    stopped = result.trades[result.trades["reason"] == "portfolio_stop"]
+    assert len(stopped) > 0
+    assert result.trades["time"].max() == stopped["time"].max()
+
+
+@needs_candles
+@pytest.mark.slow
+@pytest.mark.parametrize(("folder", "n"), [("2022", 31), ("2024", 27)])
+def test_on_every_real_symbol(folder, n):
+    market = real(folder)
+    pair = ta.OrchestratorBacktestConfig(max_position_size_pct=None)
+    result = ta.portfolio(market, ta.PortfolioBacktestConfig(per_pair_config=pair, **TIGHT))
+    assert len(result.symbols) == n
+    check_money(result)
+    check_limits(result)
+    again = ta.portfolio(ta.Market(dict(reversed(market.items()))), result.config)
+    assert again.equity.to_numpy().tobytes() == result.equity.to_numpy().tobytes()

@@ -1,0 +1,226 @@
+"""Every point of a space on one account that all symbols share: the sweep with `portfolio=`.
+
+Points that differ only in what the account assumes share the symbols' columns and routes; each other combination of the
+pairs' own parameters makes them anew.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from traderagent.account.config import PortfolioBacktestConfig
+from traderagent.account.portfolio import chosen_symbols, layouts_of
+from traderagent.account.run import Stage, simulate_account, stage_of
+from traderagent.account.sums import account_totals
+from traderagent.base.cube import axis_values
+from traderagent.base.errors import ConfigError, unknown
+from traderagent.base.hashing import hash_values
+from traderagent.base.kernel import code_hash
+from traderagent.base.progress import counting
+from traderagent.base.space import Points, Space
+from traderagent.engine.assumptions import CODE as ENGINE_CODE
+from traderagent.engine.plan import members_of, warmup_rows
+from traderagent.engine.tape import DAY
+from traderagent.engine.trials import Trial
+from traderagent.market.candles import MultiTimeframeData
+from traderagent.metrics.record import METRICS, evaluate
+from traderagent.research.placement import Placement
+from traderagent.strategies.base import Strategy
+
+CODE = (*ENGINE_CODE, "account", "research")
+# What of the account can be searched; the others say what is run, not how.
+OF_ACCOUNT = (
+    "initial_capital",
+    "max_single_pair_pct",
+    "max_total_exposure_pct",
+    "portfolio_stop_loss_pct",
+    "max_correlation",
+    "correlation_window",
+    "rebalance",
+    "allocation",
+    "resume_after",
+)
+NAME = "portfolio"  # the one label of the cube's dim `symbol`
+
+
+def sweep_account(
+    market: Mapping[str, MultiTimeframeData],
+    config: PortfolioBacktestConfig,
+    space: Any,
+    strategies: Sequence[Strategy],
+    daily: bool,
+    holdout: float | None,
+    workers: int | None,
+    progress: bool,
+) -> xr.Dataset:
+    """Run every point on the shared account; see `sweep`.
+
+    Returns
+    -------
+    xr.Dataset as that of `sweep`, its dim `symbol` holding the one label "portfolio"
+
+    Raises
+    ------
+    ConfigError, DataError, UnknownName
+    """
+    chosen = space if isinstance(space, Points) else Space.of(space)
+    data = chosen_symbols(market, config)
+    groups, refused = _groups(config, chosen, strategies)
+    warmup = max(_warmup(trial, data) for trial, _ in groups)
+    samples = ("whole",) if holdout is None else ("in", "out")
+    values = np.full((len(samples), len(chosen), len(METRICS)), np.nan)
+    returns: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+    skipped: dict[str, str] = {}
+    total = len(samples) * sum(len(points) for _, points in groups)
+    with counting(total, unit="trial", shown=progress, delay=2) as bar, ThreadPoolExecutor(workers) as pool:
+        for trial, points in groups:
+            for k, sample in enumerate(samples):
+                pair = trial.config.replace(warmup_bars=warmup)
+                layouts, left = layouts_of(
+                    data, config.replace(per_pair_config=pair), trial.own, {}, holdout, sample, workers, False
+                )
+                skipped |= left
+                stages = _stages(layouts, [with_values for _, with_values in points])
+                found = pool.map(lambda told: _one(*told), zip(stages, (w for _, w in points), strict=True))
+                for (position, _), (metrics, days, gained) in zip(points, found, strict=True):
+                    values[k, position] = metrics
+                    returns[k, position] = days, gained
+                    bar.update(1)
+    dims = (*(("sample",) if holdout is not None else ()), *chosen.dims)
+    return _cube(config, chosen, dims, samples, values, returns if daily else {}, data, strategies, refused, skipped)
+
+
+def refuse_options(**given: Any) -> None:
+    """Refuse what a sweep on one account cannot do yet.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for name, value in given.items():
+        if value is not None:
+            raise ConfigError(
+                f"{name}: got {value!r:.80} with portfolio=, which runs in this process only; leave it out"
+            )
+
+
+Group = tuple[Trial, list[tuple[int, PortfolioBacktestConfig]]]
+
+
+def _groups(
+    config: PortfolioBacktestConfig, space: Space | Points, strategies: Sequence[Strategy]
+) -> tuple[list[Group], list[str]]:
+    """Points by what their pairs assume, each with its position and its account; and why points are refused."""
+    own = members_of(config.per_pair_config, strategies)[len(config.per_pair_config.strategies()) :]
+    pairs = [name for name in space.names if name not in OF_ACCOUNT]
+    for name in pairs:
+        if name in PortfolioBacktestConfig.model_fields:
+            raise unknown("parameter", name, OF_ACCOUNT, "space")
+        for symbol, given in config.overrides.items():
+            if name in given:
+                raise ConfigError(f"space: {name!r} is overridden for {symbol}; leave one of them out")
+    placement = Placement(config.per_pair_config, own, pairs)
+    groups: dict[str, Group] = {}
+    reasons: dict[str, int] = {}
+    for position, point in enumerate(space):
+        trial = placement.trial({name: point[name] for name in pairs})
+        told = trial if isinstance(trial, str) else _account(config, trial, point)
+        if isinstance(trial, str) or isinstance(told, str):
+            reasons[str(told)] = reasons.get(str(told), 0) + 1
+            continue
+        key = repr([point[name] for name in pairs])
+        groups.setdefault(key, (trial, []))[1].append((position, told))
+    if not groups:
+        raise ConfigError(f"space: no point is allowed: {next(iter(reasons))}")
+    return list(groups.values()), [f"{n} points: {why}" for why, n in reasons.items()]
+
+
+def _account(config: PortfolioBacktestConfig, trial: Trial, point: Mapping[str, Any]) -> PortfolioBacktestConfig | str:
+    values = {name: value for name, value in point.items() if name in OF_ACCOUNT}
+    try:
+        return config.replace(per_pair_config=trial.config, **values)
+    except ConfigError as error:
+        return str(error)
+
+
+def _warmup(trial: Trial, data: Mapping[str, MultiTimeframeData]) -> int:
+    return warmup_rows(max(data.values(), key=len), trial.config, trial.members)
+
+
+def _stages(layouts: Mapping[str, Any], accounts: Sequence[PortfolioBacktestConfig]) -> Iterator[Stage]:
+    """One stage for all points whose shares of sizing equity are dealt alike."""
+    made: dict[tuple, Stage] = {}
+    for config in accounts:
+        key = (config.rebalance, config.allocation)
+        if key not in made:
+            made[key] = stage_of(layouts, config)
+        yield made[key]
+
+
+def _one(stage: Stage, config: PortfolioBacktestConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Metrics of a point, its label days and their returns."""
+    days = stage.axis.days_from(stage.shares.start)
+    gained = np.full(len(days), np.nan)
+    raw = simulate_account(stage, config, record=False, daily=gained)
+    return np.array(list(evaluate(account_totals(stage, raw)).values()), np.float64), days, gained
+
+
+def _cube(
+    config: PortfolioBacktestConfig,
+    space: Space | Points,
+    dims: tuple[str, ...],
+    samples: tuple[str, ...],
+    values: np.ndarray,
+    returns: Mapping[tuple[int, int], tuple[np.ndarray, np.ndarray]],
+    data: Mapping[str, MultiTimeframeData],
+    strategies: Sequence[Strategy],
+    refused: list[str],
+    skipped: Mapping[str, str],
+) -> xr.Dataset:
+    shape = (1, *((len(samples),) if "sample" in dims else ()), *space.shape)
+    coords: dict[str, Any] = {"symbol": [NAME], **({"sample": list(samples)} if "sample" in dims else {})}
+    for name, of in space.coords.items():
+        along, given = of if isinstance(of, tuple) else (name, of)
+        coords[name] = (along, axis_values(given))
+    whole = ("symbol", *dims)
+    cube = {
+        name: (whole, np.ascontiguousarray(values[:, :, k]).reshape(shape), record.attributes)
+        for k, (name, record) in enumerate(METRICS.items())
+    }
+    pair = config.per_pair_config
+    hashed = {symbol: one.hash for symbol, one in sorted(data.items()) if symbol not in skipped}
+    attributes = {
+        "refused": refused,
+        "skipped": [f"{symbol}: {why}" for symbol, why in skipped.items()],
+        "symbols": list(hashed),
+        "holdout": "out of sample apart" if "sample" in dims else "none",
+        "data_hash": hash_values(hashed),
+        "config_hash": hash_values([config.to_dict(), [s.identity() for s in strategies]]),
+        "space_hash": hash_values([space.dims, space.names, list(space.axes.values())]),
+        "code_hash": code_hash(*CODE),
+        "sample": "in" if all(one.sample == "in" for one in data.values()) else "whole",
+        "synthetic": int(any(one.synthetic for one in data.values())),
+        "account": pair.account,
+        "costs": str(pair.costs_in_force),
+        "path": pair.path,
+        **{f"{name}_version": version(name) for name in ("numpy", "numba", "pandas", "xarray")},
+    }
+    found = xr.Dataset(cube, coords, attributes)
+    if returns:
+        first, last = (f(int(days[k]) for days, _ in returns.values()) for f, k in ((min, 0), (max, -1)))
+        daily = np.full((len(samples), len(space), last - first + 1), np.nan, np.float32)
+        for (k, position), (days, gained) in returns.items():
+            daily[k, position, days[0] - first : days[-1] - first + 1] = 0.0
+            daily[k, position, days - first] = gained
+        index = (np.arange(first, last + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
+        found["returns"] = xr.DataArray(
+            daily.reshape(*shape, -1),
+            {"day": index},
+            (*whole, "day"),
+            attrs={"unit": "1", "long_name": "return of each label day, marked at its last close"},
+        )
+    return found
