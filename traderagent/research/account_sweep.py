@@ -7,6 +7,7 @@ pairs' own parameters makes them anew.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -72,26 +73,62 @@ def sweep_account(
     groups, refused = _groups(config, chosen, strategies)
     warmup = max(_warmup(trial, data) for trial, _ in groups)
     samples = ("whole",) if holdout is None else ("in", "out")
-    values = np.full((len(samples), len(chosen), len(METRICS)), np.nan)
-    returns: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-    skipped: dict[str, str] = {}
+    found = Found(samples, chosen)
     total = len(samples) * sum(len(points) for _, points in groups)
     with counting(total, unit="trial", shown=progress, delay=2) as bar, ThreadPoolExecutor(workers) as pool:
-        for trial, points in groups:
-            for k, sample in enumerate(samples):
-                pair = trial.config.replace(warmup_bars=warmup)
-                layouts, left = layouts_of(
-                    data, config.replace(per_pair_config=pair), trial.own, {}, holdout, sample, workers, False
-                )
-                skipped |= left
-                stages = _stages(layouts, [with_values for _, with_values in points])
-                found = pool.map(lambda told: _one(*told), zip(stages, (w for _, w in points), strict=True))
-                for (position, _), (metrics, days, gained) in zip(points, found, strict=True):
-                    values[k, position] = metrics
-                    returns[k, position] = days, gained
-                    bar.update(1)
-    dims = (*(("sample",) if holdout is not None else ()), *chosen.dims)
-    return _cube(config, chosen, dims, samples, values, returns if daily else {}, data, strategies, refused, skipped)
+        for (trial, points), sample in product(groups, samples):
+            pair = config.replace(per_pair_config=trial.config.replace(warmup_bars=warmup))
+            layouts, left = layouts_of(data, pair, trial.own, {}, holdout, sample, workers, False)
+            found.skipped |= left
+            accounts = [account for _, account in points]
+            runs = pool.map(_one, _stages(layouts, accounts), accounts)
+            for (position, _), run in zip(points, runs, strict=True):
+                found.enter(sample, position, *run)
+                bar.update(1)
+    return found.cube(daily).assign_attrs(_attributes(config, chosen, data, strategies, refused, found))
+
+
+class Found:
+    """Metrics and daily returns of the points so far, by part of the candles."""
+
+    def __init__(self, samples: tuple[str, ...], space: Space | Points) -> None:
+        self.samples, self.space = samples, space
+        self.skipped: dict[str, str] = {}
+        self._values = np.full((len(samples), len(space), len(METRICS)), np.nan)
+        self._returns: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def enter(self, sample: str, position: int, metrics: np.ndarray, days: np.ndarray, gained: np.ndarray) -> None:
+        """Enter what a point gave."""
+        k = self.samples.index(sample)
+        self._values[k, position] = metrics
+        self._returns[k, position] = days, gained
+
+    def cube(self, daily: bool) -> xr.Dataset:
+        """All of it under its names."""
+        apart = len(self.samples) > 1
+        dims = ("symbol", *(("sample",) if apart else ()), *self.space.dims)
+        shape = (1, *((len(self.samples),) if apart else ()), *self.space.shape)
+        coords: dict[str, Any] = {"symbol": [NAME], **({"sample": list(self.samples)} if apart else {})}
+        for name, of in self.space.coords.items():
+            along, given = of if isinstance(of, tuple) else (name, of)
+            coords[name] = (along, axis_values(given))
+        values = {
+            name: (dims, np.ascontiguousarray(self._values[:, :, k]).reshape(shape), record.attributes)
+            for k, (name, record) in enumerate(METRICS.items())
+        }
+        found = xr.Dataset(values, coords)
+        return found.assign(returns=self._daily(dims, shape)) if daily else found
+
+    def _daily(self, dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.DataArray:
+        first = min(int(days[0]) for days, _ in self._returns.values())
+        last = max(int(days[-1]) for days, _ in self._returns.values())
+        daily = np.full((len(self.samples), len(self.space), last - first + 1), np.nan, np.float32)
+        for (k, position), (days, gained) in self._returns.items():
+            daily[k, position, days[0] - first : days[-1] - first + 1] = 0.0
+            daily[k, position, days - first] = gained
+        index = (np.arange(first, last + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
+        about = {"unit": "1", "long_name": "return of each label day, marked at its last close"}
+        return xr.DataArray(daily.reshape(*shape, -1), {"day": index}, (*dims, "day"), attrs=about)
 
 
 def refuse_options(**given: Any) -> None:
@@ -169,35 +206,21 @@ def _one(stage: Stage, config: PortfolioBacktestConfig) -> tuple[np.ndarray, np.
     return np.array(list(evaluate(account_totals(stage, raw)).values()), np.float64), days, gained
 
 
-def _cube(
+def _attributes(
     config: PortfolioBacktestConfig,
     space: Space | Points,
-    dims: tuple[str, ...],
-    samples: tuple[str, ...],
-    values: np.ndarray,
-    returns: Mapping[tuple[int, int], tuple[np.ndarray, np.ndarray]],
     data: Mapping[str, MultiTimeframeData],
     strategies: Sequence[Strategy],
     refused: list[str],
-    skipped: Mapping[str, str],
-) -> xr.Dataset:
-    shape = (1, *((len(samples),) if "sample" in dims else ()), *space.shape)
-    coords: dict[str, Any] = {"symbol": [NAME], **({"sample": list(samples)} if "sample" in dims else {})}
-    for name, of in space.coords.items():
-        along, given = of if isinstance(of, tuple) else (name, of)
-        coords[name] = (along, axis_values(given))
-    whole = ("symbol", *dims)
-    cube = {
-        name: (whole, np.ascontiguousarray(values[:, :, k]).reshape(shape), record.attributes)
-        for k, (name, record) in enumerate(METRICS.items())
-    }
+    found: Found,
+) -> dict[str, Any]:
+    """Where the cube comes from; no clock, nothing that depends on how it was run."""
     pair = config.per_pair_config
-    hashed = {symbol: one.hash for symbol, one in sorted(data.items()) if symbol not in skipped}
-    attributes = {
+    hashed = {symbol: one.hash for symbol, one in sorted(data.items()) if symbol not in found.skipped}
+    return {
         "refused": refused,
-        "skipped": [f"{symbol}: {why}" for symbol, why in skipped.items()],
+        "skipped": [f"{symbol}: {why}" for symbol, why in found.skipped.items()],
         "symbols": list(hashed),
-        "holdout": "out of sample apart" if "sample" in dims else "none",
         "data_hash": hash_values(hashed),
         "config_hash": hash_values([config.to_dict(), [s.identity() for s in strategies]]),
         "space_hash": hash_values([space.dims, space.names, list(space.axes.values())]),
@@ -209,18 +232,3 @@ def _cube(
         "path": pair.path,
         **{f"{name}_version": version(name) for name in ("numpy", "numba", "pandas", "xarray")},
     }
-    found = xr.Dataset(cube, coords, attributes)
-    if returns:
-        first, last = (f(int(days[k]) for days, _ in returns.values()) for f, k in ((min, 0), (max, -1)))
-        daily = np.full((len(samples), len(space), last - first + 1), np.nan, np.float32)
-        for (k, position), (days, gained) in returns.items():
-            daily[k, position, days[0] - first : days[-1] - first + 1] = 0.0
-            daily[k, position, days - first] = gained
-        index = (np.arange(first, last + 1) * DAY).astype("datetime64[ms]").astype("datetime64[ns]")
-        found["returns"] = xr.DataArray(
-            daily.reshape(*shape, -1),
-            {"day": index},
-            (*whole, "day"),
-            attrs={"unit": "1", "long_name": "return of each label day, marked at its last close"},
-        )
-    return found
