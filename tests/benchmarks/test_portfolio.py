@@ -1,0 +1,52 @@
+"""What a symbol's candle costs on an account of 45 symbols and a year, beside reading it once; memory at its most."""
+
+import resource
+import time
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from tests.benchmarks.measure import ROWS, cpu, yardstick
+from traderagent.account.portfolio import layouts_of
+from traderagent.account.run import simulate_account, stage_of
+
+pytestmark = pytest.mark.benchmark(timer=time.process_time, disable_gc=True)
+LIMITS = ("max_single_pair_pct", "max_total_exposure_pct", "portfolio_stop_loss_pct", "max_correlation")
+
+
+@pytest.fixture(scope="module")
+def year():
+    market = ta.load_market("synthetic", symbols=45, days=365, seed=7, progress=False)
+    layouts, _ = layouts_of(dict(market), ta.PortfolioBacktestConfig(), (), {}, None, "whole", 2, False)
+    return stage_of(layouts, ta.PortfolioBacktestConfig())
+
+
+@pytest.mark.parametrize("limits", ["default limits", "no limits"])
+def test_a_year_of_45_symbols(benchmark, year, limits):
+    config = ta.PortfolioBacktestConfig(**(dict.fromkeys(LIMITS) if limits == "no limits" else {}))
+    candles = sum(len(p.tape) for p in year.layouts)
+    ours, yards = [], []
+
+    def once():
+        yards.append(yardstick())
+        ours.append(cpu(lambda: simulate_account(year, config, record=False), 1))
+
+    benchmark.pedantic(once, rounds=3, warmup_rounds=1)
+    raw = simulate_account(year, config, record=False)
+    events = sum(int(pair.account["n_events"]) for pair in raw.pairs)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    ns = min(ours) / candles * 1e9
+    ROWS.append(
+        {
+            "market": "45 synthetic years",
+            "run": f"portfolio, {limits} ({peak:.1f} GiB)",
+            "ns per candle": ns,
+            "× yardstick": ns / min(yards),
+            "peer": np.nan,
+            "peer / ours": np.nan,
+            "events": events / candles,
+            "fills": np.nan,
+            "ns per event": min(ours) / events * 1e9,
+        }
+    )
