@@ -34,7 +34,7 @@ def market():
         ({"per_pair_config": PAIR(initial_balance=5.0)}, "set initial_capital of the portfolio instead"),
         ({"per_pair_config": PAIR(portfolio_stop_loss_pct=0.2)}, "set portfolio_stop_loss_pct of the portfolio"),
         ({"overrides": {"BTC": {"liquidate_at_end": True}}}, "allowed is one for all pairs"),
-        ({"overrides": {"BTC": {"grid_parms": {}}}}, "overrides of BTCUSDT"),
+        ({"overrides": {"BTC": {"grid_param": {}}}}, "overrides of BTCUSDT"),
         ({"overrides": {"BTC": 3}}, "overrides"),
         ({"symbols": ["ETH"], "overrides": {"BTC": {}}}, "BTCUSDT"),
     ],

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import traderagent as ta
-from tests.benchmarks.measure import ROWS, cpu, yardstick
+from tests.benchmarks.measure import timed
 from traderagent.account.portfolio import layouts_of
 from traderagent.account.run import simulate_account, stage_of
 
@@ -26,27 +26,16 @@ def year():
 def test_a_year_of_45_symbols(benchmark, year, limits):
     config = ta.PortfolioBacktestConfig(**(dict.fromkeys(LIMITS) if limits == "no limits" else {}))
     candles = sum(len(p.tape) for p in year.layouts)
-    ours, yards = [], []
+    found = {}
 
     def once():
-        yards.append(yardstick())
-        ours.append(cpu(lambda: simulate_account(year, config, record=False), 1))
+        found["raw"] = simulate_account(year, config, record=False)
 
-    benchmark.pedantic(once, rounds=3, warmup_rounds=1)
-    raw = simulate_account(year, config, record=False)
-    events = sum(int(pair.account["n_events"]) for pair in raw.pairs)
+    def shares():
+        events = sum(int(pair.account["n_events"]) for pair in found["raw"].pairs)
+        return events / candles, np.nan
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    ns = min(ours) / candles * 1e9
-    ROWS.append(
-        {
-            "market": "45 synthetic years",
-            "run": f"portfolio, {limits} ({peak:.1f} GiB)",
-            "ns per candle": ns,
-            "× yardstick": ns / min(yards),
-            "peer": np.nan,
-            "peer / ours": np.nan,
-            "events": events / candles,
-            "fills": np.nan,
-            "ns per event": min(ours) / events * 1e9,
-        }
+    timed(
+        benchmark, "45 synthetic years", f"portfolio, {limits}, {peak:.1f} GiB", candles, once, rounds=3, shares=shares
     )
