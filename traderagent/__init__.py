@@ -40,6 +40,7 @@ _NAMES = {
     "traderagent.research.rerun": "rerun",
     "traderagent.research.sampling": "sample",
     "traderagent.research.search": "optimization",
+    "traderagent.research.shared_account": "shared_account",
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
     "traderagent.robustness.cpcv": "cpcv",
     "traderagent.robustness.fold_result": "WalkForwardResult",

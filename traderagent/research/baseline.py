@@ -24,13 +24,13 @@ from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.indicators import INDICATORS
 from traderagent.market.candles import MultiTimeframeData
-from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
+from traderagent.metrics.record import METRICS, RUN_METRICS
+from traderagent.research.curves import curve_metrics
 from traderagent.strategies.base import STRATEGIES
 
 SWITCHES = {"grid": "enable_grid", "dca": "enable_dca", "trend_follower": "enable_trend_follower", "smc": "enable_smc"}
 CODE = (*ENGINE_CODE, "research")
 LIBRARIES = ("numpy", "pandas", "numba", "pyarrow")
-HOLD_METRICS = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily")
 
 
 class Baseline(BaselineEvidence):
@@ -190,19 +190,7 @@ def _book_error(result: OrchestratorBacktestResult) -> float:
 
 def _hold_metrics(result: OrchestratorBacktestResult, name: str) -> dict[str, float]:
     curve = result.benchmarks[name].loc[pd.Timestamp(result.assumptions["trading_starts"]) :]
-    initial = result.initial_balance
-    peak = np.maximum(np.maximum.accumulate(curve.to_numpy()), initial)
-    daily = np.asarray(curve.resample("1D").last().ffill(), float)
-    change = np.diff(daily, prepend=initial) / np.r_[initial, daily[:-1]]
-    totals = {
-        "initial": initial,
-        "final": curve.iloc[-1],
-        "max_drawdown": np.max(1 - curve.to_numpy() / peak),
-        "n_days": len(change),
-        "sum_d": float(np.sum(change)),
-        "sum_d2": float(np.sum(change**2)),
-    }
-    return {metric: float(value) for metric, value in evaluate(totals, HOLD_METRICS).items()}
+    return curve_metrics(curve, result.initial_balance)
 
 
 def _hourly(result: OrchestratorBacktestResult, equity: dict[str, pd.Series], sample: str) -> pd.DataFrame:
