@@ -66,3 +66,20 @@ def searched_folder(market, search, folder, tmp_path_factory):
     shutil.copytree(folder.parent, data, dirs_exist_ok=True)
     save_search(search, data / "results", {symbol: market[symbol].hash for symbol in market})
     return data / "results"
+
+
+@pytest.fixture(scope="session")
+def account(market, searched_folder):
+    """Runs on one account whose limits bite, as given and as the small search chose."""
+    limits = ta.PortfolioBacktestConfig(max_single_pair_pct=0.1, max_total_exposure_pct=0.15, max_correlation=0.4)
+    best = searched_folder / "best_params.yaml"
+    return ta.shared_account(market, limits, best=best, holdout=0.3, progress=False)
+
+
+@pytest.fixture(scope="session")
+def account_folder(account, searched_folder, tmp_path_factory):
+    """What the stages data, baseline, optimization and portfolio leave."""
+    data = tmp_path_factory.mktemp("shared")
+    shutil.copytree(searched_folder.parent, data, dirs_exist_ok=True)
+    account.save(data / "results" / "portfolio")
+    return data / "results"

@@ -100,6 +100,8 @@ def figure(
     plot.add_tools(bm.SaveTool(filename=f"{marked}{(file_name or title or 'plot').replace(' ', '-').replace(',', '')}"))
     plot.toolbar.autohide, plot.toolbar.logo, plot.toolbar.active_scroll = True, None, None
     _plain_axes(plot)
+    if time:
+        plot.xaxis[0].formatter.update(months="%b\n%Y")  # on a phone "Jan 2024" runs into the next month
     plot.stylesheets = [bm.InlineStyleSheet(css=_SHEET)]
     return plot
 

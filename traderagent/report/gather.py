@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from traderagent.base.account_evidence import AccountEvidence, load_account
 from traderagent.base.errors import DataError
 from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.search_evidence import SearchEvidence, load_search
@@ -47,12 +48,14 @@ class Evidence:
     quality : table of the stage data, or None where it was not written
     done : stages that have written something
     search : what the stage optimization found, or None
+    account : what the stage portfolio found, or None
     """
 
     baseline: BaselineEvidence
     quality: pd.DataFrame | None
     done: tuple[str, ...]
     search: SearchEvidence | None = None
+    account: AccountEvidence | None = None
 
     def draw(self, plot: Callable[[BaselineEvidence], Any]) -> Any:
         """What a plot makes of the baseline."""
@@ -262,21 +265,23 @@ def gather(folder: str | Path) -> Evidence | NoEvidence:
         return NoEvidence(folder)
     baseline = load_baseline(folder / "baseline")
     search = load_search(folder / "optimization") if (folder / "optimization").is_dir() else None
-    if search is not None:
-        _check_alike(baseline, search)
+    account = load_account(folder / "portfolio") if (folder / "portfolio").is_dir() else None
+    for stage, found in (("optimization", search), ("portfolio", account)):
+        if found is not None:
+            _check_alike(baseline, stage, found.record)
     quality = folder.parent / "quality.parquet"
     done = tuple(s for s in STAGES if (folder / s).is_dir() or (s == "data" and quality.is_file()))
-    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, search)
+    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, search, account)
 
 
-def _check_alike(baseline: BaselineEvidence, search: SearchEvidence) -> None:
-    """Both stages must have seen the same candles, cut at the same place; else their numbers do not belong together."""
-    runs, candles = baseline.record["symbols"], search.record["candles"]
-    other = [symbol for symbol in search.symbols if symbol in runs and runs[symbol]["data_hash"] != candles.get(symbol)]
-    aside = "none" if baseline.record["holdout"] is None else baseline.record["holdout"]
-    if other or aside != search.record["holdout"]:
-        what = f"other candles of {other[0]}" if other else f"a hold-out of {search.record['holdout']}, not {aside}"
+def _check_alike(baseline: BaselineEvidence, stage: str, record: dict[str, Any]) -> None:
+    """Stages must have seen the same candles, cut at the same place; else their numbers do not belong together."""
+    runs, candles = baseline.record["symbols"], record["candles"]
+    other = [symbol for symbol in candles if symbol in runs and runs[symbol]["data_hash"] != candles[symbol]]
+    aside, theirs = ("none" if h is None else h for h in (baseline.record["holdout"], record["holdout"]))
+    if other or aside != theirs:
+        what = f"other candles of {other[0]}" if other else f"a hold-out of {theirs}, not {aside}"
         raise DataError(
-            f"results: the stage optimization has searched {what} than the stage baseline has run; "
-            "run both again, e.g. by dvc repro"
+            f"results: the stage {stage} has {'searched' if stage == 'optimization' else 'run'} {what} than the stage "
+            "baseline has run; run both again, e.g. by dvc repro"
         )

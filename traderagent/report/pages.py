@@ -8,7 +8,7 @@ from pathlib import Path
 
 from traderagent.base.errors import StageError
 from traderagent.base.files import write_text
-from traderagent.report import search_sections, sections, style, svg, tables
+from traderagent.report import account_sections, search_sections, sections, style, svg, tables
 from traderagent.report.gather import STAGES, Evidence, NoEvidence, gather
 from traderagent.report.offline import MAX_BYTES, outside_requests
 
@@ -110,7 +110,7 @@ def _page(head: str, body: str) -> str:
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(head)}</title>'
-        f"<style>{tables.CSS}{svg.CSS}{search_sections.CSS}{_css()}</style></head><body><main>{body}</main></body></html>\n"
+        f"<style>{tables.CSS}{svg.CSS}{search_sections.CSS}{account_sections.CSS}{_css()}</style></head><body><main>{body}</main></body></html>\n"
     )
 
 
@@ -128,7 +128,7 @@ def _parts(evidence: Evidence) -> list[tuple[str, Callable[[Evidence], str]]]:
         return lambda _: sections.not_judged(stage, what)
 
     found = [
-        ("The account", sections.account),
+        ("The account", account_sections.account),
         ("What earns", sections.earns),
         (
             "Is it luck",
@@ -142,7 +142,7 @@ def _parts(evidence: Evidence) -> list[tuple[str, Callable[[Evidence], str]]]:
         ),
         ("What matters", search_sections.matters),
         ("What breaks it", waits("stress", "Scenarios.")),
-        ("Correlation, exposure, blocked orders", waits("portfolio", "How pairs move and block one another.")),
+        ("Correlation, exposure, blocked orders", account_sections.pairs),
         ("Presets", waits("grid", "Approved parameter sets.")),
         ("Assumptions and proofs", lambda e: sections.proofs(e) + search_sections.searches(e)),
         ("Symbols", sections.symbols),

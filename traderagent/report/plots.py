@@ -18,6 +18,8 @@ from traderagent.market.frames import milliseconds, traded
 from traderagent.market.gaps import gap_lengths
 from traderagent.market.ranges import true_range_pct
 from traderagent.report import style
+from traderagent.report.account_plots import account, blocked, contributions, correlation, exposure, sharing
+from traderagent.report.account_view import account_table
 from traderagent.report.canvas import Name, figure, shown, source
 from traderagent.report.effect_bars import effects
 from traderagent.report.heat_map import heat_map
@@ -27,13 +29,19 @@ from traderagent.report.search_plots import in_out, parallel
 from traderagent.report.tables import Column, Table, alike
 
 __all__ = [
+    "account",
+    "account_table",
     "atr_by_timeframe",
+    "blocked",
+    "contributions",
+    "correlation",
     "coverage",
     "curves",
     "drawdown",
     "effects",
     "equity",
     "excursions",
+    "exposure",
     "heat_map",
     "in_out",
     "logits",
@@ -43,6 +51,7 @@ __all__ = [
     "range_by_timeframe",
     "regime_table",
     "rejections",
+    "sharing",
     "summary",
     "trial_sharpes",
 ]

@@ -35,7 +35,7 @@ def luck(evidence: Evidence) -> str:
     search = evidence.search
     if search is None:
         return not_judged("optimization", "Sharpe ratios of all trials with the chosen one; PBO and its logits.")
-    said = _bold(search.sentence())
+    said = bold(search.sentence())
     bins, lines = sharpe_bins(search)
     marks = [
         (f"{name}: {style.number(value, 3)}", value, look)
@@ -163,6 +163,7 @@ def _heat(grid: Grid, objective: str) -> str:
     return f'<div class="scroll"><table class="heat"><tbody>{body}<tr><th></th>{heads}</tr></tbody></table></div>'
 
 
-def _bold(text: str) -> str:
+def bold(text: str) -> str:
+    """Text as HTML, what stands between two pairs of stars in bold."""
     first, *rest = escape(text).split("**")
     return first + "".join(f"<b>{part}</b>" if k % 2 == 0 else part for k, part in enumerate(rest))

@@ -22,6 +22,8 @@ OWN_STRATEGY = "#56B4E9"
 # Runs and what they are held against: colour and dash of their lines.
 LINES = {
     "orchestrator": (INK, "solid"),
+    "shared": (INK, "solid"),
+    "independent": ("#4a6fa5", "solid"),
     "no_router": (INK, "dotted"),
     "hold": ("#7a8594", "dashed"),
     "same_exposure_hold": ("#7a8594", "dotted"),
@@ -54,6 +56,10 @@ STRONGEST = 0.5
 # The same maps in plots, whose colours cannot be let through: pale ends and the strong one.
 PALE, SEQUENTIAL_PALE, SEQUENTIAL_STRONG = "#eef0f3", "#dbe4f0", "#22406e"
 HATCH = "repeating-linear-gradient(45deg, transparent 0 4px, rgba(128, 136, 148, .35) 4px 5px)"
+
+# Layers of a stack in their order, for what stands for no strategy: pairs, reasons of the account, and all the rest.
+LAYERS = ("#2b5285", "#5479ad", "#7f9cc6", "#a9bdda", "#cfdbec")
+GREYS = ("#4d5560", "#757e8a", "#9aa3ae", "#bcc3cb", "#d9dde2")
 
 # Metrics whose sign is the news: drawn by the map centred at 0, all others by the one without a sign.
 SIGNED = ("return", "alpha", "profit_per_cycle")

@@ -25,10 +25,12 @@ CSS = """
 .names { display: flex; flex-wrap: wrap; gap: 0 16px; font-size: 13px; color: var(--soft); margin: 4px 0; }
 .names svg { width: 22px; height: 10px; vertical-align: middle; margin-right: 5px; }
 .ink { stroke: var(--ink); stroke-width: 2; } .grey { stroke: var(--grey); stroke-width: 1.5; }
+.mid { stroke: #5d86c0; stroke-width: 1.6; }
 .price { stroke: var(--grey); stroke-width: 1.2; }
 .dashed { stroke-dasharray: 6 4; } .dotted { stroke-dasharray: 1.5 3.5; }
 .chart rect.bar { fill: var(--grey); opacity: .75; } .chart rect.bad { fill: #a6611a; opacity: 1; }
 .mark { stroke: var(--ink); stroke-width: 2.5; } .luck { stroke: #d55e00; stroke-width: 2.5; }
+.chart path.layer { stroke: var(--paper); stroke-width: .4; }
 .shade { fill: var(--tint); } .chart path.area { fill: var(--grey); opacity: .35; }
 @media (max-width: 600px) { .chart .x.spare { display: none; } }
 """
@@ -98,6 +100,55 @@ def chart(
     return (
         f'{legend}<div class="chart" style="height: {height}px" role="img" aria-label="{escape(label)}">'
         f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none">{"".join(parts)}</svg>{"".join(words)}</div>'
+    )
+
+
+def stack(
+    frame: pd.DataFrame,
+    colours: Sequence[str],
+    *,
+    height: int = 180,
+    shade: tuple[pd.Timestamp, pd.Timestamp, str] | None = None,
+    label: str = "",
+) -> str:
+    """Layers that add up, over time, as HTML; a value holds from its row to the next one.
+
+    Parameters
+    ----------
+    frame : a column a layer, the lowest first, values of at least 0, by time; the last row only ends the others
+    colours : of the layers
+    height : px
+    shade : start, end and word of a part that is set apart
+    label : what a screen reader says
+    """
+    if len(frame) < 2 or not frame.shape[1]:
+        return '<p class="none">Nothing to draw.</p>'
+    time = pd.DatetimeIndex(frame.index)
+    tops = frame.fillna(0.0).cumsum(axis=1)
+    ticks = _ticks(0.0, float(tops.to_numpy().max()) or 1.0)
+    across, up = _scale(time[0].value, time[-1].value), _scale(ticks[-1], 0.0)
+    parts = [_strip(across(shade[0].value), across(shade[1].value), 'class="shade"', shade[2])] if shade else []
+    parts += [f'<line class="axis" x1="0" x2="1000" y1="{up(t):.1f}" y2="{up(t):.1f}"/>' for t in ticks]
+    edges = [across(t.value) for t in time]
+    for place in reversed(range(frame.shape[1])):  # the whole first, what lies below over it
+        steps = "".join(
+            f"L{a:.1f},{up(v):.1f}L{b:.1f},{up(v):.1f}"
+            for (a, b), v in zip(pairwise(edges), tops.iloc[:-1, place], strict=True)
+        )
+        parts.append(
+            f'<path class="layer" style="fill: {colours[place]}" d="M{edges[0]:.1f},1000{steps}L{edges[-1]:.1f},1000Z">'
+            f"<title>{escape(str(frame.columns[place]))}</title></path>"
+        )
+    words = [
+        f'<span class="y" style="top: {up(t) / 10:.2f}%">{style.number(t, _decimals(ticks, 0))}</span>' for t in ticks
+    ] + _dates(time[0], time[-1])
+    if shade and shade[2]:
+        words.append(f'<span class="said" style="left: {across(shade[0].value) / 10:.2f}%">{escape(shade[2])}</span>')
+    legend = "".join(_box(str(name), colour) for name, colour in zip(frame.columns, colours, strict=True))
+    return (
+        f'<div class="names">{legend}</div><div class="chart" style="height: {height}px" role="img" '
+        f'aria-label="{escape(label)}"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none">{"".join(parts)}</svg>'
+        f"{''.join(words)}</div>"
     )
 
 
@@ -221,6 +272,13 @@ def _name(line: Line) -> str:
 def _sign(name: str, look: str) -> str:
     return (
         f'<span><svg viewBox="0 0 22 10" aria-hidden="true"><path class="{look}" d="M0,5L22,5"/></svg>'
+        f"{escape(name)}</span>"
+    )
+
+
+def _box(name: str, colour: str) -> str:
+    return (
+        f'<span><svg viewBox="0 0 22 10" aria-hidden="true"><rect width="22" height="10" style="fill: {colour}"/></svg>'
         f"{escape(name)}</span>"
     )
 
