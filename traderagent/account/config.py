@@ -60,7 +60,12 @@ class PortfolioBacktestConfig(Config):
     @field_validator("overrides", "weights", mode="before")
     @classmethod
     def _by_name(cls, value: Any) -> Any:
-        return {symbol_name(s): v for s, v in value.items()} if isinstance(value, Mapping) else value
+        if not isinstance(value, Mapping):
+            return value
+        named = {symbol_name(s): v for s, v in value.items()}
+        if len(named) < len(value):
+            raise ConfigError(f"got {', '.join(map(str, value))}, allowed is each symbol once; two of these are one")
+        return named
 
     def model_post_init(self, context: object) -> None:
         """Refuse what contradicts itself; what needs the market is checked when the run begins."""

@@ -1,7 +1,6 @@
 """What a run of several symbols on one account was: its curve, its pairs, what each of them gave and was refused."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
 from typing import Any
@@ -11,11 +10,12 @@ import pandas as pd
 
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.run import AccountRaw, Stage
-from traderagent.account.sums import account_totals, correlation_of, hold_of_all, pnl_at, run_of
+from traderagent.account.sums import account_totals, correlation_of, gross_of, hold_of_all, pnl_at, run_of
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
 from traderagent.base.kernel import code_hash
 from traderagent.engine.assumptions import CODE as ENGINE_CODE
+from traderagent.engine.backtest import execute
 from traderagent.engine.result import HEADLINES, OrchestratorBacktestResult
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
 from traderagent.strategies.contract import REJECTIONS
@@ -35,7 +35,6 @@ class PortfolioBacktestResult:
     config: PortfolioBacktestConfig
     stage: Stage = field(repr=False)
     raw: AccountRaw = field(repr=False)
-    alone: Callable[[], dict[str, OrchestratorBacktestResult]] = field(repr=False)
     skipped: dict[str, str] = field(default_factory=dict)
 
     # --- identity -----------------------------------------------------------------------------------
@@ -113,14 +112,8 @@ class PortfolioBacktestResult:
 
     @cached_property
     def exposure(self) -> pd.DataFrame:
-        """(n_times, n) inventory of each pair at its last close, shorts counting up."""
-        axis = self.stage.axis
-        values = np.empty(axis.close.shape)
-        for s, raw in enumerate(self.raw.pairs):
-            rows = np.where(axis.row_at[:, s] >= 0, axis.row_at[:, s], -2 - axis.row_at[:, s])
-            held = np.where(rows >= 0, raw.ledger[np.maximum(rows, 0), 3], 0.0)
-            values[:, s] = np.abs(held) * axis.close[:, s]
-        return pd.DataFrame(values, self.index, columns=list(self.symbols))
+        """(n_times, n) inventory of each pair's books at its last close, longs and shorts both counting up."""
+        return pd.DataFrame(gross_of(self.stage, self.raw), self.index, columns=list(self.symbols))
 
     @cached_property
     def benchmarks(self) -> pd.DataFrame:
@@ -136,11 +129,12 @@ class PortfolioBacktestResult:
     @cached_property
     def independent(self) -> pd.Series:
         """(n_times,) sum of the same pairs' runs, each on an account of its own with its weight of the capital."""
-        runs = self.alone()
         total = pd.Series(0.0, self.index, name="independent")
-        for symbol, weight in self.weights.items():
-            given = weight * self.config.initial_capital
-            total += runs[symbol].equity.reindex(self.index).ffill().fillna(given) if symbol in runs else given
+        for layout, weight in zip(self.stage.layouts, self.stage.shares.initial, strict=True):
+            given = float(weight * self.config.initial_capital)
+            if given > 0.0:
+                alone = execute(replace(layout, config=layout.config.replace(initial_balance=given)))
+                total += alone.equity.reindex(self.index).ffill().fillna(given)
         return total
 
     # --- totals -------------------------------------------------------------------------------------
@@ -305,15 +299,19 @@ class PortfolioBacktestResult:
     @cached_property
     def assumptions(self) -> dict[str, Any]:
         """What has to be believed to believe the numbers."""
-        layouts = self.stage.layouts
-        first = self.per_pair_results[self.symbols[0]].assumptions
-        same = ("account", "costs", "maker", "taker", "slippage", "leverage", "path", "on_deactivate", "sample")
+        layouts, shares = self.stage.layouts, self.stage.shares
+        pairs = [pair.assumptions for pair in self.per_pair_results.values()]
+        names = ("account", "costs", "maker", "taker", "slippage", "leverage", "path", "on_deactivate", "sample")
+        said = {name: [pair[name] for pair in pairs] for name in names}
+        told = self.config.to_dict() | {"symbols": sorted(self.symbols)}
+        own = [[s.identity() for s in p.strategies if s.is_own()] for p in layouts]
+        dealt = [shares.initial.tobytes(), shares.weights.tobytes(), *(p.mask.tobytes() for p in layouts)]
         return {
-            **{name: first[name] for name in same},
+            **{name: of[0] if len(set(of)) == 1 else "differs by pair" for name, of in said.items()},
             "trading_starts": self.starts.isoformat(),
             "synthetic": self.synthetic,
             "data_hash": hash_bytes(*(p.data.hash.encode() for p in layouts)),
-            "config_hash": hash_values(self.config.to_dict()),
+            "config_hash": hash_values([told, own, hash_bytes(*dealt)]),
             "code_hash": code_hash(*CODE),
         }
 

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from traderagent.account.axis import Axis, axis_of, hourly_returns
 from traderagent.account.config import PortfolioBacktestConfig, span
 from traderagent.account.loop import run_account
-from traderagent.account.weights import Allocate, rebalance_places, weights_at
+from traderagent.account.weights import VOLATILITY_WINDOW, Allocate, rebalance_places, weights_at
+from traderagent.base.errors import ConfigError
 from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConfig
+from traderagent.engine.limits import ENOUGH_HOURS
 from traderagent.engine.plan import Plan
 from traderagent.engine.records import LIMITS, PAIR, SEAT
 from traderagent.engine.run import CAPACITY, MAX_BOOKS, Pass, Raw, Setup, new_account, open_pass, setup_of, sides_of
@@ -67,10 +70,33 @@ class AccountRaw:
     unknown: np.ndarray
 
 
+def check_windows(config: PortfolioBacktestConfig, hour: int, allocate: Allocate | None) -> None:
+    """Refuse windows that can never hold enough returns: what asks them would be silently off.
+
+    Raises
+    ------
+    ConfigError
+    """
+    window = span("correlation_window", config.correlation_window)
+    if config.max_correlation is not None and window // hour < ENOUGH_HOURS:
+        raise ConfigError(
+            f"correlation_window: got {config.correlation_window!r}, allowed is at least {ENOUGH_HOURS} returns of "
+            f"{pd.Timedelta(hour, 'ms')}: a longer window, or max_correlation: null to switch the limit off"
+        )
+    if allocate is None and config.allocation == "inverse_volatility" and VOLATILITY_WINDOW // hour < ENOUGH_HOURS:
+        raise ConfigError(
+            f"allocation: got 'inverse_volatility' on candles of {pd.Timedelta(hour, 'ms')}, of which 30 days hold "
+            f"fewer than {ENOUGH_HOURS}; use finer candles, equal, or weights"
+        )
+
+
 def stage_of(layouts: Mapping[str, Plan], config: PortfolioBacktestConfig, allocate: Allocate | None = None) -> Stage:
     """Put the symbols on one axis and deal the shares."""
     axis = axis_of({s: layout.data for s, layout in layouts.items()})
     plans = tuple(layouts[s] for s in axis.symbols)
+    if allocate is not None and not callable(allocate):
+        raise ConfigError(f"allocate: got {allocate!r:.80}, allowed is a function of past returns that gives weights")
+    check_windows(config, axis.sample, allocate)
     hours = hourly_returns(axis, {s: tape_of(layouts[s].data) for s in axis.symbols})
     start = min(int(axis.time_of[s][p.first]) for s, p in enumerate(plans))
     places = rebalance_places(axis, start, config.rebalance)

@@ -169,5 +169,5 @@ def close_out(limits, seat, is_last, is_kept):
         catch_up(seat, feed.n)
     use_capital(account)
     recount(limits, pair, account.seat)
-    if feed.width > 0:
+    if (feed.width > 0) & (is_last == 1):  # one that ended earlier holds until here: its last candle says so
         write_ledger(account, pair, feed, feed.n - 1)

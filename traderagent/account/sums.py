@@ -76,9 +76,26 @@ def pnl_at(stage: Stage, raw: AccountRaw, place: int) -> pd.Series:
             at = len(LEDGER_HEAD) + b * len(LEDGER_BOOK)
             state = pair.ledger[row, at : at + len(LEDGER_BOOK)] if row >= 0 else np.zeros(len(LEDGER_BOOK))
             value = {name: float(state[k]) for name, k in fields.items()}
+            if place == len(stage.axis) - 1:  # a symbol that ended early is sold after its last candle
+                value |= {name: float(book[name]) for name in fields}
+                value |= {name: float(book["side"]) * value[name] for name in ("quantity", "cost")}
             gross = value["realised"] + value["quantity"] * close - value["cost"] + value["insurance"]
             found[key] = found.get(key, 0.0) + gross - value["fees"] - value["funding"]
     return pd.Series(found)
+
+
+def gross_of(stage: Stage, raw: AccountRaw) -> np.ndarray:
+    """(n_times, n) what the books of each pair hold at its last close, longs and shorts both counting up."""
+    axis, last = stage.axis, len(stage.axis) - 1
+    values = np.zeros(axis.close.shape)
+    for s, pair in enumerate(raw.pairs):
+        rows = np.where(axis.row_at[:, s] >= 0, axis.row_at[:, s], -2 - axis.row_at[:, s])
+        for b, book in enumerate(pair.books):
+            held = np.abs(pair.ledger[np.maximum(rows, 0), len(LEDGER_HEAD) + b * len(LEDGER_BOOK)])
+            held = np.where(rows >= 0, held, 0.0)
+            held[last] = book["quantity"]
+            values[:, s] += held * axis.close[:, s]
+    return values
 
 
 def correlation_of(hours: tuple[np.ndarray, int, int], start: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from traderagent.account.axis import Axis
 from traderagent.account.config import PortfolioBacktestConfig
+from traderagent.base.errors import ConfigError
 from traderagent.engine.limits import ENOUGH_HOURS
 from traderagent.engine.tape import DAY
 
@@ -70,6 +71,11 @@ def weights_at(
         return inverse_volatility(past)
     ends = (np.arange(past.shape[1]) + now // hour - past.shape[1] + 1) * hour
     times = pd.DatetimeIndex(ends.astype("datetime64[ms]"), tz="UTC", name="time")
-    found = dict(allocate(pd.DataFrame(past.T, times, columns=list(axis.symbols))))
-    config.check_weights(list(axis.symbols), found, f"allocate at {pd.Timestamp(now, unit='ms', tz='UTC')}")
+    where = f"allocate at {pd.Timestamp(now, unit='ms', tz='UTC')}"
+    given = allocate(pd.DataFrame(past.T, times, columns=list(axis.symbols)))
+    try:
+        found = {str(symbol): float(weight) for symbol, weight in dict(given).items()}
+    except (TypeError, ValueError):
+        raise ConfigError(f"{where}: got {given!r:.80}, allowed is a mapping of symbols to weights") from None
+    config.check_weights(list(axis.symbols), found, where)
     return np.array([float(found[s]) for s in axis.symbols])

@@ -7,14 +7,13 @@ pairs' own parameters makes them anew.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from itertools import product
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from traderagent.account.config import PortfolioBacktestConfig
-from traderagent.account.portfolio import chosen_symbols, layouts_of
+from traderagent.account.pairs import chosen_symbols, layouts_of
 from traderagent.account.run import Stage, simulate_account, stage_of
 from traderagent.account.sums import account_totals
 from traderagent.base.cube import axis_values
@@ -29,7 +28,7 @@ from traderagent.engine.tape import DAY
 from traderagent.engine.trials import Trial
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.metrics.record import METRICS, evaluate
-from traderagent.research.placement import Placement
+from traderagent.research.placement import Placement, fields_of
 from traderagent.strategies.base import Strategy
 
 CODE = (*ENGINE_CODE, "account", "research")
@@ -71,29 +70,30 @@ def sweep_account(
     chosen = space if isinstance(space, Points) else Space.of(space)
     data = chosen_symbols(market, config)
     groups, refused = _groups(config, chosen, strategies)
-    warmup = max(_warmup(trial, data) for trial, _ in groups)
+    warmup = max(_warmup(trial, accounts[0][1], data) for trial, accounts in groups)
     samples = ("whole",) if holdout is None else ("in", "out")
-    found = Found(samples, chosen)
+    found = Found(samples, chosen, warmup)
     total = len(samples) * sum(len(points) for _, points in groups)
     with counting(total, unit="trial", shown=progress, delay=2) as bar, ThreadPoolExecutor(workers) as pool:
-        for (trial, points), sample in product(groups, samples):
-            pair = config.replace(per_pair_config=trial.config.replace(warmup_bars=warmup))
-            layouts, left = layouts_of(data, pair, trial.own, {}, holdout, sample, workers, False)
-            found.skipped |= left
+        for trial, points in groups:
             accounts = [account for _, account in points]
-            runs = pool.map(_one, _stages(layouts, accounts), accounts)
-            for (position, _), run in zip(points, runs, strict=True):
-                found.enter(sample, position, *run)
-                bar.update(1)
+            told = accounts[0].replace(per_pair_config=trial.config.replace(warmup_bars=warmup))
+            layouts, found.skipped = layouts_of(data, told, trial.own, {}, holdout, workers, False)
+            for sample in samples:
+                runs = pool.map(_one, _stages(layouts[sample], accounts), accounts)
+                for (position, _), run in zip(points, runs, strict=True):
+                    found.enter(sample, position, *run)
+                    bar.update(1)
     return found.cube(daily).assign_attrs(_attributes(config, chosen, data, strategies, refused, found))
 
 
 class Found:
     """Metrics and daily returns of the points so far, by part of the candles."""
 
-    def __init__(self, samples: tuple[str, ...], space: Space | Points) -> None:
+    def __init__(self, samples: tuple[str, ...], space: Space | Points, warmup: int) -> None:
         self.samples, self.space = samples, space
         self.skipped: dict[str, str] = {}
+        self.warmup = warmup
         self._values = np.full((len(samples), len(space), len(METRICS)), np.nan)
         self._returns: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
@@ -154,9 +154,10 @@ def _groups(
     """Points by what their pairs assume, each with its position and its account; and why points are refused."""
     own = members_of(config.per_pair_config, strategies)[len(config.per_pair_config.strategies()) :]
     pairs = [name for name in space.names if name not in OF_ACCOUNT]
+    known = [*OF_ACCOUNT, *fields_of(config.per_pair_config, own)]
     for name in pairs:
-        if name in PortfolioBacktestConfig.model_fields:
-            raise unknown("parameter", name, OF_ACCOUNT, "space")
+        if name not in known and not name.startswith("enable_"):
+            raise unknown("parameter", name, known, "space")
         for symbol, given in config.overrides.items():
             if name in given:
                 raise ConfigError(f"space: {name!r} is overridden for {symbol}; leave one of them out")
@@ -184,8 +185,12 @@ def _account(config: PortfolioBacktestConfig, trial: Trial, point: Mapping[str, 
         return str(error)
 
 
-def _warmup(trial: Trial, data: Mapping[str, MultiTimeframeData]) -> int:
-    return warmup_rows(max(data.values(), key=len), trial.config, trial.members)
+def _warmup(trial: Trial, account: PortfolioBacktestConfig, data: Mapping[str, MultiTimeframeData]) -> int:
+    """Candles before trading that are enough for every pair of the trial, overridden ones too."""
+    longest = max(data.values(), key=len)
+    pairs = [account.of_pair(symbol) for symbol in account.overrides]
+    needs = [warmup_rows(longest, pair, (*pair.strategies(), *trial.own)) for pair in pairs]
+    return max(warmup_rows(longest, trial.config, trial.members), *needs, 0)
 
 
 def _stages(layouts: Mapping[str, Any], accounts: Sequence[PortfolioBacktestConfig]) -> Iterator[Stage]:
@@ -220,12 +225,13 @@ def _attributes(
     return {
         "refused": refused,
         "skipped": [f"{symbol}: {why}" for symbol, why in found.skipped.items()],
-        "symbols": list(hashed),
+        "symbols": ", ".join(hashed),
         "data_hash": hash_values(hashed),
         "config_hash": hash_values([config.to_dict(), [s.identity() for s in strategies]]),
         "space_hash": hash_values([space.dims, space.names, list(space.axes.values())]),
         "code_hash": code_hash(*CODE),
         "sample": "in" if all(one.sample == "in" for one in data.values()) else "whole",
+        "warmup_bars": found.warmup,
         "synthetic": int(any(one.synthetic for one in data.values())),
         "account": pair.account,
         "costs": str(pair.costs_in_force),
