@@ -57,7 +57,7 @@ test: $(STAMP)  ## fast tests and every notebook with its small defaults
 slow: $(STAMP) peers  ## the long tests: browser, real candles, other backtesters
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or peers" tests
 
-mutants: $(STAMP)  ## the money code with one thing wrong at a time: do the tests notice (about 30 minutes)
+mutants: $(STAMP)  ## the money code with one thing wrong at a time: do the tests notice (about 45 minutes)
 	@$(BIN)/python -m tests.mutants.run
 
 peers: $(PEERS)  ## install the backtesters that serve as oracles
