@@ -8,7 +8,7 @@ import pytest
 
 import traderagent as ta
 from tests.benchmarks.measure import timed
-from traderagent.account.portfolio import layouts_of
+from traderagent.account.pairs import layouts_of
 from traderagent.account.run import simulate_account, stage_of
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time, disable_gc=True)
@@ -18,8 +18,8 @@ LIMITS = ("max_single_pair_pct", "max_total_exposure_pct", "portfolio_stop_loss_
 @pytest.fixture(scope="module")
 def year():
     market = ta.load_market("synthetic", symbols=45, days=365, seed=7, progress=False)
-    layouts, _ = layouts_of(dict(market), ta.PortfolioBacktestConfig(), (), {}, None, "whole", 2, False)
-    return stage_of(layouts, ta.PortfolioBacktestConfig())
+    layouts, _ = layouts_of(dict(market), ta.PortfolioBacktestConfig(), (), {}, None, 2, False)
+    return stage_of(layouts["whole"], ta.PortfolioBacktestConfig())
 
 
 @pytest.mark.parametrize("limits", ["default limits", "no limits"])
