@@ -45,6 +45,7 @@ _NAMES = {
     "traderagent.research.sweep": "ORCHESTRATOR_PARAM_GRID sweep",
     "traderagent.robustness.cpcv": "cpcv",
     "traderagent.robustness.fold_result": "WalkForwardResult",
+    "traderagent.robustness.luck_study": "luck_study",
     "traderagent.robustness.path_result": "CrossValidationResult",
     "traderagent.robustness.splits": "CombinatorialPurged WalkForward",
     "traderagent.robustness.walk_forward": "walk_forward",
@@ -53,6 +54,7 @@ _NAMES = {
     "traderagent.robustness.scenarios": "SCENARIOS Scenario",
     "traderagent.robustness.sensitivity": "sensitivity",
     "traderagent.robustness.stress": "stress",
+    "traderagent.robustness.stress_study": "stress_study",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",

@@ -1,10 +1,11 @@
 """What a walk-forward found: how much of what training promised was left in the tests, how steady the choice was."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from html import escape
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ import xarray as xr
 from traderagent.base.config import plain
 from traderagent.base.errors import ConfigError, unknown
 from traderagent.base.files import without_nan
+from traderagent.base.fold_evidence import FoldEvidence
 from traderagent.base.words import counted, number
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.metrics.surface import POOLED, TRADES, axes_of, ordered
 from traderagent.robustness.chain import NUMBERS, dates, equity_of, joined, numbers_of, span_of
+from traderagent.robustness.fold_record import fold_evidence
 from traderagent.robustness.spans import Span
 from traderagent.robustness.splits import Folds, WalkForward
 
@@ -38,6 +41,8 @@ class WalkForwardResult:
     objective, min_trades, select : how points were ranked in training
     seed : kept; a walk-forward draws nothing
     returns : per test its span and the (n_rows, n_days) daily returns of what was chosen; NaN is cash
+    candles : symbol → hash of its candles, by which results of other candles are told
+    skipped : symbol → why it was left out when the candles were loaded
 
     A chosen point that did not trade in its test tells nothing: it is NaN in every number below, counted as `idle` in
     the table, and cash in the equity.
@@ -53,6 +58,8 @@ class WalkForwardResult:
     select: str
     seed: int
     returns: Sequence[tuple[Span, np.ndarray]]
+    candles: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -223,18 +230,8 @@ class WalkForwardResult:
         )
 
     def in_words(self) -> str:
-        """The answer in a sentence or two, computed from the numbers."""
-        row = dict(zip(self.table, self.table.loc[POOLED].to_numpy(np.float64).tolist(), strict=True))
-        if not np.isfinite(row["total_return_pct"]):
-            why = next((text for text in self.cube["why"].sel(symbol=POOLED).to_numpy() if text), "nothing was chosen")
-            return f"In none of {counted(len(self.folds), 'fold')} did one choice for all symbols trade: {why}."
-        text = (
-            f"Over {counted(int(row['folds']), 'fold')}, one choice for all symbols made "
-            f"**{number(row['total_return_pct'], 2, True)} %** after costs on candles it was not chosen on, and earned "
-            f"in **{number(100 * row['consistency'], 0)} %** of the folds that traded; of the mean daily return in "
-            f"training **{number(100 * row['efficiency'], 0)} %** was left."
-        )
-        return text + (" The candles are **synthetic**: no real market is shown here." if self.synthetic else "")
+        """The answer as Markdown, computed from the numbers: pooled, then symbol by symbol."""
+        return self.evidence.in_words()
 
     def __repr__(self) -> str:
         return f"<{self._head()}>\n{self.table.round(4).to_string()}"
@@ -243,6 +240,18 @@ class WalkForwardResult:
         notes = "".join(f"<div>{escape(str(note))}</div>" for note in self.cube.attrs.get("refused", []))
         shown = self.table.map(lambda value: number(value, 3) if isinstance(value, float) else escape(str(value)))
         return f"<b>{escape(self._head())}</b>{shown.to_html(border=0, escape=False)}{notes}"
+
+    # --- on disk --------------------------------------------------------------------------------
+    @cached_property
+    def evidence(self) -> FoldEvidence:
+        """What plots, pages and words need of it, as it is stored."""
+        return fold_evidence(self)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fold cube, record and tables into a folder, and headline numbers beside it; errors as of
+        `StageEvidence.save`.
+        """
+        return self.evidence.save(folder)
 
     # --- inside ---------------------------------------------------------------------------------
     @property

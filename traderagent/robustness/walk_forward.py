@@ -103,7 +103,20 @@ def walk_forward(
     choices = choose(trials, objective, min_trades, select)
     cube = fold_cube(trials, runs, choices, select)
     returns = [(runs.spans[k], values) for k, values in chosen_returns(runs, choices).items()]
-    return WalkForwardResult(cube, trials, folds, splitter, search.config, objective, min_trades, select, seed, returns)
+    return WalkForwardResult(
+        cube,
+        trials,
+        folds,
+        splitter,
+        search.config,
+        objective,
+        min_trades,
+        select,
+        seed,
+        returns,
+        candles={symbol: data.hash for symbol, data in search.symbols.items()},
+        skipped=getattr(market, "skipped", {}),
+    )
 
 
 def as_search(trials: xr.Dataset) -> xr.Dataset:
