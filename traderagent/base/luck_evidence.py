@@ -148,7 +148,7 @@ class LuckEvidence(StageEvidence):
         lines, table = [f"{self.sentence()}\n"], self.table()
         for symbol in self.symbols:
             parameters = VARIANTS[self.record["symbols"][symbol]["parameters"]]
-            row = {key: float(value) for key, value in table.loc[symbol].items()}
+            row = dict(zip(table, table.loc[[symbol]].to_numpy(float)[0].tolist(), strict=True))
             if np.isnan(row["low"]):
                 lines.append(f"- **{symbol}**, {parameters}: {self.why(symbol)}.")
                 continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import unknown
+from traderagent.base.errors import ConfigError, unknown
 from traderagent.base.files import replacing, write_json
 from traderagent.base.stored import stored_frame, stored_record
 from traderagent.base.words import counted
@@ -96,6 +96,25 @@ class StageEvidence:
                 save_cube(self.cube, scratch / "cube")
         write_json(folder.parent / f"{folder.name}.json", self.numbers())
         return folder
+
+    @classmethod
+    def of(cls, found: Any, plot: str, given_by: str) -> Self:
+        """The evidence in a result, or the evidence itself.
+
+        Parameters
+        ----------
+        found : evidence, or a result that holds some as `evidence`
+        plot, given_by : what asks for it, and what gives it
+
+        Raises
+        ------
+        ConfigError
+            For something else.
+        """
+        given = found if isinstance(found, StageEvidence) else getattr(found, "evidence", None)
+        if not isinstance(given, cls):
+            raise ConfigError(f"plots.{plot}: got {type(found).__name__}, allowed is what {given_by} gives")
+        return given
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:

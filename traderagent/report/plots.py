@@ -22,10 +22,13 @@ from traderagent.report.account_plots import account, blocked, contributions, co
 from traderagent.report.account_view import account_table
 from traderagent.report.canvas import Name, figure, shown, source
 from traderagent.report.effect_bars import effects
+from traderagent.report.fan_plots import concentration, drawdowns, fan, luck_table, tornado
+from traderagent.report.fold_plots import chained, chosen_by_fold, fold_scatter, fold_table, folds
 from traderagent.report.heat_map import heat_map
 from traderagent.report.luck_plots import curves, logits, trial_sharpes
 from traderagent.report.market_chart import market
 from traderagent.report.search_plots import in_out, parallel
+from traderagent.report.stress_plots import shock, stress_heat, stress_table
 from traderagent.report.tables import Column, Table, alike
 
 __all__ = [
@@ -33,18 +36,27 @@ __all__ = [
     "account_table",
     "atr_by_timeframe",
     "blocked",
+    "chained",
+    "chosen_by_fold",
+    "concentration",
     "contributions",
     "correlation",
     "coverage",
     "curves",
     "drawdown",
+    "drawdowns",
     "effects",
     "equity",
     "excursions",
     "exposure",
+    "fan",
+    "fold_scatter",
+    "fold_table",
+    "folds",
     "heat_map",
     "in_out",
     "logits",
+    "luck_table",
     "market",
     "parallel",
     "quality_table",
@@ -52,7 +64,11 @@ __all__ = [
     "regime_table",
     "rejections",
     "sharing",
+    "shock",
+    "stress_heat",
+    "stress_table",
     "summary",
+    "tornado",
     "trial_sharpes",
 ]
 MOST_POINTS = 1_500

@@ -175,6 +175,7 @@ def _drawn(
     rests = concentration(pnl)
     return {
         "return_pct": run.metrics[RETURN],
+        "start": run.assumptions["trading_starts"],
         "initial_balance": run.initial_balance,
         "concentration": {"best": rests.best, "n": rests.n, "share": rests.share},
         "methods": methods,
