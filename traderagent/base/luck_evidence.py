@@ -140,7 +140,7 @@ class LuckEvidence(StageEvidence):
         return (
             f"With other luck ({what}, {number(self.record['n'], 0)} paths each) the run {self.where} would have lost "
             f"money in **{number(float(known['loss'].median()), 0)} %** of cases at the median; on **{above} of "
-            f"{counted(len(known), 'symbol')}** {level} % of the paths lie above 0."
+            f"{counted(len(known), 'symbol')}** the interval that holds {level} % of the paths lies above 0."
         )
 
     def in_words(self) -> str:

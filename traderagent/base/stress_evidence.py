@@ -97,7 +97,7 @@ class StressEvidence(StageEvidence):
         where = {"out": "on candles set aside", "whole": "on the whole span"}[self.shown]
         middle = f"; the median of every symbol's own worst is {number(float(each.median()), 1, True)} %"
         return (
-            f"With the {VARIANTS[variant]} the worst of {counted(len(self.scenarios), 'scenario')} costs "
+            f"With the {VARIANTS[variant]} the worst of {counted(len(self.scenarios), 'scenario')} is "
             f"**{number(value, 1, True)} %**: {scenario.replace('_', ' ')} on {symbol}, {where}"
             f"{middle if len(each) > 1 else ''}."
         )

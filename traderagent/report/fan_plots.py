@@ -22,8 +22,8 @@ COLUMNS = {
     "drawdown": Column("drawdown", unit="max, %, observed", digits=1),
     "drawdown_high": Column("drawdown", unit="max, %, high", digits=1),
     "ruin": Column("ruin", unit="% of paths", digits=1),
-    "cvar": Column("CVaR", unit="mean loss of the worst, %", digits=1),
-    "concentration": Column("the profit rests on", text=True, wide=True),
+    "cvar": Column("CVaR", unit="%, a loss", digits=1, signed=True),
+    "rests_on": Column("80 % of the profit", unit="from best round trips", text=True),
 }
 
 
@@ -41,10 +41,16 @@ def luck_table(found: Any, method: str | None = None) -> Table:
         For something else, or a method that was not drawn.
     """
     evidence = LuckEvidence.of(found, "luck_table", FROM)
-    frame = evidence.table(method).assign(concentration=[evidence.concentration(s) for s in evidence.symbols])
+    frame = evidence.table(method).assign(rests_on=[_rests_on(evidence, s) for s in evidence.symbols])
     level = style.number(100 * evidence.record["level"], 0)
     caption = f"{style.words(evidence.method(method))}, {evidence.where}; intervals hold {level} % of the paths"
     return Table(frame, COLUMNS, caption, evidence.synthetic)
+
+
+def _rests_on(evidence: LuckEvidence, symbol: str) -> str:
+    found = evidence.record["symbols"][symbol]["concentration"]
+    n = style.number(found["n"], 0)
+    return f"no profit in {n}" if found["best"] is None else f"{style.number(found['best'], 0)} of {n}"
 
 
 def fan(found: Any, symbol: str | None = None, method: str | None = None) -> Any:

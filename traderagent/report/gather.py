@@ -11,7 +11,10 @@ import pandas as pd
 from traderagent.base.account_evidence import AccountEvidence, load_account
 from traderagent.base.errors import DataError
 from traderagent.base.evidence import BaselineEvidence, load_baseline
+from traderagent.base.fold_evidence import FoldEvidence
+from traderagent.base.luck_evidence import LuckEvidence
 from traderagent.base.search_evidence import SearchEvidence, load_search
+from traderagent.base.stress_evidence import StressEvidence
 from traderagent.base.words import counted
 from traderagent.report import style
 
@@ -35,6 +38,14 @@ RIGHT = {
     "bear": ("bear_trend",),
     "volatile": ("volatile_transition",),
 }
+# Where each part of the evidence comes from: its stage, and what reads the folder of it.
+_READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    "search": ("optimization", load_search),
+    "account": ("portfolio", load_account),
+    "folds": ("walk_forward", FoldEvidence.load),
+    "stress": ("stress", StressEvidence.load),
+    "luck": ("monte_carlo", LuckEvidence.load),
+}
 NOT_JUDGED = "NOT JUDGED"
 
 
@@ -49,6 +60,7 @@ class Evidence:
     done : stages that have written something
     search : what the stage optimization found, or None
     account : what the stage portfolio found, or None
+    folds, stress, luck : what the stages walk_forward, stress and monte_carlo found, or None
     """
 
     baseline: BaselineEvidence
@@ -56,6 +68,9 @@ class Evidence:
     done: tuple[str, ...]
     search: SearchEvidence | None = None
     account: AccountEvidence | None = None
+    folds: FoldEvidence | None = None
+    stress: StressEvidence | None = None
+    luck: LuckEvidence | None = None
 
     def draw(self, plot: Callable[[BaselineEvidence], Any]) -> Any:
         """What a plot makes of the baseline."""
@@ -94,7 +109,7 @@ class Evidence:
                 "deflated_sharpe": of.luck(symbol, "dsr") if chosen else np.nan,
                 "overfitting": of.luck(symbol, "pbo") if chosen else np.nan,
                 "cycles": of.number(symbol, "completed_cycles"),
-                "worst_stress": np.nan,
+                "worst_stress": self.worst_stress(symbol, "chosen" if chosen else "given"),
                 "luck": of.judged(symbol) if chosen else "luck not measured",
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("symbol")
@@ -102,6 +117,13 @@ class Evidence:
     def chosen(self, symbol: str) -> bool:
         """Whether a search chose parameters for a symbol."""
         return self.search is not None and symbol in self.search.rows and self.search.point(symbol) is not None
+
+    def worst_stress(self, symbol: str, variant: str) -> float:
+        """Deepest loss of a symbol in % over all scenarios, on the sample that is shown; NaN where it was not run."""
+        found = self.stress
+        if found is None or symbol not in found.symbols or variant not in found.variants:
+            return np.nan
+        return found.worst_of(symbol, variant, found.shown)[0]
 
     def span(self) -> tuple[str, str]:
         """First and last day of the sample that is shown, over all symbols."""
@@ -264,21 +286,20 @@ def gather(folder: str | Path) -> Evidence | NoEvidence:
     if not (folder / "baseline").is_dir():
         return NoEvidence(folder)
     baseline = load_baseline(folder / "baseline")
-    search = load_search(folder / "optimization") if (folder / "optimization").is_dir() else None
-    account = load_account(folder / "portfolio") if (folder / "portfolio").is_dir() else None
-    for stage, found in (("optimization", search), ("portfolio", account)):
-        if found is not None:
-            _check_alike(baseline, stage, found.record)
+    found = {name: load(folder / stage) for name, (stage, load) in _READERS.items() if (folder / stage).is_dir()}
+    for name, evidence in found.items():
+        _check_alike(baseline, _READERS[name][0], evidence.record)
     quality = folder.parent / "quality.parquet"
     done = tuple(s for s in STAGES if (folder / s).is_dir() or (s == "data" and quality.is_file()))
-    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, search, account)
+    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, **found)
 
 
 def _check_alike(baseline: BaselineEvidence, stage: str, record: dict[str, Any]) -> None:
     """Stages must have seen the same candles, cut at the same place; else their numbers do not belong together."""
     runs, candles = baseline.record["symbols"], record["candles"]
     other = [symbol for symbol in candles if symbol in runs and runs[symbol]["data_hash"] != candles[symbol]]
-    aside, theirs = ("none" if h is None else h for h in (baseline.record["holdout"], record["holdout"]))
+    aside = baseline.record["holdout"]
+    aside, theirs = ("none" if h is None else h for h in (aside, record.get("holdout", aside)))
     if other or aside != theirs:
         what = f"other candles of {other[0]}" if other else f"a hold-out of {theirs}, not {aside}"
         raise DataError(

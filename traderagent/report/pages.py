@@ -8,7 +8,7 @@ from pathlib import Path
 
 from traderagent.base.errors import StageError
 from traderagent.base.files import write_text
-from traderagent.report import account_sections, search_sections, sections, style, svg, tables
+from traderagent.report import account_sections, robust_sections, search_sections, sections, style, svg, tables
 from traderagent.report.gather import STAGES, Evidence, NoEvidence, gather
 from traderagent.report.offline import MAX_BYTES, outside_requests
 
@@ -110,7 +110,8 @@ def _page(head: str, body: str) -> str:
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(head)}</title>'
-        f"<style>{tables.CSS}{svg.CSS}{search_sections.CSS}{account_sections.CSS}{_css()}</style></head><body><main>{body}</main></body></html>\n"
+        f"<style>{tables.CSS}{svg.CSS}{search_sections.CSS}{account_sections.CSS}{robust_sections.CSS}{_css()}</style></head>"
+        f"<body><main>{body}</main></body></html>\n"
     )
 
 
@@ -132,16 +133,10 @@ def _parts(evidence: Evidence) -> list[tuple[str, Callable[[Evidence], str]]]:
         ("What earns", sections.earns),
         (
             "Is it luck",
-            lambda e: "".join(
-                [
-                    sections.not_judged("walk_forward", "Sharpe ratios in and out of sample by fold."),
-                    search_sections.luck(e),
-                    sections.not_judged("monte_carlo", "The fan of paths luck would have taken."),
-                ]
-            ),
+            lambda e: robust_sections.folds(e) + search_sections.luck(e) + robust_sections.luck(e),
         ),
         ("What matters", search_sections.matters),
-        ("What breaks it", waits("stress", "Scenarios.")),
+        ("What breaks it", robust_sections.stress),
         ("Correlation, exposure, blocked orders", account_sections.pairs),
         ("Presets", waits("grid", "Approved parameter sets.")),
         ("Assumptions and proofs", lambda e: sections.proofs(e) + search_sections.searches(e)),

@@ -121,16 +121,16 @@ def shock(
     plot.add_layout(Span(location=0, dimension="height", line_color=style.ABSENT, line_dash="dotted"))
     for other in evidence.symbols if len(evidence.symbols) > 1 else []:
         if other != symbol:
-            _line(plot, evidence.curve(other, scenario, variant, sample), "curve", other, (style.LINE, "solid", 1.0))
+            _line(plot, evidence.curve(other, scenario, variant, sample), "curve", other, (style.PRICE, "solid", 0.6))
     _line(plot, lines, "undisturbed", f"{symbol} without it", ("#7a8594", "dashed", 1.8))
     _line(plot, lines, "curve", symbol, (style.INK, "solid", 2.2))
     names = [
         Name(symbol, style.INK, "solid"),
         Name("the same without the shock", "#7a8594", "dashed"),
-        *([Name("other symbols", style.LINE, "solid")] if len(evidence.symbols) > 1 else []),
+        *([Name("other symbols (thin)", style.PRICE, "solid")] if len(evidence.symbols) > 1 else []),
         Name("the shock", style.ABSENT, "dotted"),
     ]
-    note = f"{evidence.scenarios[scenario]}. Each symbol is hit at a moment of its own, when it held most."
+    note = f"{evidence.scenarios[scenario].rstrip('.')}. Each symbol is hit at a moment of its own, when it held most."
     return shown(title, names, plot, synthetic=evidence.synthetic, note=note[0].upper() + note[1:])
 
 
