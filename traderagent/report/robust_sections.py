@@ -61,8 +61,8 @@ def luck(evidence: Evidence) -> str:
     return (
         f"<h3>With other luck</h3><p>{bold(found.sentence())} Resampling knows nothing of how many parameter sets were "
         f"tried before.</p>{luck_table(found).html(framed=False)}"
-        "<h3>Fans of paths, % of start</h3><p>Black what happened, dashed the median of the paths; below the upper dotted "
-        "line lie 95 % of them, below the lower one 5 %.</p>"
+        "<h3>Fans of paths, % of start</h3><p>Solid: what happened; dashed: the median of the paths; below the "
+        "upper dotted line lie 95 % of them, below the lower one 5 %.</p>"
         f'<div class="several">{fans}</div>{_skipped(found.skipped)}'
     )
 
@@ -75,7 +75,10 @@ def stress(evidence: Evidence) -> str:
     said = "".join(f"<p>{bold(found.sentence(variant))}</p>" for variant in found.variants)
     heats = "".join(stress_heat(found, v).html(framed=False) for v in found.variants)
     notes = "".join(f"<li>{escape(note)}</li>" for note in found.record["notes"])
-    return f"{said}{heats}{_shock(found)}<h3>What happens in each</h3>{stress_table(found).html(framed=False)}<ul>{notes}</ul>{_skipped(found.skipped)}"
+    return (
+        f"{said}{heats}{_shock(found)}<h3>What happens in each</h3>{stress_table(found).html(framed=False)}"
+        f"<ul>{notes}</ul>{_skipped(found.skipped)}"
+    )
 
 
 def _fan(found: LuckEvidence, symbol: str) -> str:
