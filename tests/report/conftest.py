@@ -83,3 +83,35 @@ def account_folder(account, searched_folder, tmp_path_factory):
     shutil.copytree(searched_folder.parent, data, dirs_exist_ok=True)
     account.save(data / "results" / "portfolio")
     return data / "results"
+
+
+@pytest.fixture(scope="session")
+def stressed(market, searched_folder):
+    """Every scenario on both symbols, as given and as chosen."""
+    options = {"windows": 2, "window": "3D", "horizon": "5D", "progress": False}
+    return ta.stress_study(market, best=searched_folder / "best_params.yaml", **options)
+
+
+@pytest.fixture(scope="session")
+def lucky(market, searched_folder):
+    """Both runs drawn again by three methods, and their parameters moved."""
+    options = {"methods": ["trade_shuffle", "block_bootstrap", "execution_noise"], "n": 80, "n_reruns": 2}
+    best = searched_folder / "best_params.yaml"
+    return ta.luck_study(market, best=best, steps=[0.2], min_trades=1, progress=False, **options)
+
+
+@pytest.fixture(scope="session")
+def walked(market):
+    """A walk-forward of four folds."""
+    windows = {"train": "14D", "test": "6D", "step": "6D", "min_trades": 1, "progress": False}
+    return ta.walk_forward(market, None, SPACE, **windows)
+
+
+@pytest.fixture(scope="session")
+def robust_folder(searched_folder, stressed, lucky, walked, tmp_path_factory):
+    """What all stages but portfolio and grid leave."""
+    data = tmp_path_factory.mktemp("robust")
+    shutil.copytree(searched_folder.parent, data, dirs_exist_ok=True)
+    for found, stage in ((stressed, "stress"), (lucky, "monte_carlo"), (walked, "walk_forward")):
+        found.save(data / "results" / stage)
+    return data / "results"

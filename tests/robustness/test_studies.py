@@ -1,4 +1,4 @@
-"""The stages walk_forward, stress and monte_carlo: what they store is what single runs say, and the same bytes twice."""
+"""The stages walk_forward, stress and monte_carlo: what they store is what single runs say, twice the same bytes."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ def luck_study(
     best: BestParams | str | Path | None = None,
     methods: Sequence[str] = tuple(METHODS),
     n: int = 1000,
-    n_reruns: int = 24,
+    n_reruns: int = 16,
     seed: int = 0,
     level: float = 0.9,
     tail: float = 0.05,
