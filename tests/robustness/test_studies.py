@@ -303,7 +303,7 @@ def test_a_choice_on_other_candles_is_refused(market, best, study):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"methods": ["trade_shufle"]}, UnknownName, "did you mean 'trade_shuffle'"),
+        ({"methods": ["trade_shuffles"]}, UnknownName, "did you mean 'trade_shuffle'"),
         ({"methods": []}, ConfigError, r"methods: got \[\], allowed are some of trade_shuffle"),
         ({"methods": ["trade_shuffle"] * 2}, ConfigError, "each once"),
         ({"n": 0}, ConfigError, "n: got 0"),

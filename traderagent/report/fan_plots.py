@@ -196,9 +196,6 @@ def tornado(found: Any, symbol: str | None = None) -> Any:
     ConfigError, UnknownName
         For something else, or a symbol whose parameters were not moved.
     """
-    import bokeh.models as bm
-    from bokeh.models.annotations import Span
-
     evidence = LuckEvidence.of(found, "tornado", FROM)
     told = evidence.record["sensitivity"]
     if not evidence.tornado_rows:
@@ -221,6 +218,21 @@ def tornado(found: Any, symbol: str | None = None) -> Any:
         x_label=f"change of {label} before the cut",
         file_name="tornado",
     )
+    _swings(plot, rows)
+    plot.ygrid.grid_line_color = None
+    at = style.number(told["chosen"].get(name))
+    note = f"{label} is {at} at the parameters of the run; each is lowered and raised by small steps, one at a time."
+    names = [Name("worse", style.NEGATIVE, "box"), Name("better", style.POSITIVE, "box")]
+    if told["orientation"] < 0:
+        names = [Name("better", style.NEGATIVE, "box"), Name("worse", style.POSITIVE, "box")]
+    return shown(title, names, plot, synthetic=evidence.synthetic, note=note)
+
+
+def _swings(plot: Any, rows: pd.DataFrame) -> None:
+    """Bars from the lowest to the highest change, the parameter's name above each."""
+    import bokeh.models as bm
+    from bokeh.models.annotations import Span
+
     data = source(rows.assign(zero=0.0))
     for column, colour in (("lowest", style.NEGATIVE), ("highest", style.POSITIVE)):
         drawn = plot.hbar(y="parameter", left="zero", right=column, height=0.36, source=data, fill_color=colour,
@@ -232,13 +244,6 @@ def tornado(found: Any, symbol: str | None = None) -> Any:
     plot.text("x", "y", "parameter", source=source(rows.assign(x=left, y=place)), text_font_size="12px",
               text_color=style.INK, text_font=style.FONT, text_baseline="middle")  # fmt: skip
     plot.add_layout(Span(location=0, dimension="height", line_color=style.SOFT))
-    plot.ygrid.grid_line_color = None
-    at = style.number(told["chosen"].get(name))
-    note = f"{label} is {at} at the parameters of the run; each is lowered and raised by small steps, one at a time."
-    names = [Name("worse", style.NEGATIVE, "box"), Name("better", style.POSITIVE, "box")]
-    if told["orientation"] < 0:
-        names = [Name("better", style.NEGATIVE, "box"), Name("worse", style.POSITIVE, "box")]
-    return shown(title, names, plot, synthetic=evidence.synthetic, note=note)
 
 
 def _head(found: Any, symbol: str | None, method: str | None, plot: str, what: str) -> tuple[LuckEvidence, str, str]:

@@ -181,7 +181,6 @@ def fold_scatter(found: Any, symbol: str | None = None) -> Any:
 
     Parameters and errors as of `folds`. On the dotted diagonal a trial did as well on unseen candles as before.
     """
-    import bokeh.models as bm
     from bokeh.models.annotations import Slope, Span
 
     evidence = FoldEvidence.of(found, "fold_scatter", "ta.walk_forward")
@@ -204,13 +203,7 @@ def fold_scatter(found: Any, symbol: str | None = None) -> Any:
     )
     plot.add_layout(Slope(gradient=1, y_intercept=0, line_color=style.SOFT, line_dash="dotted"))
     plot.add_layout(Span(location=0, dimension="width", line_color=style.LINE))
-    dots = plot.scatter("in", "out", source=source(kept.assign(number=kept["fold"] + 1)), size=5, line_color=None,
-                        fill_color=style.SEQUENTIAL, fill_alpha=0.45)  # fmt: skip
-    marks = plot.scatter("in", "out", source=source(chosen), size=11, marker="diamond", fill_color=style.ABSENT,
-                         line_color=style.INK)  # fmt: skip
-    places = [("training", "@in{0.000}"), ("test", "@out{0.000}")]
-    plot.add_tools(bm.HoverTool(renderers=[dots], tooltips=[("fold", "@number"), *places]))
-    plot.add_tools(bm.HoverTool(renderers=[marks], tooltips=[("chosen in", "@label"), *places]))
+    _dots(plot, kept, chosen)
     thinned = "" if len(kept) == len(trials) else f", {style.number(len(kept), 0)} of them drawn"
     return shown(
         title,
@@ -223,6 +216,19 @@ def fold_scatter(found: Any, symbol: str | None = None) -> Any:
         synthetic=evidence.synthetic,
         note=evidence.ranks(symbol),
     )
+
+
+def _dots(plot: Any, trials: pd.DataFrame, chosen: pd.DataFrame) -> None:
+    """Trials, and over them what was chosen."""
+    import bokeh.models as bm
+
+    dots = plot.scatter("in", "out", source=source(trials.assign(number=trials["fold"] + 1)), size=5, line_color=None,
+                        fill_color=style.SEQUENTIAL, fill_alpha=0.45)  # fmt: skip
+    marks = plot.scatter("in", "out", source=source(chosen), size=11, marker="diamond", fill_color=style.ABSENT,
+                         line_color=style.INK)  # fmt: skip
+    places = [("training", "@in{0.000}"), ("test", "@out{0.000}")]
+    plot.add_tools(bm.HoverTool(renderers=[dots], tooltips=[("fold", "@number"), *places]))
+    plot.add_tools(bm.HoverTool(renderers=[marks], tooltips=[("chosen in", "@label"), *places]))
 
 
 def _labelled(rows: pd.DataFrame) -> pd.DataFrame:

@@ -94,18 +94,7 @@ def luck_study(
     choices = choices_for(best, data, config, holdout, strategies)
     options = {"seed": seed, "level": level, "tail": tail, "ruin": ruin, "workers": workers, "progress": progress}
     counts = {method: n_reruns if method in RERUN else n for method in methods}
-    symbols, skipped = {}, dict(data.skipped)
-    frames: _Frames = {"fans": [], "paths": [], "trips": []}
-    for symbol in data:
-        try:
-            run = _run(data[symbol], choices, config, holdout, strategies)
-            symbols[symbol] = _drawn(run, counts, options, frames) | {
-                "parameters": "chosen" if symbol in choices.configs else "given"
-            }
-        except DataError as error:
-            skipped[symbol] = str(error)
-    if not symbols:
-        raise DataError(f"monte_carlo: no symbol could be run: {'; '.join(skipped.values())}")
+    symbols, skipped, tables = _every(data, choices, config, holdout, strategies, counts, options)
     kept = Market({symbol: data[symbol] for symbol in symbols})
     moved = _moved(kept, config, choices, strategies, {"steps": steps, "min_trades": min_trades, "holdout": holdout,
                    "workers": workers, "progress": progress})  # fmt: skip
@@ -126,7 +115,6 @@ def luck_study(
         "sensitivity": _told(moved),
         **_origin(kept, config, choices),
     }
-    tables = {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
     return LuckEvidence(without_nan(record), tables | {"tornado": _tornado(moved)})
 
 
@@ -137,6 +125,30 @@ def _checked_methods(methods: Any) -> tuple[str, ...]:
     if not given or len(set(given)) < len(given):
         raise ConfigError(f"methods: got {list(given)}, allowed are some of {', '.join(METHODS)}, each once")
     return given
+
+
+def _every(
+    data: Market,
+    choices: Choices,
+    config: OrchestratorBacktestConfig,
+    holdout: float | None,
+    strategies: Sequence[Strategy],
+    counts: Mapping[str, int],
+    options: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, str], dict[str, pd.DataFrame]]:
+    """Record of every symbol, why others were skipped, and the tables of all."""
+    symbols: dict[str, Any] = {}
+    skipped, frames = dict(data.skipped), _Frames(fans=[], paths=[], trips=[])
+    for symbol in data:
+        try:
+            run = _run(data[symbol], choices, config, holdout, strategies)
+            parameters = "chosen" if symbol in choices.configs else "given"
+            symbols[symbol] = {"parameters": parameters, **_drawn(run, counts, options, frames)}
+        except DataError as error:
+            skipped[symbol] = str(error)
+    if not symbols:
+        raise DataError(f"monte_carlo: no symbol could be run: {'; '.join(skipped.values())}")
+    return symbols, skipped, {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
 
 
 def _run(
