@@ -14,6 +14,7 @@ from traderagent.base.fold_evidence import FoldEvidence
 from traderagent.base.luck_evidence import LuckEvidence
 from traderagent.base.stress_evidence import StressEvidence
 from traderagent.research.best_params import config_at
+from traderagent.robustness import luck_study
 from traderagent.robustness.fold_cube import choose
 
 CONFIG = ta.OrchestratorBacktestConfig(costs="bybit_spot")
@@ -140,11 +141,17 @@ def test_paths_are_those_of_a_monte_carlo_of_the_run_set_aside(market, best, luc
         assert lucky.concentration(symbol).split(" without")[0] in str(alone.concentration).replace("%", " %")
 
 
-def test_a_tornado_is_that_of_a_sensitivity_around_the_choice(market, best, lucky):
-    point = ta.read_best_params(best).record["symbols"]["SYN-01"]["parameters"]
-    alone = ta.sensitivity(market["SYN-01"], CONFIG, point, [0.2], min_trades=1, holdout=0.3, progress=False)
-    told = lucky.tornado("SYN-01") if "SYN-01" in lucky.tornado_rows else lucky.tornado()
-    pd.testing.assert_frame_equal(told, alone.tornado(), check_dtype=False)
+def test_a_tornado_is_that_of_a_sensitivity_around_the_choice(market, tmp_path):
+    results = tmp_path / "results"
+    space = {"dca_tp_pct": [0.031, 0.033], "max_position_size_pct": [0.17, 0.19]}  # none of them as given
+    found = ta.optimization(market, CONFIG, space, holdout=0.3, min_trades=1, results=results, progress=False)
+    lucky = ta.luck_study(market, CONFIG, best=results / "best_params.yaml", **LUCK | {"methods": ["trade_shuffle"]})
+    for row in lucky.tornado_rows:
+        point = found.best_params["SYN-01" if row == "pooled" else row]
+        candles = market if row == "pooled" else market[row]
+        alone = ta.sensitivity(candles, CONFIG, point, [0.2], min_trades=1, holdout=0.3, progress=False)
+        pd.testing.assert_frame_equal(lucky.tornado(row), alone.tornado(), check_dtype=False)
+        assert lucky.record["sensitivity"]["chosen"][row] == alone.chosen[row]
 
 
 def test_the_best_round_trips_together_earn_the_profit(market, best, lucky):
@@ -311,6 +318,7 @@ def test_a_choice_on_other_candles_is_refused(market, best, study):
         ({"market": {}}, ConfigError, "market: got {}, allowed are candles by symbol"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_before_anything_runs(market, options, error, message):
+def test_what_cannot_be_drawn_is_refused_before_anything_runs(market, options, error, message, monkeypatch):
+    monkeypatch.setattr(luck_study, "backtest", lambda *_, **__: pytest.fail("it ran"))
     with pytest.raises(error, match=message):
         ta.luck_study(**{"market": market, "config": CONFIG, **LUCK, **options})
