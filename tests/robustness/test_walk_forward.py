@@ -337,7 +337,10 @@ def test_a_result_reads_well_and_is_stored(found, tmp_path):
     assert "walk-forward of 4 folds, 18 trials each, on 2 symbols" in repr(found)
     assert "SYNTHETIC" in repr(found)
     assert "<th>SYN-01</th>" in found._repr_html_()
-    assert "of the mean daily return in training" in found.in_words()
+    first = found.in_words().split("\n")[0]
+    assert "one choice for all 2 symbols made **−12.70 %** after costs" in first
+    assert np.isnan(found.efficiency["pooled"])  # of a loss no share is left, and "– %" would say nothing
+    assert "training lost on average" in first
     ta.save_cube(found.cube, tmp_path / "folds")
     assert ta.load_cube(tmp_path / "folds").identical(found.cube)
     stored = found.to_dict()
