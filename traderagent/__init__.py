@@ -21,6 +21,7 @@ _NAMES = {
     "traderagent.routing.router": "StrategyRouter",
     "traderagent.base.config": "parameter",
     "traderagent.base.cube": "load_cube save_cube",
+    "traderagent.base.thresholds": "Thresholds thresholds",
     "traderagent.base.space": "Between Points latin_hypercube",
     "traderagent.strategies.base": "Strategy",
     "traderagent.strategies.orders": "buy cancel close move sell",
@@ -55,6 +56,8 @@ _NAMES = {
     "traderagent.robustness.sensitivity": "sensitivity",
     "traderagent.robustness.stress": "stress",
     "traderagent.robustness.stress_study": "stress_study",
+    "traderagent.robustness.verdict": "Verdict verdict",
+    "traderagent.robustness.verdict_input": "SharpeTest VerdictEvidence",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",

@@ -13,6 +13,7 @@ import pandas as pd
 
 from traderagent.base.errors import unknown
 from traderagent.base.stored import stored_frame, stored_record
+from traderagent.base.thresholds import thresholds
 from traderagent.base.words import counted, number
 
 STAGE = "optimization"
@@ -20,8 +21,6 @@ RECORD = "optimization.json"
 FRAMES = ("trials", "logits", "effects")
 CUBE = "cube"
 POOLED = "pooled"
-# What a search needs to be called better than luck: at least this DSR, at most this PBO.
-LEAST_DSR, MOST_PBO = 0.95, 0.2
 
 
 class SearchEvidence:
@@ -106,7 +105,9 @@ class SearchEvidence:
         deflated, overfitting = self.luck(symbol, "dsr"), self.luck(symbol, "pbo")
         if np.isnan(deflated) or np.isnan(overfitting):
             return "luck cannot be measured"
-        return "better than luck" if deflated >= LEAST_DSR and overfitting <= MOST_PBO else "not better than luck"
+        limits = thresholds()
+        passed = deflated >= limits.trade_dsr and overfitting <= limits.trade_pbo
+        return "better than luck" if passed else "not better than luck"
 
     def as_well(self, symbol: str = POOLED) -> str:
         """In how many cases a search without any skill finds a Sharpe ratio as good, in words: 1 − DSR."""
