@@ -58,6 +58,7 @@ _NAMES = {
     "traderagent.robustness.stress_study": "stress_study",
     "traderagent.robustness.verdict": "Verdict verdict",
     "traderagent.robustness.verdict_input": "SharpeTest VerdictEvidence",
+    "traderagent.robustness.verdicts": "verdicts",
 }
 _MODULES = {
     "indicators": "traderagent.indicators",

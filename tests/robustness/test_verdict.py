@@ -144,7 +144,7 @@ def test_what_is_known_is_said_even_where_a_stage_is_missing():
     assert (found.word, found.missing) == ("NOT JUDGED", ("baseline", "stress"))
     assert [r.name for r in found.reasons] == ["loses out of sample", "below same-exposure hold"]
     assert found.change[0] == "run the stages baseline, stress"
-    assert found.main_reason == "the stages baseline, stress have not run"
+    assert found.main_reason == "the stages baseline, stress have not run; so far: loses out of sample"
 
 
 def test_unsearched_parameters_are_not_asked_for_what_only_a_search_has():

@@ -1,5 +1,6 @@
 """Results of a stage as they lie on disk: read back, or an error that names the stage that writes them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,27 @@ def stored_frame(path: str | Path, stage: str) -> pd.DataFrame:
         raise DataError(f"{path}: no such file; run the stage {stage} again") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as Parquet ({error}); run the stage {stage} again") from None
+
+
+def check_same_candles(baseline: Mapping[str, Any], stage: str, record: Mapping[str, Any]) -> None:
+    """Hold a stage's record to the candles and the hold-out of the stage `baseline`: else their numbers do not belong
+    together.
+
+    Parameters
+    ----------
+    baseline : record of the stage `baseline`
+    stage, record : another stage, and its record with `candles` (symbol → hash) and `holdout`
+
+    Raises
+    ------
+    DataError
+        Where they differ, with the symbol.
+    """
+    runs, candles = baseline["symbols"], record["candles"]
+    other = [symbol for symbol, hashed in candles.items() if symbol in runs and runs[symbol]["data_hash"] != hashed]
+    aside, theirs = ("none" if held is None else held for held in (baseline["holdout"], record.get("holdout", baseline["holdout"]))
+    if other or aside != theirs:
+        what = f"other candles of {other[0]}" if other else f"a hold-out of {theirs}, not {aside}"
+        raise DataError(
+            f"results: the stage {stage} has seen {what} than the stage baseline; run both again, e.g. by dvc repro"
+        )

@@ -12,8 +12,10 @@ from traderagent.base.account_evidence import AccountEvidence, load_account
 from traderagent.base.errors import DataError
 from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.fold_evidence import FoldEvidence
+from traderagent.base.judgements import Judgements, load_judgements
 from traderagent.base.luck_evidence import LuckEvidence
 from traderagent.base.search_evidence import SearchEvidence, load_search
+from traderagent.base.stored import check_same_candles
 from traderagent.base.stress_evidence import StressEvidence
 from traderagent.base.words import counted
 from traderagent.report import style
@@ -61,6 +63,7 @@ class Evidence:
     search : what the stage optimization found, or None
     account : what the stage portfolio found, or None
     folds, stress, luck : what the stages walk_forward, stress and monte_carlo found, or None
+    judged : the verdicts on all of it, or None where nobody has judged
     """
 
     baseline: BaselineEvidence
@@ -71,6 +74,7 @@ class Evidence:
     folds: FoldEvidence | None = None
     stress: StressEvidence | None = None
     luck: LuckEvidence | None = None
+    judged: Judgements | None = None
 
     def draw(self, plot: Callable[[BaselineEvidence], Any]) -> Any:
         """What a plot makes of the baseline."""
@@ -137,6 +141,8 @@ class Evidence:
 
     def sentence(self) -> str:
         """The verdict in words, and what is missing for a better one."""
+        if self.judged is not None:
+            return self.judged.sentence()
         base, (begin, end) = self.baseline, self.span()
         earned = base.table()["orchestrator"]
         held = base.table()["same_exposure_hold"]
@@ -187,7 +193,8 @@ class Evidence:
                 f"On {counted(len(none), 'symbol')} without any edge the orchestrator {what} on {fooled}"
                 f"{', by luck alone' if fooled else ''}."
             )
-        return " ".join(said)
+        hidden = {str(symbol): edge != "none" for symbol, edge in planted["edge"].items()}
+        return " ".join([*said, *([self.judged.grade(hidden)] if self.judged else [])]).strip()
 
     def planted(self) -> pd.DataFrame:
         """What synthetic symbols hide, and what was earned there; empty for real candles.
@@ -288,21 +295,10 @@ def gather(folder: str | Path) -> Evidence | NoEvidence:
     baseline = load_baseline(folder / "baseline")
     found = {name: load(folder / stage) for name, (stage, load) in _READERS.items() if (folder / stage).is_dir()}
     for name, evidence in found.items():
-        _check_alike(baseline, _READERS[name][0], evidence.record)
+        check_same_candles(baseline.record, _READERS[name][0], evidence.record)
+    judged = load_judgements(folder)
+    if judged is not None:
+        check_same_candles(baseline.record, "report", judged.record)
     quality = folder.parent / "quality.parquet"
     done = tuple(s for s in STAGES if (folder / s).is_dir() or (s == "data" and quality.is_file()))
-    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, **found)
-
-
-def _check_alike(baseline: BaselineEvidence, stage: str, record: dict[str, Any]) -> None:
-    """Stages must have seen the same candles, cut at the same place; else their numbers do not belong together."""
-    runs, candles = baseline.record["symbols"], record["candles"]
-    other = [symbol for symbol in candles if symbol in runs and runs[symbol]["data_hash"] != candles[symbol]]
-    aside = baseline.record["holdout"]
-    aside, theirs = ("none" if h is None else h for h in (aside, record.get("holdout", aside)))
-    if other or aside != theirs:
-        what = f"other candles of {other[0]}" if other else f"a hold-out of {theirs}, not {aside}"
-        raise DataError(
-            f"results: the stage {stage} has {'searched' if stage == 'optimization' else 'run'} {what} than the stage "
-            "baseline has run; run both again, e.g. by dvc repro"
-        )
+    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, judged=judged, **found)

@@ -8,7 +8,16 @@ from pathlib import Path
 
 from traderagent.base.errors import StageError
 from traderagent.base.files import write_text
-from traderagent.report import account_sections, robust_sections, search_sections, sections, style, svg, tables
+from traderagent.report import (
+    account_sections,
+    robust_sections,
+    search_sections,
+    sections,
+    style,
+    svg,
+    tables,
+    verdict_sections,
+)
 from traderagent.report.gather import STAGES, Evidence, NoEvidence, gather
 from traderagent.report.offline import MAX_BYTES, outside_requests
 
@@ -34,7 +43,7 @@ p { max-width: 72em; } a { color: inherit; } code { font-size: .85em; }
 .marked { border: 8px solid transparent; padding: 8px 12px;
   border-image: repeating-linear-gradient(45deg, #8a94a2 0 4px, transparent 4px 10px) 8; font-weight: 600; }
 .chip { display: inline-block; white-space: nowrap; border: 1px solid var(--soft); border-radius: 1em; padding: 0 .6em;
-  font-size: .8rem; font-weight: 600; } .chip.not-judged { border-style: dashed; color: var(--soft); }
+  font-size: .8rem; font-weight: 600; } .chip.not-judged, .chip.no-trades { border-style: dashed; color: var(--soft); }
 .missing { border-left: 3px solid var(--line); padding: 4px 12px; background: var(--tint); }
 .ta-table th:first-child { position: sticky; left: 0; background: var(--paper); }
 .ta-table thead th { color: var(--soft); }
@@ -97,10 +106,11 @@ def index(evidence: Evidence | NoEvidence, title: str, linked: list[str] | None 
     menu = "".join(f'<a href="#part-{n}">{n} {escape(name)}</a>' for n, (name, _) in parts)
     grade = f"<p>{escape(evidence.grade())}</p>" if evidence.synthetic else ""
     mark = '<p class="marked">SYNTHETIC candles: no real market is shown here.</p>' if evidence.synthetic else ""
+    verdicts = sections.verdicts if evidence.judged is None else verdict_sections.verdicts
     body = "".join(f'<h2 id="part-{n}">{n} · {escape(name)}</h2>{write(evidence)}' for n, (name, write) in parts)
     return _page(
         style.title(title, evidence.synthetic),
-        f'{mark}<h1>{escape(title)}</h1>{said}{grade}<div class="verdicts">{sections.verdicts(evidence)}</div>'
+        f'{mark}<h1>{escape(title)}</h1>{said}{grade}<div class="verdicts">{verdicts(evidence)}</div>'
         f"<nav>{stages}</nav><nav>{menu}</nav>{body}",
     )
 

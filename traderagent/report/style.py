@@ -47,7 +47,7 @@ DARK_REGIMES = {
     "volatile_transition": "#53461c",
     "unknown": "#14181e",
 }
-VERDICTS = {"TRADE": "●", "WATCH": "◐", "REJECT": "○", "NOT JUDGED": "◌"}
+VERDICTS = {"TRADE": "●", "WATCH": "◐", "REJECT": "○", "NOT JUDGED": "◌", "NO TRADES": "·"}
 
 # Heat: one colour for each side of 0, one for what has no sign; the value is the opacity, so that
 # the same table reads on light and on dark paper.

@@ -73,6 +73,19 @@ def cliffs_in(seen: Surface, row: int, position: int) -> list[dict[str, Any]]:
     return found
 
 
+def worst_neighbour(seen: Surface, row: int, position: int) -> float:
+    """Largest share of its worth that a neighbour of a point in a cube loses, 0 where all gain.
+
+    NaN where nobody can say: drawn points have no neighbours, one is undefined, or the point itself is worth nothing.
+    """
+    if seen.sampled:
+        return np.nan
+    around = neighbours_of(seen.axes)[position]
+    beside = seen.values[row, around[around >= 0]]
+    gone = np.asarray(lost(float(seen.values[row, position]), beside, seen.orientation), np.float64)
+    return float(max(gone.max(), 0.0)) if gone.size and np.isfinite(gone).all() else np.nan
+
+
 def plateau_widths(seen: Surface, row: int, position: int) -> pd.DataFrame:
     """How far each parameter can move from a point of a cube before it falls off a cliff, the others as they are.
 

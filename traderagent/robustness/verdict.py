@@ -61,7 +61,8 @@ class Verdict(Shown):
         if self.word == NO_TRADES:
             return self.evidence.no_trades
         if self.word == NOT_JUDGED:
-            return _stages(self.missing, "has not run", "have not run")
+            so_far = f"; so far: {self.reasons[0].name}" if self.reasons else ""
+            return _stages(self.missing, "has not run", "have not run") + so_far
         return str(self.reasons[0]) if self.reasons else ""
 
     @property

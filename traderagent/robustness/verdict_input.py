@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from traderagent.base.errors import ConfigError
+from traderagent.base.judgements import ACCOUNT as ACCOUNT
 from traderagent.stats import bootstrap_interval, deflated_sharpe_ratio, expected_max_sharpe, moments
 from traderagent.stats.comparison import FEWEST_DAYS
 
-ACCOUNT = "account"
 _TEXTS = ("name", "what", "no_trades", "ledger")
 _SHARES = ("pbo", "missing_share")
 

@@ -1,0 +1,139 @@
+"""Evidence of parameters that nobody searched: the whole span is out of sample, before the cut and after it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from traderagent.base.evidence import BaselineEvidence
+from traderagent.base.stored import check_same_candles, stored_frame, stored_record
+from traderagent.robustness import verdict_curves as curves
+from traderagent.robustness.verdict_input import ACCOUNT, SharpeTest, VerdictEvidence, measured
+from traderagent.robustness.verdict_stress import WorstStress
+
+AS_GIVEN = "parameters as given"
+CURVES = ("orchestrator", "same_exposure_hold")
+
+
+def given_symbol(base: BaselineEvidence, symbol: str, stress: WorstStress, level: float) -> VerdictEvidence:
+    """Evidence of the orchestrator's run of one symbol with the parameters as given.
+
+    Parameters
+    ----------
+    base : of the stage `baseline`
+    symbol : one of its symbols
+    stress : worst scenarios, where the stage has run
+    level : probability inside the interval of the return
+    """
+    runs = [base.one(symbol, sample=sample) for sample in base.samples]
+    silent = [run["why_no_trades"] for run in runs]
+    own, hold = (whole_span(base, symbol, name) for name in CURVES)
+    sharpe = [base.number(symbol, "sharpe_ratio_daily", sample=s) for s in base.samples]
+    return VerdictEvidence(
+        name=symbol,
+        what=AS_GIVEN,
+        **_earned(own, hold, level),
+        cycles=sum(base.number(symbol, "completed_cycles", sample=s) for s in base.samples),
+        worst_stress_pct=stress.of(symbol, "given"),
+        spacing_sigma=spacing_of(base, symbol),
+        missing_share=missing_of(base, symbol),
+        no_trades="; ".join(silent) if all(silent) else "",
+        synthetic=bool(base.record["symbols"][symbol]["synthetic"]),
+        drawdown_pct=max(base.number(symbol, "max_drawdown_pct", sample=s) for s in base.samples),
+        sharpe_in=sharpe[0] if len(sharpe) == 2 else None,
+        sharpe_out=sharpe[-1],
+    )
+
+
+def given_account(base: BaselineEvidence, results: Path, stress: WorstStress, level: float) -> VerdictEvidence:
+    """Evidence of all symbols together: of one shared account where the stage `portfolio` has run, else the sum of
+    accounts of their own.
+    """
+    shared = _shared(base, results)
+    if shared is None:
+        own, hold = (curves.together([whole_span(base, s, name) for s in base.symbols]) for name in CURVES)
+        parts = [_sum_of(base, sample) for sample in base.samples]
+        cycles = sum(base.number(s, "completed_cycles", sample=p) for s in base.symbols for p in base.samples)
+        what = f"accounts of their own, {AS_GIVEN}"
+    else:
+        own, hold, parts, cycles = shared
+        what = f"one shared account, {AS_GIVEN}"
+    sharpe = [curves.sharpe_of(curves.daily_of(part)) for part in parts]
+    silent = all(base.one(s, sample=p)["why_no_trades"] for s in base.symbols for p in base.samples)
+    return VerdictEvidence(
+        name=ACCOUNT,
+        what=what,
+        **_earned(own, hold, level),
+        cycles=cycles,
+        worst_stress_pct=stress.account(base.symbols, "given"),
+        spacing_sigma=least_spacing(base),
+        missing_share=missing_of(base, *base.symbols),
+        no_trades="nothing was traded on any symbol" if silent else "",
+        synthetic=base.synthetic,
+        drawdown_pct=curves.drawdown_pct(own),
+        sharpe_in=sharpe[0] if len(sharpe) == 2 else None,
+        sharpe_out=sharpe[-1],
+    )
+
+
+def whole_span(base: BaselineEvidence, symbol: str, run: str) -> pd.Series:
+    """Curve of a run over all samples in a row, hourly, 1 at the beginning."""
+    frame = base.frames[symbol]["curves"]
+    return curves.in_a_row([frame.loc[frame["sample"] == s, run] for s in base.samples], _balance(base))
+
+
+def spacing_of(base: BaselineEvidence, symbol: str) -> float | None:
+    """Smallest grid spacing of a symbol's runs, σ of a candle; None where no grid runs."""
+    found = [base.one(symbol, sample=s)["assumptions"]["grid_spacing_sigma"] for s in base.samples]
+    return min((float(value) for value in found if value is not None), default=None)
+
+
+def least_spacing(base: BaselineEvidence) -> float | None:
+    """Smallest grid spacing of any symbol."""
+    return min((s for symbol in base.symbols if (s := spacing_of(base, symbol)) is not None), default=None)
+
+
+def missing_of(base: BaselineEvidence, *symbols: str) -> float:
+    """Share of candles of these symbols that are missing."""
+    records = [base.record["symbols"][symbol] for symbol in symbols]
+    missing = sum(record["missing"] for record in records)
+    return missing / max(missing + sum(record["candles"] for record in records), 1)
+
+
+def _earned(own: pd.Series, hold: pd.Series, level: float) -> dict[str, Any]:
+    daily = curves.daily_of(own).to_numpy()
+    return {
+        **measured(daily, level),
+        "return_pct": curves.gain_pct(own),
+        "hold_pct": curves.gain_pct(hold),
+        "test": SharpeTest.of(daily),
+    }
+
+
+def _balance(base: BaselineEvidence) -> float:
+    return float(base.record["config"]["initial_balance"])
+
+
+def _sum_of(base: BaselineEvidence, sample: str) -> pd.Series:
+    parts = [frames["curves"] for frames in base.frames.values()]
+    return curves.together([p.loc[p["sample"] == sample, "orchestrator"] / _balance(base) for p in parts])
+
+
+def _shared(base: BaselineEvidence, results: Path) -> tuple[pd.Series, pd.Series, list[pd.Series], float] | None:
+    """Curves, their parts and closed cycles of the shared account; None where the stage has not run."""
+    if not (results / "portfolio").is_dir():
+        return None
+    record = stored_record(results / "portfolio" / "portfolio_result.json", "portfolio")
+    check_same_candles(base.record, "portfolio", record)
+    frame = stored_frame(results / "portfolio" / "curves.parquet", "portfolio")
+    frame = frame[frame["variant"] == "given"]
+    initial = float(record["config"]["initial_capital"])
+    samples = list(record["samples"])
+    own, hold = (
+        curves.in_a_row([frame.loc[frame["sample"] == s, name] for s in samples], initial)
+        for name in ("shared", "same_exposure_hold")
+    )
+    cycles = [record["runs"]["given"][s]["metrics"]["completed_cycles"] for s in samples]
+    parts = [frame.loc[frame["sample"] == s, "shared"] / initial for s in samples]
+    return own, hold, parts, float(sum(np.nan if n is None else n for n in cycles))
