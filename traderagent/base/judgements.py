@@ -173,11 +173,9 @@ def _real(value: float | None) -> float:
 
 def _phrase(row: Mapping[str, Any]) -> str:
     """Who earned it."""
-    return (
-        row["what"].replace(", ", " with the ")
-        if row["name"] == ACCOUNT
-        else f"the orchestrator with the {row['what']}"
-    )
+    kind, _, how = row["what"].rpartition(", ")
+    who = f"the {kind}" if row["name"] == ACCOUNT else "the orchestrator"
+    return f"{who} with the parameters {how}"
 
 
 def _earned(row: Mapping[str, Any]) -> str:

@@ -105,6 +105,9 @@ def _against_headline(evidence: Evidence, what: str) -> str:
     earned = evidence.baseline.table()["orchestrator"]
     if len(earned) == 1:
         return ""
+    if evidence.judged is not None:
+        mean = style.number(earned.mean(), 2, True)
+        return f"{what} {mean} % {ON[evidence.baseline.shown]}; the sentence at the top is of all candles."
     mean, median = (style.number(value, 2, True) for value in (earned.mean(), earned.median()))
     return (
         f"{what} {mean} % {ON[evidence.baseline.shown]}, the mean of the symbols; the sentence at the top names their "

@@ -23,7 +23,7 @@ from traderagent.robustness.verdict_given import least_spacing, missing_of, spac
 from traderagent.robustness.verdict_input import ACCOUNT, SharpeTest, VerdictEvidence, measured
 from traderagent.robustness.verdict_stress import WorstStress
 
-CHOSEN = {"pooled": "parameters chosen for all together", "chosen": "parameters chosen for it"}
+CHOSEN = {"pooled": "chosen for all", "chosen": "chosen for it"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ class Searched:
         known = [s for s in names if s in self.base.symbols]
         return VerdictEvidence(
             name=ACCOUNT,
-            what=f"accounts of their own, {CHOSEN['pooled']}",
+            what=f"sum of accounts, {CHOSEN['pooled']}",
             **self._common(POOLED, returns, float(np.mean(totals)), float(np.mean(ahead))),
             cycles=sum(self._number(s, "completed_cycles", POOLED) for s in names),
             worst_stress_pct=self.stress.account(names, "pooled"),

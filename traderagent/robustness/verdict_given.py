@@ -12,7 +12,7 @@ from traderagent.robustness import verdict_curves as curves
 from traderagent.robustness.verdict_input import ACCOUNT, SharpeTest, VerdictEvidence, measured
 from traderagent.robustness.verdict_stress import WorstStress
 
-AS_GIVEN = "parameters as given"
+AS_GIVEN = "as given"
 CURVES = ("orchestrator", "same_exposure_hold")
 
 
@@ -55,10 +55,10 @@ def given_account(base: BaselineEvidence, results: Path, stress: WorstStress, le
         own, hold = (curves.together([whole_span(base, s, name) for s in base.symbols]) for name in CURVES)
         parts = [_sum_of(base, sample) for sample in base.samples]
         cycles = sum(base.number(s, "completed_cycles", sample=p) for s in base.symbols for p in base.samples)
-        what = f"accounts of their own, {AS_GIVEN}"
+        what = f"sum of accounts, {AS_GIVEN}"
     else:
         own, hold, parts, cycles = shared
-        what = f"one shared account, {AS_GIVEN}"
+        what = f"shared account, {AS_GIVEN}"
     sharpe = [curves.sharpe_of(curves.daily_of(part)) for part in parts]
     silent = all(base.one(s, sample=p)["why_no_trades"] for s in base.symbols for p in base.samples)
     return VerdictEvidence(
