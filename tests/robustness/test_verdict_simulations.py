@@ -16,7 +16,10 @@ from traderagent.engine.config import Costs
 from traderagent.research.search_evidence import save_search
 
 pytestmark = pytest.mark.slow
-SEEDS, DAYS, ALLOWED = 100, 90, 5
+SEEDS, DAYS = 100, 90
+# Of choices of a search at most 5. As given, a DSR of 0.95 is a test of 5 %: of 100 such tests 5 are expected to pass by
+# luck, and 11 is the 99 % quantile.
+ALLOWED = {"chosen": 5, "given": 11}
 FREE = ta.OrchestratorBacktestConfig(
     costs=Costs(maker=0.0, taker=0.0, slippage=0.0),
     max_daily_loss_pct=None,
@@ -48,14 +51,14 @@ def test_on_driftless_markets_hardly_anything_is_traded(tmp_path):
             words[row["variant"], row["verdict"]] += 1
             reasons.update((row["variant"], reason["name"]) for reason in row["reasons"])
             if row["verdict"] == "TRADE":
-                traded.append((seed, row["variant"]))
-    print(f"{dict(words)}, TRADE on {traded}; {dict(reasons)}")
+                traded.append(row["variant"])
+    print(f"{dict(words)}, {dict(reasons)}")
     assert sum(n for (_, word), n in words.items() if word == "NOT JUDGED") == 0
     assert sum(words.values()) == 2 * SEEDS
     assert (
         sum(n for (_, name), n in reasons.items() if name in ("too few cycles", "breaks in stress", "data gaps")) == 0
     )
-    assert len(traded) <= ALLOWED
+    assert all(traded.count(variant) <= most for variant, most in ALLOWED.items())
 
 
 def luck_of_the_best(seed, annual, days, n):
