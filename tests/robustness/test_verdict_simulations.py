@@ -17,8 +17,8 @@ from traderagent.research.search_evidence import save_search
 
 pytestmark = pytest.mark.slow
 SEEDS, DAYS = 100, 90
-# Of choices of a search at most 5. As given, a DSR of 0.95 is a test of 5 %: of 100 such tests 5 are expected to pass by
-# luck, and 11 is the 99 % quantile.
+# Of choices of a search at most 5. As given, a DSR of 0.95 is a test of 5 %: of 100 such tests 5 are expected to pass
+# by luck, and 11 is the 99 % quantile.
 ALLOWED = {"chosen": 5, "given": 11}
 FREE = ta.OrchestratorBacktestConfig(
     costs=Costs(maker=0.0, taker=0.0, slippage=0.0),
