@@ -106,7 +106,7 @@ def test_a_capital_too_small_for_any_order_says_so(market):
 
 @pytest.mark.parametrize("market_given", [None, {}, [], "2024"])
 def test_no_market_is_no_portfolio(market_given):
-    with pytest.raises(ta.ConfigError, match="allowed are candles by symbol"):
+    with pytest.raises(ta.ConfigError, match="allowed are one symbol's candles"):
         ta.portfolio(market_given)
 
 

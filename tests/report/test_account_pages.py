@@ -127,10 +127,10 @@ def test_results_of_other_candles_or_another_hold_out_are_refused(account_folder
     path = tmp_path / "r" / "portfolio" / "portfolio_result.json"
     record = read_json(path)
     write_json(path, {**record, "candles": {**record["candles"], "SYN-02": "other"}})
-    with pytest.raises(ta.DataError, match="stage portfolio has run other candles of SYN-02 than the stage baseline"):
+    with pytest.raises(ta.DataError, match="stage portfolio has seen other candles of SYN-02 than the stage baseline"):
         pages.gather(tmp_path / "r")
     write_json(path, {**record, "holdout": None})
-    with pytest.raises(ta.DataError, match="stage portfolio has run a hold-out of none, not 0.3"):
+    with pytest.raises(ta.DataError, match="stage portfolio has seen a hold-out of none, not 0.3"):
         pages.gather(tmp_path / "r")
     path.unlink()
     with pytest.raises(ta.DataError, match="no such file; run the stage"):

@@ -137,7 +137,7 @@ def test_results_of_other_candles_or_another_hold_out_are_refused(searched_folde
     path = tmp_path / "r" / "optimization" / "optimization.json"
     record = read_json(path)
     write_json(path, {**record, "candles": {**record["candles"], "SYN-02": "other"}})
-    with pytest.raises(DataError, match="other candles of SYN-02 than the stage baseline has run; run both again"):
+    with pytest.raises(DataError, match="other candles of SYN-02 than the stage baseline; run both again"):
         pages.gather(tmp_path / "r")
     write_json(path, {**record, "holdout": 0.2})
     with pytest.raises(DataError, match="a hold-out of 0.2, not 0.3"):

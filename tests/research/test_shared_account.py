@@ -230,7 +230,7 @@ def test_what_was_chosen_for_another_account_is_refused(market, best, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"market": {}}, "market: got .*allowed are candles by symbol"),
+        ({"market": {}}, "market: got .*allowed are one symbol's candles"),
         ({"config": ta.OrchestratorBacktestConfig()}, "got OrchestratorBacktestConfig, allowed is ta.Portfolio"),
         ({"holdout": 1.5}, "holdout: got 1.5"),
     ],

@@ -341,6 +341,6 @@ def test_what_are_no_candles_is_refused(data):
     short = data.slice(None, data.index[300])
     with pytest.raises(DataError, match="no symbol could be run"):
         ta.stress(short, **QUIET)
-    found = ta.stress({"SYN-01": data, "SHORT": short}, scenarios="gap", **QUIET)
-    assert "warm-up takes" in found.skipped["SHORT"]
-    assert "skipped SHORT" in repr(found)
+    found = ta.stress({"SYN-01": data, "SYN-09": short}, scenarios="gap", **QUIET)
+    assert "warm-up takes" in found.skipped["SYN-09"]
+    assert "skipped SYN-09" in repr(found)

@@ -14,7 +14,7 @@ from traderagent.engine.plan import Plan, plan
 from traderagent.engine.tape import tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds
-from traderagent.market.symbols import symbol_name
+from traderagent.market.given import market_of
 from traderagent.strategies.base import Strategy
 
 Layouts = dict[str, dict[str, Plan]]  # by part of the span, then by symbol
@@ -29,18 +29,7 @@ def chosen_symbols(market: Any, config: Any) -> dict[str, MultiTimeframeData]:
     """
     if not isinstance(config, PortfolioBacktestConfig):
         raise ConfigError(f"portfolio: got {type(config).__name__}, allowed is ta.PortfolioBacktestConfig")
-    if isinstance(market, MultiTimeframeData):
-        market = {market.symbol: market}
-    if not isinstance(market, Mapping) or not market:
-        raise ConfigError(f"market: got {market!r:.80}, allowed are candles by symbol; load them with ta.load_market")
-    data: dict[str, MultiTimeframeData] = {}
-    for symbol, one in market.items():
-        name = symbol_name(symbol)
-        if name in data:
-            raise ConfigError(f"market: {symbol} is there twice under two spellings; give each symbol once")
-        if not isinstance(one, MultiTimeframeData):
-            raise ConfigError(f"market: got {type(one).__name__} for {symbol}, allowed are candles of ta.load_market")
-        data[name] = one if one.symbol == name else one.replace(symbol=name)
+    data = {s: one if one.symbol == s else one.replace(symbol=s) for s, one in market_of(market).items()}
     for symbol in config.symbols or config.overrides:
         if symbol not in data:
             raise unknown("symbol", symbol, data, "symbols" if config.symbols else "overrides")

@@ -47,7 +47,7 @@ def check_same_candles(baseline: Mapping[str, Any], stage: str, record: Mapping[
     Parameters
     ----------
     baseline : record of the stage `baseline`
-    stage, record : another stage, and its record with `candles` (symbol → hash) and `holdout`
+    stage, record : another stage, and its record with `candles` (symbol → hash) and, where any is set aside, `holdout`
 
     Raises
     ------
@@ -56,7 +56,8 @@ def check_same_candles(baseline: Mapping[str, Any], stage: str, record: Mapping[
     """
     runs, candles = baseline["symbols"], record["candles"]
     other = [symbol for symbol, hashed in candles.items() if symbol in runs and runs[symbol]["data_hash"] != hashed]
-    aside, theirs = ("none" if held is None else held for held in (baseline["holdout"], record.get("holdout", baseline["holdout"]))
+    aside = baseline["holdout"]
+    aside, theirs = ("none" if held is None else held for held in (aside, record.get("holdout", aside)))
     if other or aside != theirs:
         what = f"other candles of {other[0]}" if other else f"a hold-out of {theirs}, not {aside}"
         raise DataError(

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.account_evidence import AccountEvidence, load_account
-from traderagent.base.errors import DataError
 from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.fold_evidence import FoldEvidence
 from traderagent.base.judgements import Judgements, load_judgements

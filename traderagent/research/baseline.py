@@ -24,6 +24,7 @@ from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.indicators import INDICATORS
 from traderagent.market.candles import MultiTimeframeData
+from traderagent.market.given import market_of
 from traderagent.metrics.record import METRICS, RUN_METRICS
 from traderagent.research.curves import curve_metrics
 from traderagent.strategies.base import STRATEGIES
@@ -89,15 +90,13 @@ def baseline(
     config = config or OrchestratorBacktestConfig()
     if not isinstance(config, OrchestratorBacktestConfig):
         raise ConfigError(f"config: got {type(config).__name__}, allowed is OrchestratorBacktestConfig")
-    data = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
-    if not isinstance(data, Mapping) or not data:
-        raise ConfigError(f"market: got {market!r:.80}, allowed are one symbol's candles or a market that holds some")
+    data = market_of(market)
     # Registries fill themselves by imports: here once, not in several threads at the same time.
     for registry in (INDICATORS, METRICS, RUN_METRICS, STRATEGIES):
         len(registry)
     variants = _variants(config)
-    found = over_symbols(dict(data), lambda one: _symbol(one, variants, holdout), workers, progress)
-    skipped = {**getattr(market, "skipped", {}), **found.skipped}
+    found = over_symbols(data, lambda one: _symbol(one, variants, holdout), workers, progress)
+    skipped = {**data.skipped, **found.skipped}
     record = _record(data, config, list(variants), holdout, {s: r for s, (r, _) in found.items()}, skipped)
     return Baseline(record, {s: f for s, (_, f) in found.items()}, data, config)
 

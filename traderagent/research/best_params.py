@@ -9,8 +9,10 @@ import yaml
 from traderagent.base.config import read_yaml
 from traderagent.base.errors import ConfigError, DataError, unknown
 from traderagent.base.files import without_nan, write_text
+from traderagent.base.hashing import hash_values
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.plan import members_of
+from traderagent.market.candles import MultiTimeframeData
 from traderagent.metrics.surface import POOLED
 from traderagent.research.placement import Placement
 from traderagent.strategies.base import Strategy
@@ -57,6 +59,41 @@ class BestParams(Mapping[str, OrchestratorBacktestConfig]):
         if symbol not in self.record["symbols"]:
             raise unknown("symbol", symbol, self.record["symbols"], self._where)
         return dict(self.record["symbols"][symbol]["evidence"])
+
+    def check(
+        self, market: Mapping[str, MultiTimeframeData], config: OrchestratorBacktestConfig, holdout: float | None
+    ) -> None:
+        """Hold a run to the search: it must set aside the same candles, have the same ones and pay the same costs.
+
+        Parameters
+        ----------
+        market : candles of the run by symbol; a search of more symbols than these is not held against them
+        config : what the run assumes
+        holdout : share of each span that the run sets aside, or None
+
+        Raises
+        ------
+        ConfigError, DataError
+            With what was searched and what is run.
+        """
+        aside = "none" if holdout is None else holdout
+        if self.record["holdout"] != aside:
+            raise DataError(
+                f"best parameters: chosen with a hold-out of {self.record['holdout']}, but this run sets aside "
+                f"{aside}: what was chosen may have read candles that are shown as unseen; search again with this one"
+            )
+        searched = [symbol for symbol in self.record["symbols"] if symbol != POOLED]
+        known = all(symbol in market for symbol in searched)
+        if known and self.record["hashes"]["data"] != hash_values({s: market[s].hash for s in searched}):
+            raise DataError(
+                f"best parameters: chosen on other candles of {', '.join(searched)} than this run has; search again"
+            )
+        theirs = OrchestratorBacktestConfig.from_dict(self.record["config"]).costs_in_force
+        if theirs != config.costs_in_force:
+            raise ConfigError(
+                f"best parameters: chosen with the costs {theirs}, but this run pays {config.costs_in_force}; search "
+                "again with these costs"
+            )
 
     def __repr__(self) -> str:
         return f"<best parameters by {self.record['objective']}: {', '.join(self) or 'none chosen'}>"

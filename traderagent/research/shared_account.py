@@ -16,10 +16,8 @@ from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
 from traderagent.base.kernel import code_hash
-from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import MultiTimeframeData
-from traderagent.market.symbols import symbol_name
-from traderagent.metrics.surface import POOLED
+from traderagent.market.given import market_of
 from traderagent.research.account_record import run_frames, run_record
 from traderagent.research.best_params import BestParams, read_best_params
 
@@ -67,59 +65,27 @@ def shared_account(
     config = PortfolioBacktestConfig() if config is None else config
     if not isinstance(config, PortfolioBacktestConfig):
         raise ConfigError(f"config: got {type(config).__name__}, allowed is ta.PortfolioBacktestConfig")
-    data = _market(market)
+    data = market_of(market)
     where = None if best is None or isinstance(best, BestParams) else Path(best)
     if where is not None:
         best = read_best_params(where) if where.is_file() else None
     search = best if isinstance(best, BestParams) else None
     variants, as_given = {"given": config}, dict[str, str]()
     if search is not None:
-        _check_search(search, data, config, holdout)
+        search.check(data, config.per_pair_config, holdout)
         overrides, as_given = _overrides(search, list(config.symbols or data), config)
         if overrides:
             variants["chosen"] = config.replace(overrides={**overrides, **config.overrides})
     runs, frames, short = _alike(data, variants, holdout, workers, progress)
     kept = [s for s in sorted(config.symbols or data) if s not in short]
     record = _record({s: data[s] for s in kept}, config, holdout, runs) | {
-        "skipped": {**getattr(market, "skipped", {}), **short},
+        "skipped": {**data.skipped, **short},
         "best_params": None if where is None else where.as_posix(),
         "chosen": {s: search.record["symbols"][s]["parameters"] for s in kept if s not in as_given} if search else {},
         "as_given": {s: why for s, why in as_given.items() if s in kept},
     }
     record["hashes"]["best_params"] = None if search is None else hash_values(search.record)
     return AccountEvidence(without_nan(record), frames)
-
-
-def _market(market: Any) -> dict[str, MultiTimeframeData]:
-    if isinstance(market, MultiTimeframeData):
-        return {market.symbol: market}
-    if not isinstance(market, Mapping) or not market:
-        raise ConfigError(f"market: got {market!r:.80}, allowed are candles by symbol; load them with ta.load_market")
-    return {symbol_name(symbol): candles for symbol, candles in market.items()}
-
-
-def _check_search(
-    search: BestParams, data: Mapping[str, MultiTimeframeData], config: PortfolioBacktestConfig, holdout: float | None
-) -> None:
-    """The search must have set aside the same candles, seen the same ones and paid the same costs."""
-    aside = "none" if holdout is None else holdout
-    if search.record["holdout"] != aside:
-        raise DataError(
-            f"best parameters: chosen with a hold-out of {search.record['holdout']}, but this run sets aside {aside}: "
-            "what was chosen may have read candles that are shown as unseen; search again with this hold-out"
-        )
-    searched = [symbol for symbol in search.record["symbols"] if symbol != POOLED]
-    known = all(symbol in data for symbol in searched)
-    if known and search.record["hashes"]["data"] != hash_values({s: data[s].hash for s in searched}):
-        raise DataError(
-            f"best parameters: chosen on other candles of {', '.join(searched)} than this run has; search again"
-        )
-    theirs = OrchestratorBacktestConfig.from_dict(search.record["config"]).costs_in_force
-    ours = config.per_pair_config.costs_in_force
-    if theirs != ours:
-        raise ConfigError(
-            f"best parameters: chosen with the costs {theirs}, but this run pays {ours}; search again with these costs"
-        )
 
 
 def _overrides(

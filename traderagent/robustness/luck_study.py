@@ -19,10 +19,11 @@ from traderagent.engine.backtest import backtest
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.market.candles import Market, MultiTimeframeData
+from traderagent.market.given import market_of
 from traderagent.research.best_params import BestParams, own_of
 from traderagent.research.placement import Placement
 from traderagent.research.sweep import ORCHESTRATOR_PARAM_GRID
-from traderagent.robustness.choices import Choices, choices_for, market_of
+from traderagent.robustness.choices import Choices, choices_for
 from traderagent.robustness.monte_carlo import METHODS, monte_carlo
 from traderagent.robustness.monte_carlo_result import DRAWDOWN, LIBRARIES, RETURN, MonteCarlo, concentration
 from traderagent.robustness.resampling import UNDER_WATER

@@ -14,6 +14,7 @@ from traderagent.base.space import Points
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.plan import check_candles
 from traderagent.market.candles import Market, MultiTimeframeData
+from traderagent.market.given import market_of
 from traderagent.metrics.surface import Surface, surface
 from traderagent.research.best_params import own_of
 from traderagent.research.effects import effects, total_effects
@@ -233,12 +234,10 @@ def _worthless(name: str, value: float, objective: str) -> str:
 def _checked(market: Any, config: Any) -> Market:
     if not isinstance(config, OrchestratorBacktestConfig):
         raise ConfigError(f"cfg: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig")
-    symbols = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
-    if not isinstance(symbols, Mapping) or not symbols:
-        raise ConfigError(f"market: got {type(market).__name__}, allowed are one symbol's candles or a market")
-    for data in symbols.values():
-        check_candles(data)
-    return Market(symbols)  # under the names that tables have
+    data = market_of(market)
+    for one in data.values():
+        check_candles(one)
+    return data
 
 
 def _checked_steps(steps: Any) -> list[float]:

@@ -12,6 +12,7 @@ from traderagent.engine.plan import check_candles
 from traderagent.engine.tape import HOUR
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds
+from traderagent.market.given import market_of
 from traderagent.robustness.courses import Runner
 from traderagent.robustness.scenarios import SCENARIOS, Scenario
 from traderagent.strategies.base import Strategy
@@ -94,9 +95,7 @@ def checked(
     ConfigError, DataError
         With what was got, what is allowed and the next step.
     """
-    symbols = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
-    if not isinstance(symbols, Mapping) or not symbols:
-        raise ConfigError(f"market: got {type(market).__name__}, allowed are one symbol's candles or a market")
+    symbols = market_of(market)
     for data in symbols.values():
         check_candles(data)
     if run is not None and not isinstance(run, Runner):
