@@ -37,8 +37,8 @@ def test_sections_are_of_the_stored_numbers(page, walked, stressed, lucky):
         told = lucky.metric(symbol, None, "total_return_pct")
         assert f"<td>{style.number(told['low'], 1, True)}</td><td>{style.number(told['high'], 1, True)}</td>" in luck
         assert f"{symbol}: fan of paths" in luck
-    assert breaks.count("<thead>") == 3
-    for variant in ("given", "chosen"):
+    assert breaks.count("<thead>") == 4
+    for variant in ("given", "chosen", "pooled"):
         for value in stressed.table(variant).stack():
             assert f">{style.number(value, 1, True)}</td>" in breaks
     for words in stressed.scenarios.values():
@@ -75,11 +75,11 @@ def test_results_of_other_candles_or_another_hold_out_are_refused(robust_folder,
     path = tmp_path / "r" / stage / f"{stage}.json"
     record = read_json(path)
     write_json(path, {**record, "candles": {**record["candles"], "SYN-02": "other"}})
-    with pytest.raises(DataError, match=f"the stage {stage} has run other candles of SYN-02 than the stage baseline"):
+    with pytest.raises(DataError, match=f"the stage {stage} has seen other candles of SYN-02 than the stage baseline"):
         pages.gather(tmp_path / "r")
     if stage != "walk_forward":  # whose folds set nothing aside
         write_json(path, {**record, "holdout": 0.2})
-        with pytest.raises(DataError, match=f"the stage {stage} has run a hold-out of 0.2, not 0.3"):
+        with pytest.raises(DataError, match=f"the stage {stage} has seen a hold-out of 0.2, not 0.3"):
             pages.gather(tmp_path / "r")
     path.unlink()
     with pytest.raises(DataError, match="no such file; run the stage"):

@@ -1,6 +1,7 @@
 """The index page where there are verdicts: chips, reasons, what would change them, and the lab's own grade."""
 
 import copy
+import dataclasses
 import re
 import shutil
 
@@ -12,7 +13,7 @@ from tests.report.browser import assert_drawn, opened
 from traderagent.base.errors import DataError
 from traderagent.base.files import read_json, write_json
 from traderagent.base.judgements import RANKS, Judgements
-from traderagent.report import gather, offline, pages, style
+from traderagent.report import offline, pages, style
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def judged(judged_folder):
 def changed(evidence, edit):
     record = copy.deepcopy(evidence.judged.record)
     edit(record["rows"])
-    return gather.Evidence(evidence.baseline, evidence.quality, evidence.done, evidence.search, Judgements(record))
+    return dataclasses.replace(evidence, judged=Judgements(record))
 
 
 def spoken(**words):

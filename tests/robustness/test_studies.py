@@ -13,6 +13,7 @@ from traderagent.base.files import read_json
 from traderagent.base.fold_evidence import FoldEvidence
 from traderagent.base.luck_evidence import LuckEvidence
 from traderagent.base.stress_evidence import StressEvidence
+from traderagent.metrics.surface import POOLED
 from traderagent.research.best_params import config_at
 from traderagent.robustness import luck_study
 from traderagent.robustness.fold_cube import choose
@@ -65,9 +66,10 @@ def chosen(best, symbol):
 
 # --- stress -----------------------------------------------------------------------------------------
 def test_cells_are_those_of_a_stress_of_each_config_alone(market, best, stressed):
-    assert stressed.variants == ["given", "chosen"]
+    assert stressed.variants == ["given", "chosen", "pooled"]
     for symbol in market:
-        for variant, config in (("given", CONFIG), ("chosen", chosen(best, symbol))):
+        configs = {"given": CONFIG, "chosen": chosen(best, symbol), "pooled": chosen(best, POOLED)}
+        for variant, config in configs.items():
             alone = ta.stress(market[symbol], config, holdout=0.3, **STRESS)
             for sample in ("in", "out"):
                 part = alone.part(sample).sel(symbol=symbol)
@@ -290,8 +292,12 @@ STUDIES = {
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"holdout": 0.2}, DataError, "chosen with a hold-out of 0.3, but 0.2 is set aside here.*search again"),
-        ({"config": CONFIG.replace(costs="binance_spot")}, ConfigError, "best parameters: chosen with .* is paid here"),
+        ({"holdout": 0.2}, DataError, "chosen with a hold-out of 0.3, but this run sets aside 0.2.*search again"),
+        (
+            {"config": CONFIG.replace(costs="binance_spot")},
+            ConfigError,
+            "best parameters: chosen with .*but this run pays",
+        ),
         ({"config": {"account": "spot"}}, ConfigError, "config: got dict, allowed is ta.Orch"),
     ],
 )
@@ -303,7 +309,7 @@ def test_a_choice_that_does_not_belong_here_is_refused(market, best, study, chan
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_choice_on_other_candles_is_refused(market, best, study):
     other = ta.load_market("synthetic", symbols=2, days=44, seed=8, progress=False)
-    with pytest.raises(DataError, match="chosen on other candles of SYN-01, SYN-02; search again"):
+    with pytest.raises(DataError, match="chosen on other candles of SYN-01, SYN-02 than this run has; search again"):
         STUDIES[study](other, best=best)
 
 
@@ -315,7 +321,7 @@ def test_a_choice_on_other_candles_is_refused(market, best, study):
         ({"methods": ["trade_shuffle"] * 2}, ConfigError, "each once"),
         ({"n": 0}, ConfigError, "n: got 0"),
         ({"n_reruns": 1.5}, ConfigError, "n_reruns: got 1.5"),
-        ({"market": {}}, ConfigError, "market: got {}, allowed are candles by symbol"),
+        ({"market": {}}, ConfigError, "market: got {}, allowed are one symbol's candles"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_before_anything_runs(market, options, error, message, monkeypatch):

@@ -8,12 +8,12 @@ import pandas as pd
 from traderagent.base.stage_evidence import StageEvidence, real
 from traderagent.base.words import counted, number
 
-VARIANTS = {"given": "parameters as given", "chosen": "parameters chosen"}
+VARIANTS = {"given": "parameters as given", "chosen": "parameters chosen", "pooled": "parameters chosen for all"}
 COSTS, SHOCK, WINDOW = "costs", "shock", "window"  # kinds of scenarios
 
 
 class StressEvidence(StageEvidence):
-    """Scenarios × symbols, with the parameters as given and with those a search chose for each symbol.
+    """Scenarios × symbols, with the parameters as given, and with those a search chose for each symbol and for all.
 
     Frames: `cells` (a row a variant, scenario, symbol and sample: `worst_pct`, `recovery_days`, `cost_pct`,
     `max_drawdown_pct`, `undisturbed_worst_pct`, `shock`), `curves` (by whole hours around each shock: `curve`,
@@ -25,7 +25,7 @@ class StressEvidence(StageEvidence):
 
     @property
     def variants(self) -> list[str]:
-        """`given`, and `chosen` where a search chose parameters for any symbol."""
+        """`given`, `chosen` where a search chose parameters for any symbol, and `pooled` where it did for all."""
         return list(self.record["variants"])
 
     @property

@@ -31,7 +31,7 @@ def stress_heat(found: Any, variant: str | None = None, sample: str | None = Non
     Parameters
     ----------
     found : what `ta.stress_study` gives, fresh or read from disk
-    variant : "given" (the default) or "chosen", the parameters of the runs
+    variant : "given" (the default), "chosen" or "pooled", the parameters of the runs
     sample : "in" or "out", by default the part set aside
 
     Raises

@@ -17,8 +17,10 @@ from traderagent.base.hashing import hash_values
 from traderagent.base.stress_evidence import COSTS, SHOCK, WINDOW, StressEvidence
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
+from traderagent.market.given import market_of
+from traderagent.metrics.surface import POOLED
 from traderagent.research.best_params import BestParams
-from traderagent.robustness.choices import Choices, choices_for, market_of
+from traderagent.robustness.choices import Choices, choices_for
 from traderagent.robustness.scenarios import SCENARIOS, Scenario
 from traderagent.robustness.stress import stress
 from traderagent.robustness.stress_result import FIELDS, LIBRARIES, Stress
@@ -42,7 +44,7 @@ def stress_study(
     workers: int | None = None,
     progress: bool = True,
 ) -> StressEvidence:
-    """Stress every symbol on an account of its own: as given, and with the parameters that a search chose for it.
+    """Stress every symbol on an account of its own: as given, and with what a search chose for it and for all.
 
     Parameters
     ----------
@@ -89,6 +91,9 @@ def stress_study(
                 skipped[symbol] = f"with the parameters chosen: {error}"
     if chosen:
         found["chosen"] = chosen
+    if POOLED in choices.configs:
+        every, own = data.select(symbols), choices.strategies[POOLED]
+        found["pooled"] = [stress(every, choices.configs[POOLED], strategies=own, **options)]
     kinds = _kinds(options["scenarios"])
     cells = _cells(found)
     record = _record(data, config, choices, found, cells, kinds)
