@@ -98,6 +98,28 @@ def test_the_sentence_says_how_often_luck_does_as_well(judged):
     assert "would have earned {} % ({} to {}) after costs on candles it had not seen".format(*earned) in text
 
 
+def test_of_many_symbols_as_given_it_says_how_many_luck_alone_lets_pass(judged):
+    said = changed(judged, spoken(SYN_01="TRADE", SYN_02="REJECT")).sentence()
+    assert "as given 1 TRADE, 1 REJECT (of 2 without any skill luck alone makes up to 0.1 TRADE);" in said
+    assert "chosen for each 1 TRADE, 1 REJECT." in said
+    assert "luck alone makes" not in changed(judged, spoken(SYN_01="WATCH", SYN_02="REJECT")).sentence()
+
+
+def test_a_reason_is_named_beside_its_number_and_change(judged):
+    def edit(rows):
+        for row, earned, low in zip(rows[:3], (-1.5, 2.5, 2.5), (-9.5, -8.5, 1.5), strict=True):
+            row["evidence"] |= {"return_pct": earned, "lower_pct": low}
+            name = "loses out of sample" if low < 0 else "too few cycles"
+            row |= {"missing": [], "reasons": [{"name": name, "saw": "seen", "change": "much more"}]}
+            row["change"] = [f"{name}: much more", "DSR: something else"]
+
+    page = table(pages.index(changed(judged, edit), "x"))
+    cells = [re.findall(r"<td[^>]*>([^<]*)</td>", body)[-2:] for body in page.split("<tr>")[2:5]]
+    changes = "much more (and 1 more)"
+    reasons = ["loses out of sample", "loses out of sample: lower end −8.5 %", "too few cycles"]
+    assert cells == [[reason, changes] for reason in reasons]
+
+
 def test_all_reasons_and_changes_stand_below_the_table(judged):
     page = pages.index(judged, "x")
     below = page.partition("<summary>All reasons")[2].partition("</details>")[0]

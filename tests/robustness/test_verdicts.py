@@ -86,6 +86,15 @@ def test_what_nobody_searched_and_the_accounts_come_first(results, nothing):
     assert order == [("account", "given"), ("account", "pooled"), *given, *chosen]
 
 
+def test_of_what_stands_together_the_better_verdict_comes_first(results, market, nothing):
+    stressed(results, market)
+    path = results / "baseline" / "phase1_orchestrator.json"
+    record = read_json(path)
+    write_json(path, {**record, "symbols": dict(reversed(record["symbols"].items()))})
+    rows = [r for r in ta.verdicts(results, ledger=nothing).rows if r["variant"] == "given" and r["name"] in NAMES]
+    assert [(r["name"], r["verdict"]) for r in rows] == [("SYN-01", "WATCH"), ("SYN-02", "REJECT")]
+
+
 def test_without_the_stage_stress_nothing_is_judged_and_it_is_named(results, market, nothing):
     judged = ta.verdicts(results, ledger=nothing)
     assert {r["verdict"] for r in judged.rows} == {"NOT JUDGED"}

@@ -102,8 +102,15 @@ class Judgements:
             found = [r["verdict"] for r in self.rows if r["variant"] == variant and r["name"] != ACCOUNT]
             if found:
                 each = ", ".join(f"{found.count(word)} {word}" for word in RANKS if word in found)
-                said.append(f"with the parameters {words} {each}")
+                said.append(f"with the parameters {words} {each}{self._by_luck(variant, found)}")
         return "; ".join(said)
+
+    def _by_luck(self, variant: str, found: list[str]) -> str:
+        """How many of so many TRADE are no surprise: as given, every symbol is a test of its own that luck passes."""
+        if variant != "given" or "TRADE" not in found:
+            return ""
+        lucky = (1.0 - self.record["thresholds"]["trade_dsr"]) * len(found)
+        return f" (of {len(found)} without any skill luck alone makes up to {number(lucky, 1)} TRADE)"
 
     def grade(self, edges: Mapping[str, bool]) -> str:
         """On a synthetic market: how many planted edges the verdicts found, and how often they were fooled.

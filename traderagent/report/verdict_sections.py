@@ -17,8 +17,8 @@ def verdicts(evidence: Evidence) -> str:
         return ""
     frame = judged.table().rename_axis("")
     frame["verdict"] = [chip(word) for word in frame["verdict"]]
-    frame["reason"] = [row["main_reason"] for row in judged.rows]
-    frame["change"] = [_first(row["change"]) for row in judged.rows]
+    frame["reason"] = [_main(row) for row in judged.rows]
+    frame["change"] = [_first(row) for row in judged.rows]
     both = frame["sharpe_in"].notna().any()
     columns = {
         "verdict": Column("verdict", text=True, raw=True),
@@ -46,10 +46,24 @@ def verdicts(evidence: Evidence) -> str:
     )
 
 
-def _first(change: list[str]) -> str:
+def _main(row: dict[str, Any]) -> str:
+    """The reason that weighs most by its name, where its number stands in the row anyway."""
+    if row["missing"] or not row["reasons"]:
+        return str(row["main_reason"])
+    name, evidence = row["reasons"][0]["name"], row["evidence"]
+    if name != "loses out of sample" or not (evidence["return_pct"] or 0.0) > 0.0 or evidence["lower_pct"] is None:
+        return str(name)
+    return f"{name}: lower end {number(evidence['lower_pct'], 1, True)} %"
+
+
+def _first(row: dict[str, Any]) -> str:
     """The first change, and how many more there are."""
+    change = row["change"]
+    if not change:
+        return ""
+    reason = row["reasons"][0] if row["reasons"] and not row["missing"] else None
     more = f" (and {len(change) - 1} more)" if len(change) > 1 else ""
-    return f"{change[0]}{more}" if change else ""
+    return f"{reason['change'] if reason and reason['change'] else change[0]}{more}"
 
 
 def _reasons(judged: Judgements) -> str:

@@ -1,5 +1,6 @@
 """All verdicts of a run of the pipeline, from what its stages wrote."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from traderagent.base.errors import ConfigError
 from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_values
-from traderagent.base.judgements import STAGE, Judgements
+from traderagent.base.judgements import ACCOUNT, RANKS, STAGE, VARIANTS, Judgements
 from traderagent.base.search_evidence import POOLED, load_search
 from traderagent.base.stored import check_same_candles
 from traderagent.base.thresholds import Thresholds, thresholds
@@ -53,13 +54,8 @@ def verdicts(
         return None
     base = load_baseline(results / "baseline")
     found = _found(base, results, limits, ledger)
-    order = {"given": 0, "pooled": 1, "chosen": 2}
-    accounts = [(variant, e) for variant, e in found if e.name not in base.symbols]
-    singles = [(variant, e) for variant, e in found if e.name in base.symbols]
-    rows = [
-        {"variant": variant, **_span(base, variant), **verdict(evidence, limits).to_dict()}
-        for variant, evidence in (*accounts, *sorted(singles, key=lambda one: order[one[0]]))
-    ]
+    rows = [{"variant": v, **_span(base, v), **verdict(evidence, limits).to_dict()} for v, evidence in found]
+    rows.sort(key=_place)
     judged = Judgements(
         without_nan(
             {
@@ -76,6 +72,12 @@ def verdicts(
     if save:
         judged.save(results)
     return judged
+
+
+def _place(row: Mapping[str, Any]) -> tuple[bool, int, int]:
+    """Where a verdict stands: accounts first, then what nobody searched, each symbol's own winner last; TRADE first."""
+    account = row["name"] == ACCOUNT
+    return not account, list(VARIANTS).index(row["variant"]), 0 if account else RANKS.index(row["verdict"])
 
 
 def _found(
