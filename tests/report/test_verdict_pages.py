@@ -120,6 +120,17 @@ def test_a_reason_is_named_beside_its_number_and_change(judged):
     assert cells == [[reason, changes] for reason in reasons]
 
 
+def test_the_account_says_what_the_sentence_at_the_top_is_of(account_folder, tmp_path):
+    shutil.copytree(account_folder.parent, tmp_path / "d")
+    results = tmp_path / "d" / "results"
+    unjudged = pages.index(pages.gather(results), "x")
+    ta.verdicts(results, ledger=tmp_path / "ledger.json", save=True)
+    page = pages.index(pages.gather(results), "x")
+    assert "The sentence at the top names the median of the symbols" in unjudged
+    assert "names the median" not in page
+    assert "The sentence at the top is of the parameters as given, on all candles" in page
+
+
 def test_all_reasons_and_changes_stand_below_the_table(judged):
     page = pages.index(judged, "x")
     below = page.partition("<summary>All reasons")[2].partition("</details>")[0]

@@ -45,8 +45,7 @@ def account(evidence: Evidence) -> str:
         lines += [Line("" if n else f"{NAMES[c]}, %", curves[c], look) for c, look in LOOKS.items()]
         falls.append(Line("", found.part("drawdowns", sample=sample)["shared"], "price", filled=True))
     return (
-        f"<p>{bold(found.sentence())} {_apart(found)}The sentence at the top names the median of the symbols, each on "
-        f"an account of its own.</p>{_skipped(found)}"
+        f"<p>{bold(found.sentence())} {_apart(found)}{_top(evidence)}</p>{_skipped(found)}"
         + chart(lines, shade=shade, label="one account of all pairs in % of the start")
         + "<h3>Drawdown, %</h3>"
         + chart(falls, height=110, named=False, shade=shade and (*shade[:2], ""), label="drawdown in %")
@@ -60,6 +59,13 @@ def pairs(evidence: Evidence) -> str:
     if found is None:
         return sections.not_judged("portfolio", "How pairs move and block one another.")
     return _correlation(found) + _exposure(found) + _refused(found) + _contributions(found)
+
+
+def _top(evidence: Evidence) -> str:
+    """What the sentence at the top is of, where its number is another one."""
+    if evidence.judged is None:
+        return "The sentence at the top names the median of the symbols, each on an account of its own."
+    return "The sentence at the top is of the parameters as given, on all candles, before it is of any choice."
 
 
 def _apart(found: AccountEvidence) -> str:
