@@ -57,6 +57,7 @@ _NAMES = {
     "traderagent.robustness.stress": "stress",
     "traderagent.robustness.stress_study": "stress_study",
     "traderagent.robustness.verdict": "Verdict verdict",
+    "traderagent.robustness.verdict_run": "evidence_of",
     "traderagent.robustness.verdict_input": "SharpeTest VerdictEvidence",
     "traderagent.robustness.verdicts": "verdicts",
 }

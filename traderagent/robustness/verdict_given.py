@@ -33,7 +33,7 @@ def given_symbol(base: BaselineEvidence, symbol: str, stress: WorstStress, level
     return VerdictEvidence(
         name=symbol,
         what=AS_GIVEN,
-        **_earned(own, hold, level),
+        **earned(own, hold, level),
         cycles=sum(base.number(symbol, "completed_cycles", sample=s) for s in base.samples),
         worst_stress_pct=stress.of(symbol, "given"),
         spacing_sigma=spacing_of(base, symbol),
@@ -64,7 +64,7 @@ def given_account(base: BaselineEvidence, results: Path, stress: WorstStress, le
     return VerdictEvidence(
         name=ACCOUNT,
         what=what,
-        **_earned(own, hold, level),
+        **earned(own, hold, level),
         cycles=cycles,
         worst_stress_pct=stress.account(base.symbols, "given"),
         spacing_sigma=least_spacing(base),
@@ -101,7 +101,8 @@ def missing_of(base: BaselineEvidence, *symbols: str) -> float:
     return missing / max(missing + sum(record["candles"] for record in records), 1)
 
 
-def _earned(own: pd.Series, hold: pd.Series, level: float) -> dict[str, Any]:
+def earned(own: pd.Series, hold: pd.Series, level: float) -> dict[str, Any]:
+    """What two curves that begin at 1 say, of a run that nobody chose and of holding, as fields of the evidence."""
     daily = curves.daily_of(own).to_numpy()
     return {
         **measured(daily, level),

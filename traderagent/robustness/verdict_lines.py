@@ -224,9 +224,7 @@ LINES = (
         "stress",
         lambda e, t: _of(e, "worst_stress_pct") > t.worst_stress_pct,
         _always,
-        lambda e, t: (
-            f"{_percent(_of(e, 'worst_stress_pct'))} in the worst scenario, above {t.worst_stress_pct:g} % asked"
-        ),
+        _stress_saw,
         _stress_change,
     ),
     Line(

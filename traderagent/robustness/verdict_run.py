@@ -1,0 +1,75 @@
+"""What a verdict asks of one run that a notebook has at hand, without any stage."""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.hashing import hash_values
+from traderagent.engine.result import OrchestratorBacktestResult
+from traderagent.robustness.stress_result import Stress
+from traderagent.robustness.verdict_given import AS_GIVEN, earned
+from traderagent.robustness.verdict_input import VerdictEvidence
+
+
+def evidence_of(
+    result: OrchestratorBacktestResult, stress: Stress | None = None, *, interval: float = 0.9
+) -> VerdictEvidence:
+    """Evidence of a run whose parameters nobody searched on its candles, for `ta.verdict`.
+
+    Parameters
+    ----------
+    result : of `ta.backtest` of one symbol
+    stress : of `ta.stress`, the same candles and config; None: not run, which leaves the run NOT JUDGED
+    interval : probability inside the two-sided interval of the return
+
+    Returns
+    -------
+    VerdictEvidence: one trial, all of its candles out of sample. Parameters that were chosen on these candles are worth
+    less than it says; judge those by the search that chose them (`ta.verdicts`)
+
+    Raises
+    ------
+    ConfigError, DataError
+        For something else than a result and a stress test, and a stress test of another run.
+    """
+    if not isinstance(result, OrchestratorBacktestResult):
+        raise ConfigError(f"result: got {type(result).__name__}, allowed is what ta.backtest gives of one symbol")
+    if stress is not None:
+        _check(stress, result)
+    start = pd.Timestamp(result.assumptions["trading_starts"])
+    own, hold = (
+        _hourly(equity.loc[start:]) / result.initial_balance
+        for equity in (result.equity, result.benchmarks["same_exposure_hold"])
+    )
+    summary, spacing = result.plan.data.summary(), result.grid_spacing_sigma
+    return VerdictEvidence(
+        name=result.symbol,
+        what=AS_GIVEN,
+        **earned(own, hold, interval),
+        cycles=result.metrics["completed_cycles"],
+        worst_stress_pct=None if stress is None else min(stress.worst(sample)[0] for sample in stress.samples),
+        spacing_sigma=None if math.isnan(spacing) else spacing,
+        missing_share=summary["missing"] / max(summary["missing"] + summary["candles"], 1),
+        no_trades="" if len(result.trades) else result.why_no_trades(),
+        synthetic=result.synthetic,
+        drawdown_pct=result.metrics["max_drawdown_pct"],
+        sharpe_out=result.metrics["sharpe_ratio_daily"],
+    )
+
+
+def _hourly(equity: pd.Series) -> pd.Series:
+    """Last value of every hour, as the stages store it."""
+    return equity.groupby(pd.DatetimeIndex(equity.index).floor("1h")).last()
+
+
+def _check(stress: Any, result: OrchestratorBacktestResult) -> None:
+    if not isinstance(stress, Stress):
+        raise ConfigError(f"stress: got {type(stress).__name__}, allowed is what ta.stress gives, or None")
+    own = [s.identity() for s in result.plan.strategies if s.is_own()]
+    attrs, data = stress.cube.attrs, result.plan.data
+    if attrs["data_hash"] != hash_values({result.symbol: data.hash}):
+        raise DataError(f"stress: of other candles than the run of {result.symbol}; stress these candles, alone")
+    if attrs["config_hash"] != hash_values([result.config.to_dict(), own]):
+        raise DataError("stress: of another config or own strategies than the run; give ta.stress those of the run")
