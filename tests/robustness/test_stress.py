@@ -10,7 +10,8 @@ import traderagent as ta
 from traderagent.base.errors import ConfigError, DataError, UnknownName
 from traderagent.engine.tape import DAY, HOUR, tape_of
 from traderagent.market.frames import candle_frame, milliseconds
-from traderagent.robustness.courses import Course, Runner, damage, orchestrators, volatile_windows, worst_moment
+from traderagent.robustness.courses import Course, damage, volatile_windows, worst_moment
+from traderagent.robustness.runners import Runner, orchestrators
 from traderagent.robustness.scenarios import SCENARIOS, Scenario, shocked
 
 QUIET = {"progress": False}

@@ -1,9 +1,9 @@
 """What a stress test looks at: the course of one account, where it was most exposed, and what a shock did to it.
 
-An account is one symbol run by itself, or several symbols with one purse: whoever runs it says so with a `Runner`.
+An account is one symbol run by itself, or several symbols with one purse; `runners.py` says who runs it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,15 +12,8 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.hashing import hash_bytes
-from traderagent.engine.backtest import execute
-from traderagent.engine.config import OrchestratorBacktestConfig
-from traderagent.engine.plan import plan
-from traderagent.engine.result import OrchestratorBacktestResult
-from traderagent.engine.run import LEDGER_HEAD
 from traderagent.engine.tape import DAY, HOUR, tape_of
 from traderagent.market.candles import MultiTimeframeData
-from traderagent.market.frames import milliseconds
-from traderagent.strategies.base import Strategy
 
 Candles = Mapping[str, MultiTimeframeData]
 HOURS_BEFORE = 24  # of a curve, before the shock
@@ -35,6 +28,8 @@ class Course:
     close : (n,) int64, close times, milliseconds UTC, rising; duration : of a candle
     equity : (n,) float64, quote, marked at these closes; initial : at the start of trading
     exposure : (n,) float64, value of what it holds relative to equity; NaN where nobody knows
+    starts : symbol → open time (milliseconds) of its first candle of trading; 0 where it is not named
+    skipped : symbol → why it is not on the account
     """
 
     close: np.ndarray
@@ -42,6 +37,8 @@ class Course:
     equity: np.ndarray
     initial: float
     exposure: np.ndarray
+    starts: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def before(self, time: int) -> float:
         """Equity at the last close at or before a time; the initial one where there is none."""
@@ -63,56 +60,14 @@ class Course:
 
 
 @dataclass(frozen=True)
-class Runner:
-    """Who runs an account.
-
-    Attributes
-    ----------
-    together : one account for all symbols, so that a shock hits all of them at the same time; else one a symbol
-    run : (candles by symbol, config, time before which nothing is decided or None) → Course
-    with_costs : (config, Costs → Costs) → the config with its costs changed
-    """
-
-    together: bool
-    run: Callable[[Candles, Any, pd.Timestamp | None], Course]
-    with_costs: Callable[[Any, Callable[[Any], Any]], Any]
-
-
-@dataclass(frozen=True)
 class Account:
     """One account of a stress test, in one sample: its candles, when it begins, and its undisturbed course."""
 
     name: str
     sample: str
     candles: Candles
-    begins: pd.Timestamp | None
+    begins: Mapping[str, pd.Timestamp] | None
     course: Course = field(repr=False)
-
-
-def orchestrators(strategies: Sequence[Strategy] = ()) -> Runner:
-    """Every symbol by itself, by the orchestrator; own strategies beside the config's."""
-
-    def run(candles: Candles, config: Any, begins: pd.Timestamp | None) -> Course:
-        (data,) = candles.values()
-        first = (
-            None if begins is None else int((tape_of(data).time < milliseconds(pd.DatetimeIndex([begins]))[0]).sum())
-        )
-        return course_of(execute(plan(data, config, strategies, first=first)))
-
-    def with_costs(config: OrchestratorBacktestConfig, change: Callable[[Any], Any]) -> OrchestratorBacktestConfig:
-        return config.replace(costs=change(config.costs_in_force))
-
-    return Runner(together=False, run=run, with_costs=with_costs)
-
-
-def course_of(result: OrchestratorBacktestResult) -> Course:
-    """The course of a single run."""
-    first, tape = result.raw.first, result.plan.tape
-    equity = result.equity.to_numpy()[first:]
-    held = np.abs(result.raw.ledger[first:, LEDGER_HEAD.index("inventory")]) * tape.close[first:]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        exposure = np.where(equity > 0.0, held / equity, np.nan)
-    return Course(tape.time[first:] + tape.duration, tape.duration, equity, result.initial_balance, exposure)
 
 
 def worst_moment(course: Course, seed: int, name: str) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
@@ -23,14 +24,13 @@ from traderagent.robustness.courses import (
     Account,
     Candles,
     Course,
-    Runner,
     check_run,
     damage,
-    orchestrators,
     row_at,
     volatile_windows,
     worst_moment,
 )
+from traderagent.robustness.runners import Begins, Runner, one_account, orchestrators
 from traderagent.robustness.scenarios import Scenario, shocked
 from traderagent.robustness.stress_input import checked, scenarios_of, span_of, time_of
 from traderagent.robustness.stress_result import FIELDS, Stress
@@ -76,13 +76,14 @@ def stress(
 
     Parameters
     ----------
-    market : candles of one symbol, or of several, each on an account of its own unless `run` says otherwise
-    cfg : what the runs assume; defaults where None
+    market : candles of one symbol, or of several
+    cfg : what the runs assume, each symbol on an account of its own; of `ta.PortfolioBacktestConfig` all symbols are on
+        one account, which a shock hits at once; defaults where None
     scenarios : "all", names of registered scenarios and "volatile_windows", own `Scenario`s
     holdout : share of the span set aside: both parts are run and shocked by themselves, dim `sample`; None: the whole
         span
     strategies : own strategies, after the enabled built-in ones
-    run : runs something else than `ta.backtest`, e.g. one account for all symbols, which a shock then hits at once
+    run : runs something else than `ta.backtest` and `ta.portfolio`
     at : time (UTC) at which shocks begin instead of the worst moment
     windows, window : how many volatile windows, ≥ 1, and how long, at least an hour
     horizon : how long after a shock losses are looked at, at least an hour; costs are looked at over the whole run,
@@ -107,7 +108,7 @@ def stress(
     whole("seed", seed, 0)
     whole("windows", windows, 1)
     spans = {name: span_of(name, value) for name, value in (("window", window), ("horizon", horizon))}
-    runner = run or orchestrators(strategies)
+    runner = run or (one_account if isinstance(config, PortfolioBacktestConfig) else orchestrators)(strategies)
     hit = None if at is None else time_of(at)
     with ThreadPoolExecutor(workers or cores()) as pool:
         accounts, skipped = _accounts(symbols, config, runner, holdout, pool)
@@ -149,16 +150,19 @@ def _accounts(
     skipped = {name: str(found) for name, found in results.items() if isinstance(found, DataError)}
     if len(skipped) == len(groups):
         raise DataError(f"stress: no symbol could be run: {'; '.join(skipped.values())}")
-    return [account for found in results.values() if not isinstance(found, DataError) for account in found], skipped
+    accounts = [account for found in results.values() if not isinstance(found, DataError) for account in found]
+    return accounts, skipped | {s: why for account in accounts for s, why in account.course.skipped.items()}
 
 
-def _samples(candles: Candles, holdout: float | None) -> list[tuple[str, Candles, pd.Timestamp | None]]:
-    """Name, candles and beginning of each part; the part after the cut keeps the candles before it as its history."""
+def _samples(candles: Candles, holdout: float | None) -> list[tuple[str, Candles, Begins | None]]:
+    """Name, candles and beginnings of each part, each symbol cut where it is cut everywhere; after the cut the candles
+    before it stay as history.
+    """
     if holdout is None:
         return [("whole", candles, None)]
-    cut = max(data.cut(holdout) for data in candles.values())
-    inside = {s: data.slice(None, cut).replace(sample="in") for s, data in candles.items()}
-    return [("in", inside, None), ("out", {s: d.replace(sample="out") for s, d in candles.items()}, cut)]
+    inside = {s: data.split(holdout)[0] for s, data in candles.items()}
+    begins = {s: data.cut(holdout) for s, data in candles.items()}
+    return [("in", inside, None), ("out", {s: d.replace(sample="out") for s, d in candles.items()}, begins)]
 
 
 def _cases(
@@ -206,7 +210,7 @@ def _outcome(case: _Case, config: Any, runner: Runner, spans: dict[str, int]) ->
 
 
 def _disturbed(case: _Case, config: Any, runner: Runner) -> Course:
-    """The course of a case; a symbol that has no candle at its time goes on undisturbed."""
+    """The course of a case; a symbol that has no candle at its time, or does not trade yet, goes on undisturbed."""
     account, scenario = case.account, case.scenario
     if scenario is None:
         return account.course
@@ -215,7 +219,7 @@ def _disturbed(case: _Case, config: Any, runner: Runner) -> Course:
     bent = dict(account.candles)
     for symbol, data in account.candles.items():
         row = row_at(data, case.time)
-        if row is not None:
+        if row is not None and case.time >= account.course.starts.get(symbol, 0):
             bent[symbol] = shocked(data, scenario, row)
     return check_run(runner.run(bent, config, account.begins))
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from traderagent.account.config import PortfolioBacktestConfig
+from traderagent.account.pairs import chosen_symbols
 from traderagent.base.errors import ConfigError, unknown
 from traderagent.base.threads import check_count
 from traderagent.engine.config import OrchestratorBacktestConfig
@@ -13,7 +15,7 @@ from traderagent.engine.tape import HOUR
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds
 from traderagent.market.given import market_of
-from traderagent.robustness.courses import Runner
+from traderagent.robustness.runners import Runner
 from traderagent.robustness.scenarios import SCENARIOS, Scenario
 from traderagent.strategies.base import Strategy
 
@@ -95,16 +97,21 @@ def checked(
     ConfigError, DataError
         With what was got, what is allowed and the next step.
     """
-    symbols = market_of(market)
+    shared = isinstance(config, PortfolioBacktestConfig)
+    symbols = chosen_symbols(market, config) if shared else market_of(market)
     for data in symbols.values():
         check_candles(data)
     if run is not None and not isinstance(run, Runner):
         raise ConfigError(f"run: got {type(run).__name__}, allowed is a Runner, or None for ta.backtest")
     if run is not None and strategies:
         raise ConfigError("strategies: got some beside run=…, which has its own; give one of the two")
-    if run is None and not isinstance(config, OrchestratorBacktestConfig):
-        raise ConfigError(f"cfg: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig")
-    if getattr(config, "path", None) == "detail":
+    if run is None and not isinstance(config, (OrchestratorBacktestConfig, PortfolioBacktestConfig)):
+        raise ConfigError(
+            f"cfg: got {type(config).__name__}, allowed are ta.OrchestratorBacktestConfig, and for one account of all "
+            "symbols ta.PortfolioBacktestConfig"
+        )
+    pairs = [config.of_pair(symbol) for symbol in symbols] if shared else [config]
+    if any(getattr(pair, "path", None) == "detail" for pair in pairs):
         raise ConfigError(
             "stress: got path: detail, but nobody bends the finer candles; allowed are the other paths, e.g. 'candle'"
         )
