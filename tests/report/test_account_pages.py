@@ -11,7 +11,7 @@ import pytest
 import traderagent as ta
 from tests.report.browser import assert_drawn, opened
 from traderagent import stages
-from traderagent.base.account_evidence import AccountEvidence, load_account
+from traderagent.base.account_evidence import AccountEvidence
 from traderagent.base.files import read_json, write_json
 from traderagent.base.root import root
 from traderagent.report import gather, offline, pages, svg
@@ -168,7 +168,7 @@ def test_the_notebook_runs_alone_and_takes_over_what_a_search_chose_beside_it(tm
         cells = {c.id: c for c in nbformat.read(tmp_path / "out.ipynb", as_version=4).cells}
         assert all(cells[name].outputs for name in ("run", "account", "exposure", "correlation", "blocked", "sharing"))
         answers.append(cells["answer"].outputs[0]["data"]["text/markdown"])
-        assert load_account(where / "portfolio").in_words() == answers[-1]
+        assert AccountEvidence.load(where / "portfolio").in_words() == answers[-1]
         market = ta.load_market(**small["stored"], progress=False)
         space = {"dca_tp_pct": [0.05, 0.08], "max_position_size_pct": [0.15, 0.9]}
         ta.optimization(market, None, space, min_trades=1, results=where, progress=False)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import traderagent as ta
-from traderagent.base.account_evidence import FRAMES, LIMITS, load_account
+from traderagent.base.account_evidence import LIMITS, AccountEvidence
 from traderagent.research.account_record import clustered, monthly
 from traderagent.strategies.contract import REJECTIONS
 
@@ -123,9 +123,9 @@ def test_same_runs_same_bytes_with_any_number_of_threads(market, best, found, tm
 
 
 def test_reading_restores_what_was_written(found, tmp_path):
-    back = load_account(found.save(tmp_path / "portfolio"))
+    back = AccountEvidence.load(found.save(tmp_path / "portfolio"))
     assert back.record == json.loads(json.dumps(found.record))
-    for name in FRAMES:
+    for name in AccountEvidence.FRAMES:
         pd.testing.assert_frame_equal(back.frames[name], found.frames[name], check_freq=False)
     assert back.in_words() == found.in_words()
     pd.testing.assert_frame_equal(back.table(), found.table())
@@ -151,7 +151,7 @@ def test_the_hold_out_changes_nothing_before_the_cut(market, found):
         candles.loc[data.cut(0.3) :, columns] = candles.loc[data.cut(0.3) :, columns].to_numpy() * 1.5
         other[symbol] = type(data).from_base(symbol, candles, instrument=data.instrument, synthetic=True)
     again = ta.shared_account(other, CONFIG, holdout=0.3, progress=False)
-    for name in FRAMES:
+    for name in AccountEvidence.FRAMES:
         pd.testing.assert_frame_equal(again.part(name, "given", "in"), found.part(name, "given", "in"))
     assert again.number("total_return_pct", "given") != found.number("total_return_pct", "given")
 
@@ -261,13 +261,13 @@ def test_broken_files_name_the_stage(found, tmp_path):
     curves = folder / "curves.parquet"
     curves.write_bytes(curves.read_bytes()[:100])
     with pytest.raises(ta.DataError, match="not readable as Parquet.*run the stage portfolio again"):
-        load_account(folder)
+        AccountEvidence.load(folder)
     curves.unlink()
     with pytest.raises(ta.DataError, match="no such file; run the stage portfolio again"):
-        load_account(folder)
+        AccountEvidence.load(folder)
     (folder / "portfolio_result.json").write_text("{}")
     with pytest.raises(ta.DataError, match="not a record of the stage portfolio"):
-        load_account(folder)
+        AccountEvidence.load(folder)
 
 
 def test_words_follow_the_numbers(found):

@@ -6,18 +6,15 @@ tables. Whoever shows them (pages, plots, notebooks) reads them here.
 
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import DataError, unknown
-from traderagent.base.files import read_json, replacing, write_json
+from traderagent.base.errors import unknown
+from traderagent.base.stage_evidence import StageEvidence
 from traderagent.base.words import counted, number
 
-RECORD = "portfolio_result.json"
-FRAMES = ("curves", "drawdowns", "monthly", "exposure", "contribution", "refusals", "correlation")
 CURVES = ("shared", "independent", "hold", "same_exposure_hold")
 VARIANTS = {"given": "parameters as given", "chosen": "parameters chosen by the search"}
 # Refusals by the limits of the account, which a pair on an account of its own does not meet.
@@ -32,7 +29,7 @@ HEADLINES = ("total_return_pct", "max_drawdown_pct", "sharpe_ratio_daily")
 WHERE = {"out": "on candles set aside", "in": "before the cut", "whole": "over the whole span"}
 
 
-class AccountEvidence:
+class AccountEvidence(StageEvidence):
     """Runs of all pairs on one account, against the same pairs each on its own account and against holding.
 
     Attributes
@@ -50,26 +47,14 @@ class AccountEvidence:
         - `correlation` (`symbol`): of hourly log returns, NaN where too few hours are common
     """
 
-    def __init__(self, record: dict[str, Any], frames: Mapping[str, pd.DataFrame]) -> None:
-        self.record = record
-        self.frames = frames
+    STAGE: ClassVar[str] = "portfolio"
+    RECORD: ClassVar[str] = "portfolio_result.json"
+    FRAMES: ClassVar[tuple[str, ...]] = tuple(
+        "curves drawdowns monthly exposure contribution refusals correlation".split()  # noqa: SIM905
+    )
+    INDEXED: ClassVar[bool] = True
 
     # --- what there is --------------------------------------------------------------------------
-    @property
-    def symbols(self) -> list[str]:
-        """Pairs on the account."""
-        return list(self.record["symbols"])
-
-    @property
-    def skipped(self) -> dict[str, str]:
-        """Symbols that are not on it, with the reason."""
-        return dict(self.record["skipped"])
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether any candles are synthetic."""
-        return bool(self.record["synthetic"])
-
     @property
     def samples(self) -> list[str]:
         """`in` and `out`, or `whole` where nothing was set aside."""
@@ -111,7 +96,7 @@ class AccountEvidence:
         """Rows of a frame that belong to one run, without the columns that say so."""
         self.run(variant, sample)
         if name not in self.frames:
-            raise unknown("frame", name, FRAMES)
+            raise unknown("frame", name, self.FRAMES)
         frame = self.frames[name]
         mine = (frame["variant"] == (variant or self.variant)) & (frame["sample"] == (sample or self.shown))
         return frame[mine.to_numpy()].drop(columns=["variant", "sample"])
@@ -233,20 +218,6 @@ class AccountEvidence:
         head = f"<b>{'SYNTHETIC ' if self.synthetic else ''}one account of all pairs: return after costs, %</b>"
         return head + self.table().to_html(border=0, na_rep="–", float_format=number) + f"<ul>{skipped}</ul>"
 
-    # --- on disk --------------------------------------------------------------------------------
-    def save(self, folder: str | Path) -> Path:
-        """Write record and frames into a folder, whole or not at all, and the headline numbers beside it as
-        `folder.json`. The same runs give the same bytes.
-        """
-        folder = Path(folder)
-        with replacing(folder) as scratch:
-            scratch.mkdir()
-            write_json(scratch / RECORD, self.record)
-            for name in FRAMES:
-                self.frames[name].to_parquet(scratch / f"{name}.parquet", compression="zstd")
-        write_json(folder.parent / f"{folder.name}.json", self.numbers())
-        return folder
-
 
 def _shared(gap: float, run: Mapping[str, Any]) -> str:
     """What sharing one account did, and what its limits refused."""
@@ -269,27 +240,3 @@ def _halts(run: Mapping[str, Any]) -> str:
 def _not_chosen(path: str | None) -> str:
     where = f": {path} is not there" if path else ""
     return f"No search has chosen parameters{where}."
-
-
-def load_account(folder: str | Path) -> AccountEvidence:
-    """Read what the stage `portfolio` wrote.
-
-    Raises
-    ------
-    DataError
-        Where a file is missing or broken, with the stage that writes it.
-    """
-    folder = Path(folder)
-    record = read_json(folder / RECORD)
-    if not isinstance(record, dict) or record.get("stage") != "portfolio":
-        raise DataError(f"{folder / RECORD}: not a record of the stage portfolio; run it again")
-    return AccountEvidence(record, {name: _parquet(folder / f"{name}.parquet") for name in FRAMES})
-
-
-def _parquet(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; run the stage portfolio again") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as Parquet ({error}); run the stage portfolio again") from None

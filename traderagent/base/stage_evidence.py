@@ -30,6 +30,8 @@ class StageEvidence:
 
     STAGE: ClassVar[str]
     FRAMES: ClassVar[tuple[str, ...]]
+    RECORD: ClassVar[str] = ""  # name of the JSON file; "" is that of the stage
+    INDEXED: ClassVar[bool] = False  # whether the tables' index is stored
 
     def __init__(
         self, record: dict[str, Any], frames: Mapping[str, pd.DataFrame], cube: "xr.Dataset | None" = None
@@ -87,9 +89,9 @@ class StageEvidence:
         folder = Path(folder)
         with replacing(folder) as scratch:
             scratch.mkdir()
-            write_json(scratch / f"{self.STAGE}.json", self.record)
+            write_json(scratch / (self.RECORD or f"{self.STAGE}.json"), self.record)
             for name in self.FRAMES:
-                self.frames[name].to_parquet(scratch / f"{name}.parquet", compression="zstd", index=False)
+                self.frames[name].to_parquet(scratch / f"{name}.parquet", compression="zstd", index=self.INDEXED)
             if self.cube is not None:
                 from traderagent.base.cube import save_cube
 
@@ -126,7 +128,7 @@ class StageEvidence:
             Where a file is missing or broken, with the stage that writes it.
         """
         folder = Path(folder)
-        record = stored_record(folder / f"{cls.STAGE}.json", cls.STAGE)
+        record = stored_record(folder / (cls.RECORD or f"{cls.STAGE}.json"), cls.STAGE)
         return cls(record, {name: stored_frame(folder / f"{name}.parquet", cls.STAGE) for name in cls.FRAMES})
 
     def closing_words(self) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traderagent.base.account_evidence import AccountEvidence, load_account
+from traderagent.base.account_evidence import AccountEvidence
 from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.fold_evidence import FoldEvidence
 from traderagent.base.judgements import Judgements, load_judgements
@@ -42,7 +42,7 @@ RIGHT = {
 # Where each part of the evidence comes from: its stage, and what reads the folder of it.
 _READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "search": ("optimization", load_search),
-    "account": ("portfolio", load_account),
+    "account": ("portfolio", AccountEvidence.load),
     "folds": ("walk_forward", FoldEvidence.load),
     "stress": ("stress", StressEvidence.load),
     "luck": ("monte_carlo", LuckEvidence.load),

@@ -11,7 +11,7 @@ import pandas as pd
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.portfolio import portfolio
 from traderagent.account.result import CODE as ACCOUNT_CODE
-from traderagent.base.account_evidence import FRAMES, AccountEvidence
+from traderagent.base.account_evidence import AccountEvidence
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
@@ -139,7 +139,7 @@ def _runs(
 ) -> tuple[dict[str, Any], dict[str, pd.DataFrame], list[dict[str, str]]]:
     """Records by variant and sample, frames of all runs, and what each run skipped; one run is kept at a time."""
     records: dict[str, dict[str, Any]] = {}
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in FRAMES}
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in AccountEvidence.FRAMES}
     skipped = []
     for variant, config in variants.items():
         found = portfolio(data, config, holdout=holdout, workers=workers, progress=progress)
