@@ -27,7 +27,7 @@ from traderagent.engine.money import start_candle
 from traderagent.engine.orders import forget_refusals
 from traderagent.engine.records import account_of, block_of, book_of, feed_of, pair_of, seat_of
 from traderagent.engine.verdicts import block, halt, reopen
-from traderagent.strategies.contract import HALTED, OFF_ROUTE, RISK_DAILY
+from traderagent.strategies.contract import HALTED, RISK_DAILY
 
 
 @inner_kernel
@@ -116,7 +116,6 @@ def halt_all(limits, rows, t, due):
         halt(account_of(seat), pair)
         account_of(seat).halt_row = rows[s] if rows[s] >= 0 else -2 - rows[s]
         for b in range(pair.n_books):
-            book_of(pair, b).entry = OFF_ROUTE
             forget_refusals(book_of(pair, b))
         recount(limits, pair, s)
         ask_soon(limits, s, rows[s], t, due)

@@ -56,9 +56,8 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
 
 
 @inner_kernel
-def fill_cell(account, pair, book, price, quantity, rate):
-    """The nearest resting entry fills at `price`."""
-    k = book.top_entry
+def fill_cell(account, pair, book, k, price, quantity, rate):
+    """The k-th cell's entry, the nearest or one placed beyond the path's price, fills at `price`."""
     cell = cell_of(book, k)
     book.changed = 1
     if book.is_ladder == 1:
@@ -67,7 +66,7 @@ def fill_cell(account, pair, book, price, quantity, rate):
     else:
         add_from_cell(account, pair, book, cell, price, quantity, rate)
         cell.state = EMPTY
-        book.top_entry = next_entry_below(book, k)
+        find_cursors(book)
         tell_fill(ADDED, account, pair, book)
     set_triggers(account, pair, book)
 
@@ -192,14 +191,14 @@ def activate_waiting(account, pair, book):
 
 
 @inner_kernel
-def take_entry(account, pair, book):
-    """A limit entry placed beyond the path's price fills there at once, cut to what can be paid."""
+def take_entry(account, pair, book, k):
+    """The k-th cell's entry, placed beyond the path's price fills there at once, cut to what can be paid."""
     now = now_of(pair)
-    cell = cell_of(book, book.top_entry)
+    cell = cell_of(book, k)
     price = beyond(book, mirrored(book, pair.price), now.slippage)
     quantity = affordable(now, book, cell.quantity, price, usable(account, book) + cell.reserved)
     if quantity > 0.0:
-        fill_cell(account, pair, book, price, quantity, now.taker)
+        fill_cell(account, pair, book, k, price, quantity, now.taker)
         return
     refuse_for_cash(account, pair, book, cell)
     find_cursors(book)

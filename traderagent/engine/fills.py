@@ -3,7 +3,7 @@
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.entries import fill_cell, take_entry
 from traderagent.engine.exits import close_cell, close_listed, count_ambiguous, hit_stop, liquidate_book, take_exit
-from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, STOP_KIND, set_triggers
+from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, STOP_KIND, next_entry_below, set_triggers
 from traderagent.engine.records import now_of
 from traderagent.strategies.contract import cell_of, exit_of, mirrored
 
@@ -28,12 +28,10 @@ def exit_price(pair, book, limit, placed):
 
 @inner_kernel
 def fill_entry(account, pair, book):
-    """The nearest entry is met; exits that it places at or beyond the path's price fill at once."""
+    """The nearest entry is met."""
     cell = cell_of(book, book.top_entry)
     price = entry_price(pair, book, cell.price, cell.placed)
-    fill_cell(account, pair, book, price, cell.quantity, now_of(pair).maker)
-    while (pair.at_open == 0) and has_marketable_exit(pair, book):
-        take_exit(account, pair, book)
+    fill_cell(account, pair, book, book.top_entry, price, cell.quantity, now_of(pair).maker)
 
 
 @inner_kernel
@@ -53,6 +51,8 @@ def fill_exit(account, pair, book):
 @inner_kernel
 def meet(account, pair, book, kind):
     """The path meets the book's next order of this kind."""
+    if pair.at_open == 0:  # what fills place in a jump stands there until the market orders of the open are done
+        pair.fresh = account.next_order
     if kind == EXIT_KIND:
         fill_exit(account, pair, book)
     elif kind == ENTRY_KIND:
@@ -61,7 +61,7 @@ def meet(account, pair, book, kind):
         hit_stop(account, pair, book)
     else:
         liquidate_book(account, pair, book)
-    while (book.everywhere == 1) and (pair.at_open == 0) and take_placed(account, pair, book):
+    while (pair.at_open == 0) and take_placed(account, pair, book):
         pass
 
 
@@ -72,8 +72,8 @@ def take_placed(account, pair, book):
         hit_stop(account, pair, book)
     elif has_marketable_exit(pair, book):
         take_exit(account, pair, book)
-    elif has_marketable_entry(pair, book):
-        take_entry(account, pair, book)
+    elif marketable_entry(pair, book) >= 0:
+        take_entry(account, pair, book, marketable_entry(pair, book))
     else:
         return False
     return True
@@ -81,17 +81,23 @@ def take_placed(account, pair, book):
 
 @inner_kernel
 def has_marketable_exit(pair, book):
-    """Whether the nearest exit limit was placed in this candle at or beyond the path's price."""
+    """Whether the nearest exit limit was placed at or beyond the price at which the path still stands."""
     if book.n_exits == 0:
         return False
     order = exit_of(book, book.n_exits - 1)
-    return (order.lot == 0) & (order.placed == now_of(pair).candle) & (order.price <= mirrored(book, pair.price))
+    return (order.lot == 0) & (order.order >= pair.fresh) & (order.price <= mirrored(book, pair.price))
 
 
 @inner_kernel
-def has_marketable_entry(pair, book):
-    """Whether the nearest limit entry was placed in this candle at or beyond the path's price."""
-    if (book.is_ladder == 1) | (book.top_entry < 0):
-        return False
-    cell = cell_of(book, book.top_entry)
-    return (cell.placed == now_of(pair).candle) & (cell.price >= mirrored(book, pair.price))
+def marketable_entry(pair, book):
+    """The oldest limit entry placed at or beyond the price at which the path still stands, −1 for none.
+
+    One placed before may stand among them: reached, but not by as many ticks as `penetration` asks for.
+    """
+    found, k = -1, -1 if book.is_ladder == 1 else book.top_entry
+    while (k >= 0) and (cell_of(book, k).price >= mirrored(book, pair.price)):
+        order = cell_of(book, k).order
+        if (order >= pair.fresh) and (found < 0 or order < cell_of(book, found).order):
+            found = k
+        k = next_entry_below(book, k)
+    return found

@@ -19,6 +19,7 @@ from traderagent.strategies.contract import (
     EMPTY,
     IDLE,
     MIN_NOTIONAL,
+    NEVER,
     OPEN,
     RESTING,
     RISK_POSITION,
@@ -209,7 +210,10 @@ def tell_fill(what, account, pair, book):
     """Tell a book of its fill; what it places then rests from here on, without asking the gate."""
     now = now_of(pair)
     book.relaid = 0
+    stop = book.stop
     tell(what, now, book)
+    if (book.stop != stop) & (book.fresh < NEVER):
+        book.fresh_stop = 1
     if book.relaid == 1:
         refresh_reserved(account, book)
         for k in range(book.n_cells - 1, -1, -1):

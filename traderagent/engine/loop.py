@@ -39,6 +39,7 @@ from traderagent.strategies.contract import (
     CLOSE,
     END,
     NEVER,
+    OFF_ROUTE,
     SHIFT,
     mirrored,
     tell,
@@ -246,6 +247,7 @@ def liquidate(account, pair, price):
         book.market_quantity = 0.0  # what is pending at the last row never executes
         book.market_reserved = 0.0
         book.waiting = 0
+        book.entry = OFF_ROUTE  # nor does what a rule would answer to this sale
         cancel_entries(account, book)
         if book.quantity > 0.0:
             close_book(account, pair, book, mirrored(book, price), now_of(pair).taker, END)

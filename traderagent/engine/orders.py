@@ -8,7 +8,7 @@ import numpy as np
 
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.money import move_cash, refresh_reserved
-from traderagent.engine.records import now_of
+from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import (
     EMPTY,
     HOLDING,
@@ -54,7 +54,7 @@ def set_triggers(account, pair, book):
     against, kind = NO_STOP, ENTRY_KIND
     if book.top_entry >= 0:
         against = ticks_away(pair, cell_of(book, book.top_entry).price, -1)
-    if book.stop >= against:
+    if (book.stop >= against) & (book.fresh_stop == 0):
         against, kind = book.stop, STOP_KIND
     book.liquidation = liquidation_price(account, book)
     if book.liquidation >= against:
@@ -64,8 +64,9 @@ def set_triggers(account, pair, book):
     if book.bottom_exit < book.n_cells:
         ahead = ticks_away(pair, cell_of(book, book.bottom_exit).exit_price, 1)
     if book.n_exits > 0:
-        listed = ticks_away(pair, exit_of(book, book.n_exits - 1).price, 1)
-        if listed <= ahead:
+        order = exit_of(book, book.n_exits - 1)
+        listed = ticks_away(pair, order.price, 1)
+        if (listed <= ahead) & (order.order < book.fresh):
             ahead = listed
             book.exit_listed = 1
     if book.side > 0.0:
@@ -89,7 +90,8 @@ def find_cursors(book):
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
         if cell.state == RESTING:
-            book.top_entry = max(book.top_entry, k)
+            if cell.order < book.fresh:
+                book.top_entry = max(book.top_entry, k)
         elif (cell.state == HOLDING) and (cell.exit_price != 0.0):
             book.bottom_exit = k
         elif cell.state == IDLE:
@@ -119,6 +121,27 @@ def next_entry_below(book, k):
     while (k >= 0) and (cell_of(book, k).state != RESTING):
         k -= 1
     return k
+
+
+@inner_kernel
+def hold_back(account, pair):
+    """A jump begins: it passes by what its fills place; only own rules place what it could meet."""
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if book.everywhere == 1:
+            book.fresh = account.next_order
+
+
+@inner_kernel
+def let_in(account, pair):
+    """The market orders of the open are done: what fills have placed until then stands in the market."""
+    for b in range(pair.n_books):
+        book = book_of(pair, b)
+        if book.everywhere == 1:
+            book.fresh = NEVER
+            book.fresh_stop = 0
+            find_cursors(book)
+            set_triggers(account, pair, book)
 
 
 @inner_kernel

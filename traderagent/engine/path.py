@@ -5,9 +5,9 @@ import numpy as np
 from traderagent.base.kernel import float64_at, inner_kernel, int32_at
 from traderagent.engine.entries import activate_waiting, enter_at_market, take_entry
 from traderagent.engine.exits import close_book, hit_stop, liquidate_book, take_exit
-from traderagent.engine.fills import has_marketable_entry, has_marketable_exit, meet
+from traderagent.engine.fills import has_marketable_exit, marketable_entry, meet
 from traderagent.engine.money import start_flows
-from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, LIQUIDATION_KIND, STOP_KIND
+from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, LIQUIDATION_KIND, STOP_KIND, hold_back, let_in
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import mirrored
 
@@ -85,9 +85,12 @@ def trade_at_open(account, pair):
 def pass_open(account, pair, last_close):
     """The jump to the open of the candle being walked, pending orders where it is the first, and what both placed."""
     n_fills = account.n_fills
+    pair.fresh = account.next_order
+    hold_back(account, pair)
     walk_jump(account, pair, last_close)
     if pair.is_first == 1:
         trade_at_open(account, pair)
+    let_in(account, pair)
     if account.n_fills > n_fills:  # only a fill places what stands beyond the open
         while take_marketable(account, pair):
             pass
@@ -103,7 +106,7 @@ def marketable_kind(pair, book):
         return STOP_KIND
     if has_marketable_exit(pair, book):
         return EXIT_KIND
-    return ENTRY_KIND if has_marketable_entry(pair, book) else ENTRY_KIND + 1
+    return ENTRY_KIND if marketable_entry(pair, book) >= 0 else ENTRY_KIND + 1
 
 
 @inner_kernel
@@ -124,7 +127,7 @@ def take_marketable(account, pair):
     elif first == EXIT_KIND:
         take_exit(account, pair, book)
     else:
-        take_entry(account, pair, book)
+        take_entry(account, pair, book, marketable_entry(pair, book))
     return True
 
 

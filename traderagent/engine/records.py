@@ -35,6 +35,7 @@ PAIR = record_dtype(
     ("penetration last_close price", "f8"),
     ("open low high", "f8"),  # of the candle being walked: the base one, or a finer one
     ("path at_open is_first", "i8"),
+    ("fresh", "i8"),  # orders from this number on were placed where the path stands now
     ("detail_row", "i8"),  # of the finer candle being walked, −1 for none
     ("block next_day next_change", "i8"),  # the block being walked; rows at which day and route are looked up again
     ("now", ("u1", (NOW.itemsize,))),

@@ -171,6 +171,7 @@ def set_up_book(
         ("wake_time", NEVER),
         ("wake_row", first),
         ("want", NEVER),
+        ("fresh", NEVER),
     ):
         book[name] = value
     values = strategy.parameter_values()

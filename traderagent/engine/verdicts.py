@@ -56,13 +56,14 @@ def block(account, pair):
 
 @inner_kernel
 def halt(account, pair):
-    """Every order is cancelled, every book is sold at its next open, nobody is asked."""
+    """Every order is cancelled, every book is sold at its next open, nobody is asked, no fill opens anything."""
     account.halted = 1
     account.halt_row = now_of(pair).row
     for b in range(pair.n_books):
         book = book_of(pair, b)
         no_wakes(book)
         no_watch(book)
+        book.entry = OFF_ROUTE
         book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
         leave_at_next_open(account, book, PORTFOLIO_STOP)
         book.below, book.above = -np.inf, np.inf

@@ -166,6 +166,7 @@ BOOK = record_dtype(
     ("extreme_from", "i8"),
     ("is_ladder relaid", "i8"),
     ("everywhere", "i8"),  # asked off the route too, and told of every fill: an own strategy's
+    ("fresh fresh_stop", "i8"),  # what a jump passes by, placed by its fills: orders from this number on; 1: the stop
     ("filled_price filled_quantity filled_stop filled_target", "f8"),  # the fill just told
     ("filled_reason filled_side", "i8"),
     ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused short", "i8"),  # short: 1 where a cell waits for cash
