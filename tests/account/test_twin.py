@@ -11,11 +11,11 @@ from tests.account.twin import PortfolioCase, differences
 FEW, MANY = 25, 150
 
 
-def compared(account: str, seeds: range) -> Counter:
+def compared(account: str, seeds: range, own: bool = False) -> Counter:
     """Run the seeds, assert that nothing differs, and count what happened in them."""
     happened: Counter = Counter()
     for seed in seeds:
-        case = PortfolioCase(seed, account=account)
+        case = PortfolioCase(seed, 700 if own else 1_100, account, own)
         twin = case.twin()
         stage, raw = case.kernel()
         assert differences(stage, raw, twin) == [], f"seed {seed}"
@@ -35,6 +35,20 @@ def test_the_loop_and_its_twin_are_the_same_run(account: str) -> None:
     for what in limits | ({"cash", "correlation"} if account == "spot" else {"margin"}):
         assert happened[what] > 0, f"{what} never happened: the comparison says nothing of it"
     assert happened["fills"] > 3_000
+
+
+@pytest.mark.parametrize("account", ["spot", "perpetual"])
+def test_own_strategies_on_one_account_are_the_twins(account: str) -> None:
+    happened = compared(account, range(3), own=True)
+    for what in ("risk_pair", "risk_position", "min_notional", *(["cash"] if account == "spot" else [])):
+        assert happened[what] > 0, f"{what} never happened: the comparison says nothing of it"
+    assert happened["fills"] > 500
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("account", ["spot", "perpetual"])
+def test_own_strategies_on_one_account_are_the_twins_on_many_markets(account: str) -> None:
+    assert compared(account, range(3, MANY), own=True)["halts"] > 5
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 
+from tests.engine.generated_own import CHOICES, Own
 from tests.engine.twin import config_of, data_of
 from tests.reference.frames import DAY
 from tests.reference.markets import FIVE_MINUTES, random_candles, random_reduction, random_route, random_settings
@@ -14,7 +15,8 @@ from tests.reference.portfolio_config import PortfolioTwinConfig
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.run import AccountRaw, Stage, simulate_account, stage_of
 from traderagent.engine.plan import plan
-from traderagent.strategies.contract import REASONS, REJECTIONS
+from traderagent.engine.reasons import reasons_of
+from traderagent.strategies.contract import REJECTIONS
 
 TOLERANCE = 1e-11
 OFF = {
@@ -28,7 +30,7 @@ OFF = {
 class PortfolioCase:
     """A market of two to four symbols with scarce cash and limits that bite, all drawn from a seed."""
 
-    def __init__(self, seed: int, rows: int = 1_100, account: str = "spot") -> None:
+    def __init__(self, seed: int, rows: int = 1_100, account: str = "spot", own: bool = False) -> None:
         source = random.Random(seed)
         pick = source.choice
         pair = random_settings(seed)
@@ -51,6 +53,14 @@ class PortfolioCase:
             self.reductions[symbol] = random_reduction(seed + k, last - first)
         if account == "perpetual":
             pair |= {"account": account, "leverage": pick([1.0, 3.0, 10.0]), "funding": pick([0.0001, 0.002])}
+            if "grid" in pair["strategies"]:
+                pair["strategies"]["grid"]["direction"] = ("long", "neutral", "short")[seed % 3]
+        if own:  # beside the others, or alone
+            drawn = random.Random(seed)
+            rule = Own(shorts=account == "perpetual", **{name: drawn.choice(of) for name, of in CHOICES.items()})
+            pair["strategies"] = (pair["strategies"] if seed % 2 else {}) | {"own": rule}
+            for route in self.routes.values():
+                route[:] = [names | {"own"} if row // 60 % 5 else names for row, names in enumerate(route)]
         capital = pair.pop("initial_balance") * pick([1.0, 3.0])
         pair.pop("portfolio_stop_loss_pct")
         pair["max_position_size_pct"] = pick([0.25, 0.6, None])
@@ -97,12 +107,19 @@ class PortfolioCase:
             chosen = set(given["strategies"])
             layout = plan(
                 data_of(candles, given).replace(symbol=symbol),
-                config_of(given, given["warmup"]),
-                route=[names & chosen for names in self.routes[symbol]],
+                config_of(built_in(given), given["warmup"]),
+                [rule for name, rule in given["strategies"].items() if name == "own"],
+                [names & chosen for names in self.routes[symbol]],
             )
             layout.size_factor[:] = self.reductions[symbol]
             layouts[symbol] = layout
         return stage_of(layouts, config)
+
+
+def built_in(settings: dict) -> dict:
+    """Settings without the own strategy, which the package is given beside its config."""
+    strategies = {name: given for name, given in settings["strategies"].items() if name != "own"}
+    return settings | {"strategies": strategies}
 
 
 def package_config(twin: PortfolioTwinConfig) -> PortfolioBacktestConfig:
@@ -112,7 +129,7 @@ def package_config(twin: PortfolioTwinConfig) -> PortfolioBacktestConfig:
     return PortfolioBacktestConfig(
         symbols=twin.symbols,
         initial_capital=twin.initial_capital,
-        per_pair_config=config_of(given, given["warmup"]),
+        per_pair_config=config_of(built_in(given), given["warmup"]),
         correlation_window=f"{twin.correlation_window}ms",
         rebalance=twin.rebalance,
         allocation=twin.allocation,
@@ -153,6 +170,7 @@ def differences(stage: Stage, raw: AccountRaw, twin: PortfolioTwin) -> list[str]
 
 
 def _fills(names: tuple[str, ...], raw, theirs: list[dict]) -> list[str]:
+    reasons = reasons_of(raw)
     for k, want in enumerate(theirs):
         if k >= len(raw.fills):
             return [f"fill {k} is missing: {want}"]
@@ -161,7 +179,7 @@ def _fills(names: tuple[str, ...], raw, theirs: list[dict]) -> list[str]:
             "row": int(got["row"]),
             "strategy": names[raw.books["strategy"][got["book"]]],
             "side": "buy" if got["side"] > 0 else "sell",
-            "reason": REASONS[got["reason"]],
+            "reason": reasons[k],
         }
         numbers = ("price", "quantity", "fee")
         same = all(want[name] == value for name, value in ours.items())

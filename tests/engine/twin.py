@@ -11,7 +11,7 @@ import pandas as pd
 from tests.reference import run as reference_run
 from traderagent.engine.backtest import execute
 from traderagent.engine.config import Costs, OrchestratorBacktestConfig
-from traderagent.engine.plan import plan
+from traderagent.engine.plan import Plan, plan
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
@@ -97,14 +97,19 @@ def config_of(settings: dict, warmup: int, router: bool = False) -> Orchestrator
 def run_kernel(
     candles: dict, route: list[set], warmup: int, settings: dict, every_candle: bool = False
 ) -> OrchestratorBacktestResult:
-    """The package's own run of the same thing; `first` is the warm-up exactly, whatever `auto` would say."""
+    """The package's own run of the same thing."""
+    return execute(layout_of(candles, route, warmup, settings), every_candle=every_candle)
+
+
+def layout_of(candles: dict, route: list[set], warmup: int, settings: dict) -> Plan:
+    """What the kernels are given; `first` is the warm-up exactly, whatever `auto` would say."""
     data, config = data_of(candles, settings), config_of(settings, warmup)
     chosen = set(settings["strategies"])
     layout = plan(data, config, route=[names & chosen for names in route])
     reduce = settings.get("reduce")
     if reduce is not None:
         layout.size_factor[:] = reduce
-    return execute(layout, every_candle=every_candle)
+    return layout
 
 
 def differences(result: OrchestratorBacktestResult, twin: object) -> list[str]:

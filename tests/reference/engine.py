@@ -11,6 +11,7 @@ from tests.reference.dca import Dca
 from tests.reference.desk import Desk, Settings
 from tests.reference.frames import DAY, H1, H4, M15, last_closed, resample
 from tests.reference.ladder import GRID_DEFAULTS, Ladder
+from tests.reference.own import Own
 from tests.reference.path import finer_candles
 from tests.reference.perpetual import Funding, PerpetualAccount
 from tests.reference.rounding import Instrument
@@ -18,7 +19,7 @@ from tests.reference.smc import Smc
 from tests.reference.trend_follower import TrendFollower
 from tests.reference.walk import Walk
 
-STRATEGY_ORDER = ("grid", "dca", "trend_follower", "smc")
+STRATEGY_ORDER = ("grid", "dca", "trend_follower", "smc", "own")  # of an own one its rule is what is given
 OF_BOOKS = (  # what books count or list for themselves
     "skipped_partials",
     "entries",
@@ -189,6 +190,8 @@ class Engine:
             return [Dca(self.desk, parameters, self.candles["close"])]
         if name == "trend_follower":
             return [TrendFollower(self.desk, parameters, self.frames)]
+        if name == "own":
+            return [Own(self.desk, parameters)]
         return [Smc(self.desk, parameters, self.frames, self.candles, self.duration)]
 
     # the loop
@@ -358,6 +361,7 @@ class Engine:
     def liquidate(self) -> None:
         """Every book sells at the last close; the last row of the record is the one after that."""
         for book in self.books:
+            book.entries_open = False  # nothing opens any more
             self.desk.cancel_all(book)
             book.sell_all_now(self.desk.close, "end")
         for number in list(self.account.reservations):  # what was pending never executes
