@@ -129,3 +129,34 @@ def test_finer_candles_are_not_longer_than_those_they_make():
         data.replace(detail_timeframe="1h")
     with pytest.raises(ta.UnknownName, match="unknown timeframe '7q'"):
         data.replace(detail_timeframe="7q")
+
+
+def test_an_entry_in_a_later_jump_is_no_entry_at_the_open_of_its_candle():
+    """Half a deal is bought at 98 as the second minute opens; the 104 after it moves no stop before the next candle."""
+    jump = [(100, 100, 99, 99), (98, 104, 98, 99), (99, 99, 99, 99), (99, 99, 99, 99), (99, 99, 99, 99)]
+    after = [(99, 99, 99, 99)] * 5
+    deal = {
+        "trigger_pct": 0.0,
+        "high_lookback": 1,
+        "base_order": 0.1,
+        "safety_order": 0.1,
+        "max_safety_orders": 1,
+        "deviation_pct": 0.015,
+        "tp_pct": 0.0,
+        "stop_loss_pct": 0.0,
+        "trailing_activation_pct": 0.03,
+        "trailing_distance_pct": 0.01,
+    }
+    config = ta.OrchestratorBacktestConfig(
+        path="detail",
+        warmup_bars=1,
+        enable_grid=False,
+        enable_trend_follower=False,
+        enable_strategy_router=False,
+        enable_risk_manager=False,
+        costs=ta.Costs(maker=0.0, taker=0.0, slippage=0.0),
+        dca_params=deal,
+    )
+    result = ta.backtest(data_of(minutes(*FLAT, *jump, *after)), config)
+    assert list(result.trades["reason"]) == ["base", "safety"]
+    assert list(result.trades["price"]) == [100.0, 98.0]

@@ -63,3 +63,19 @@ def test_a_run_without_logs_sums_up_the_same():
         assert kept.account[name] == sums.account[name]
     for name in ("gross_profit", "gross_loss", "winning", "losing", "turnover", "n_fills"):
         assert kept.books[name] == sums.books[name]
+
+
+def test_the_returns_of_label_days_are_written_where_somebody_wants_them():
+    candles = candles_through([100.5, 100.5, *([99.5, 101.5] * 350)])  # three days, the last one not whole
+    config = config_of(SETTINGS, 0)
+    layout = plan(data_of(candles, SETTINGS), config, route=[{"grid"}] * len(candles["open"]))
+    setup = setup_of(
+        layout.data, config, layout.strategies, layout.mask, layout.size_factor, layout.regime, layout.first
+    )
+    found = np.full(4, np.nan)
+    raw = simulate(setup, config, layout.strategies, daily=found.ctypes.data)
+    equity = raw.ledger[:, 0] + raw.ledger[:, 3] * np.array(candles["close"])
+    marks = np.array([config.initial_balance, equity[287], equity[575], equity[-1]])
+    np.testing.assert_allclose(found, [*(marks[1:] / marks[:-1] - 1), np.nan], rtol=1e-12)
+    assert raw.account["n_days"] == 3
+    assert (marks[1:] > marks[:-1]).all()

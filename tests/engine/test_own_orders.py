@@ -310,3 +310,41 @@ def test_a_signals_quantity_is_rounded_down_and_nothing_is_refused_as_no_cash():
     assert result.trades["quantity"].to_list() == [190.0]  # 197.8 to the step
     poor = signals([100.0, 500.0, 500.0], [0], [], size=0.01, step_=1.0)
     assert (len(poor.trades), poor.rejections) == (0, {"cash": 1})
+
+
+class Reserves(ta.Strategy):
+    """Two limits far below for nearly all cash at one candle, cancelled at a later one; not asked in between."""
+
+    compiled = "never"
+    memory = {"asked": 0.0}  # noqa: RUF012
+
+    def wakes(self, m5):
+        rows = np.arange(len(np.asarray(m5.close)))
+        return (rows == 1) | (rows == 6)
+
+    def decide(self, now, book):
+        book.asked += 1
+        if book.asked == 1:
+            return [ta.buy(notional=notional, limit=20.0) for notional in (4_800.0, 4_700.0)]
+        return ta.cancel()
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_cash_that_a_later_book_frees_at_a_close_is_granted_at_the_next(every):
+    """The grid comes first in the sequence: at the close of row 6 it has been asked before the limits are cancelled."""
+    grid = {"lower_price": 80.0, "upper_price": 96.0, "num_levels": 2, "amount_per_grid": 400.0}
+    config = ta.OrchestratorBacktestConfig(
+        warmup_bars=1,
+        costs=ta.Costs(maker=0.0, taker=0.0, slippage=0.0),
+        grid_params=grid | {"trailing_enabled": False, "initial_inventory": "none"},
+        max_position_size_pct=None,
+        max_daily_loss_pct=None,
+        enable_strategy_router=False,
+    ).only("grid")
+    rows = 12
+    frame = candles(*[(100.0, 100.0, 100.0, 100.0)] * (rows - 3))
+    route = [{"reserves"} | ({"grid"} if row >= 3 else set()) for row in range(rows)]
+    layout = plan(ta.MultiTimeframeData.from_base("XUSDT", frame), config, [Reserves()], route)
+    result = execute(layout, every_candle=every)
+    assert result.free_cash.to_list() == pytest.approx([10_000] + [500] * 2 + [100] * 3 + [9_600] + [9_200] * 5)
+    assert result.rejections == {"cash": 1}

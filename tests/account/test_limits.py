@@ -1,0 +1,158 @@
+"""Limits of the account, by hand: who asks again when the answer may have changed, and correlation itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import traderagent as ta
+from tests.reference.frames import H1
+from tests.reference.markets import START
+from traderagent.account.run import simulate_account, stage_of
+from traderagent.base.kernel import kernel
+from traderagent.engine.limits import pearson
+from traderagent.engine.plan import plan
+from traderagent.engine.records import LIMITS
+from traderagent.market.frames import COLUMNS, candle_frame
+from traderagent.strategies.contract import REJECTIONS
+
+WARMUP = 200
+FREE = ta.Costs(maker=0.0, taker=0.0, slippage=0.0)
+OFF = dict.fromkeys(["max_single_pair_pct", "max_total_exposure_pct", "portfolio_stop_loss_pct", "max_correlation"])
+
+
+class Holder(ta.Strategy):
+    """Buys at its first close, sells at a later one."""
+
+    share: float = ta.parameter(0.2)
+    sells_at: int = ta.parameter(10_000)
+    memory = {"asked": 0.0}
+    compiled = "never"
+
+    def decide(self, now, book):
+        book.asked += 1
+        if book.asked == 1:
+            return ta.buy(size=self.share)
+        if book.asked == self.sells_at:
+            return ta.close()
+
+
+def hourly(symbol, closes):
+    """Hourly candles without a wick, each from the close before."""
+    closes = np.asarray(closes, dtype=float)
+    opens = np.concatenate([closes[:1], closes[:-1]])
+    columns = {"open": opens, "high": np.maximum(opens, closes), "low": np.minimum(opens, closes), "close": closes}
+    table = np.column_stack([columns.get(c, np.ones(len(closes))) for c in COLUMNS])
+    frame = candle_frame(START + H1 * np.arange(len(closes), dtype=np.int64), table)
+    return ta.MultiTimeframeData.from_base(symbol, frame, base="1h")
+
+
+def walk(seed):
+    """WARMUP closes that end at 100."""
+    steps = np.random.default_rng(seed).normal(0.0, 0.01, WARMUP)
+    path = np.exp(np.cumsum(steps))
+    return 100.0 * path / path[-1]
+
+
+def account(asking, holding, *, share=0.2, sells_at=10_000, grid=None, initial=10_000.0, **limits):
+    """AAA, whose grid is let in three closes after BBB has bought; the run skipping, and asking at every candle."""
+    given = {"lower_price": 90.0, "upper_price": 98.0, "num_levels": 3, "initial_inventory": "none"}
+    pair = ta.OrchestratorBacktestConfig(
+        warmup_bars=WARMUP,
+        costs=FREE,
+        enable_strategy_router=False,
+        enable_dca=False,
+        enable_trend_follower=False,
+        max_position_size_pct=None,
+        max_daily_loss_pct=None,
+        grid_params={"amount_per_grid": 500.0, "trailing_enabled": False, **given, **(grid or {})},
+    )
+    config = ta.PortfolioBacktestConfig(
+        symbols=["AAA", "BBB"], initial_capital=initial, per_pair_config=pair, **{**OFF, **limits}
+    )
+    late = [{"grid"} if row >= WARMUP + 3 else set() for row in range(len(asking))]
+    layouts = {
+        "AAA": plan(hourly("AAA", asking), pair, [], late),
+        "BBB": plan(
+            hourly("BBB", holding),
+            pair.replace(enable_grid=False),
+            [Holder(share=share, sells_at=sells_at)],
+            [{"holder"}] * len(holding),
+        ),
+    }
+    stage = stage_of(layouts, config)
+    runs = [simulate_account(stage, config, every_candle=every) for every in (False, True)]
+    assert runs[0].committed.tobytes() == runs[1].committed.tobytes()
+    return runs[0]
+
+
+def refusals(run, s=0):
+    return {name: int(n) for name, n in zip(REJECTIONS, run.pairs[s].account["rejections"], strict=True) if n}
+
+
+def test_what_the_pairs_limit_refused_asks_again_as_the_account_earns():
+    """Three cells of 500 against 14 % of 10,000; BBB holds 1,000 and earns 2,000."""
+    rising = np.concatenate([walk(2), np.full(6, 100.0), np.full(6, 300.0)])
+    run = account(np.concatenate([walk(1), np.full(12, 100.0)]), rising, max_single_pair_pct=0.14)
+    assert run.curves[WARMUP + 3 :, 0].tolist() == pytest.approx([10_000.0] * 3 + [12_000.0] * 6)
+    assert run.committed[WARMUP + 3 :, 0].tolist() == pytest.approx([1_000.0] * 3 + [1_500.0] * 6)
+    assert refusals(run) == {"risk_pair": 1}
+
+
+@pytest.mark.parametrize("limit", [0.8, 1.0])
+def test_what_a_correlation_refused_asks_again_when_nobody_holds(limit):
+    """BBB has moved as AAA does, and sells at the open after the sixth close."""
+    closes = np.concatenate([walk(1), np.full(12, 100.0)])
+    run = account(closes, closes, sells_at=6, max_correlation=limit)
+    assert run.committed[WARMUP + 3 :, 0].tolist() == pytest.approx([0.0] * 3 + [1_500.0] * 6)
+    assert refusals(run) == {"correlation": 3}
+
+
+def test_a_correlation_at_the_limit_has_reached_it():
+    one, other = walk(1), walk(2)
+    pair = [np.concatenate([closes, np.full(12, 100.0)]) for closes in (one, other)]
+    rho = [np.corrcoef(*(np.diff(np.log(closes[: WARMUP + 3 + k])) for closes in pair))[0, 1] for k in (1, 2, 3)]
+    for limit, n in ((min(rho) - 1e-6, 0), (max(rho) + 1e-6, 3)):
+        run = account(*pair, max_correlation=limit)
+        assert run.committed[WARMUP + 3, 0] == pytest.approx(500.0 * n)
+
+
+def test_what_cash_refused_asks_again_at_the_close_at_which_another_symbol_has_sold():
+    """BBB has left 600 of the account's 10,000, and sells at the open after the sixth close."""
+    quiet = np.concatenate([walk(1), np.full(12, 100.0)])
+    run = account(quiet, quiet, share=1.88, sells_at=6)
+    assert run.committed[WARMUP + 3 :, 0].tolist() == pytest.approx([500.0] * 3 + [1_500.0] * 6)
+    assert refusals(run) == {"cash": 2}
+
+
+def test_what_is_worth_less_than_one_counts_too():
+    quiet = np.concatenate([walk(1), np.full(12, 100.0)])
+    run = account(quiet, quiet, initial=2.0, grid={"amount_per_grid": 0.1})
+    assert run.committed[WARMUP + 3 :, 0].tolist() == pytest.approx([0.3] * 9)
+    assert run.committed[WARMUP:, 1].tolist() == pytest.approx([0.2] * 12)
+
+
+@kernel
+def correlations(limits, found):
+    """Correlation of hours 10 to 250 of the first row with each."""
+    for k in range(len(found)):
+        found[k] = pearson(limits, 0, k * limits.n_hours, 10, 250)
+
+
+def test_a_correlation_is_pearsons_over_the_hours_that_both_have():
+    draw = np.random.default_rng(5)
+    returns = 0.01 + 0.02 * draw.normal(size=(6, 300))
+    returns[1] = -0.7 * returns[0] + 0.01 * returns[1]
+    returns[2, ::7] = np.nan
+    returns[3, 10 + 167 :] = np.nan  # one hour too few
+    returns[4] = 0.0  # it does not move
+    returns[5, 10 + 168 :] = np.nan
+    limits = np.zeros(1, LIMITS)
+    limits["returns"], limits["n_hours"] = returns.ctypes.data, returns.shape[1]
+    found = np.zeros(6)
+    correlations(limits[0], found)
+    inside = returns[:, 10:251]
+    for k in (0, 1, 2, 5):
+        both = ~np.isnan(inside[k])
+        assert found[k] == pytest.approx(np.corrcoef(inside[0, both], inside[k, both])[0, 1], abs=1e-12)
+    assert np.isnan(found[[3, 4]]).all()
