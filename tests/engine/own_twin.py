@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.engine.generated import Case
 from tests.engine.generated_own import Own
+from tests.engine.trips import broken_trips
 from tests.engine.twin import config_of, data_of, differences, metric_differences, skipping_differences
 from tests.reference import Result
 from tests.reference import run as reference_run
@@ -33,7 +34,7 @@ def own_compared(case: Case) -> tuple[list[str], Result]:
     layout, twin = own_layout(case), own_twin(case)
     ours = execute(layout)
     plodding = execute(layout, every_candle=True)
-    found = differences(ours, twin) + skipping_differences(ours, plodding)
+    found = broken_trips(ours) + differences(ours, twin) + skipping_differences(ours, plodding)
     if case.settings["taker"] > 0.0:  # without fees a round trip may earn nothing but the rounding's sign
         found += metric_differences(ours, twin, case.candles)
     return found, twin

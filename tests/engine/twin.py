@@ -126,6 +126,7 @@ def differences(result: OrchestratorBacktestResult, twin: object) -> list[str]:
         ("n_shifts", int(firsts["n_shifts"].sum()), len(twin.shifts)),
         ("cells_laid", int(books["cells_laid"].sum()), twin.cells_laid),
         ("capped", int(books["capped"].sum()), twin.capped_entries),
+        ("own entries", int(books["entries"][books["everywhere"] == 1].sum()), twin.own_entries),
     ):
         if ours != theirs:
             found.append(f"{name} {ours} instead of {theirs}")

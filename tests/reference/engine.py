@@ -24,6 +24,7 @@ OF_BOOKS = (  # what books count or list for themselves
     "skipped_partials",
     "entries",
     "capped_entries",
+    "own_entries",
     "shifts",
     "cells_laid",
     "cells_traded",
@@ -54,6 +55,7 @@ class Result:
     daily_blocks: int = 0
     entries: int = 0
     capped_entries: int = 0
+    own_entries: int = 0
     cells_laid: int = 0
     cells_traded: int = 0
     risk_halted: bool = False

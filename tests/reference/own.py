@@ -97,7 +97,7 @@ class Own(Book):
         self.wishes: list[Wish] = []  # limits of this close, or of this fill, that have not been placed yet
         self.protection = Protection()
         self.told = False  # inside a fill
-        self.entries = 0
+        self.own_entries = 0
         self.capped_entries = 0
 
     # inventory
@@ -278,7 +278,7 @@ class Own(Book):
         if fill is None:
             self.refuse_start(desk.account.refusal)
             return
-        self.entries += 1
+        self.own_entries += 1
         self.capped_entries += wish.capped
         self.entered(fill, wish)
 
