@@ -63,7 +63,9 @@ class Own(ta.Strategy):
                 ta.move(stop=close * (1 - step * (r - 0.98) * 20)),
                 ta.sell(size=self.share, limit=close * (1 + step)),
             ]
-        if book.short and r > 0.88:
+        if book.short and r > 0.86:
+            return ta.sell(size=self.share, target=close * (1 - 2 * step))
+        if book.short and r > 0.84:
             return ta.close()
         if book.candles_held > 60:
             return ta.close(tag="late")
@@ -84,7 +86,12 @@ class Own(ta.Strategy):
         if book.long and fill.side == "buy" and fill.quantity * fill.price > 20:
             return ta.move(stop=book.average * (1 - 4 * step), target=fill.price * (1 - step * 0.1))
         if book.short and fill.side == "sell":
-            return [ta.cancel(tag="again"), ta.move(stop=book.average * (1 + 3 * step))]
+            return [
+                ta.cancel(tag="again"),
+                ta.move(stop=book.average * (1 + 3 * step)),
+                ta.sell(notional=fill.price * fill.quantity, limit=fill.price * (1 + step), tag="again"),
+                ta.sell(notional=7.0, limit=fill.price * (1 + 0.3 * step), tag="again"),
+            ]
         if book.flat and fill.side == "sell" and fill.reason != "stop":
             return [
                 ta.buy(notional=fill.price * fill.quantity, limit=fill.price * (1 - 2 * step), tag="again"),

@@ -7,9 +7,9 @@ from typing import ClassVar
 import pytest
 
 import traderagent as ta
-from tests.engine.test_grid_facts import trade
+from tests.engine.test_grid_facts import ladder, trade
 from tests.engine.test_perpetual import Probe, candles
-from tests.reference.markets import candles_from
+from tests.reference.markets import candles_from, candles_through
 from traderagent.market.instruments import Instrument
 from traderagent.strategies.contract import (
     CLOSE,
@@ -290,3 +290,14 @@ def test_what_is_pending_at_the_last_close_of_a_run_that_sells_everything_is_dro
     book = result.raw.books[0]
     assert (book["market_quantity"], book["market_reserved"], book["waiting"], book["reserved"]) == (0.0, 0.0, 0, 0.0)
     assert result.free_cash.iloc[-1] == result.final_balance == 10_000.0
+
+
+def test_of_two_refused_cells_each_asks_again_where_the_gate_turns_for_it():
+    """10 coins are held from 105 on, 10 rest at 100; 10 at 80 pass the gate from 104 on downwards, 10 at 90 do not."""
+    gate = (10 * 104 + 1_000 + 800) / (10_000 - 1_050 + 10 * 104)
+    cells = ladder(80.0, 120.0, 5, amount_per_grid=10.0)
+    candles = candles_through([105.0] * 4 + [103.5] * 2 + [105.0] * 2)
+    limits = {"max_position_size_pct": gate, "max_daily_loss_pct": None, "maker": 0.0, "taker": 0.0, "slippage": 0.0}
+    result = trade(candles, cells, **limits)
+    assert result.free_cash.to_list()[2:] == pytest.approx([7_950.0] * 2 + [7_150.0] * 4)
+    assert result.rejections == {"risk_position": 2}

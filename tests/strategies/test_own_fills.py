@@ -110,3 +110,57 @@ def test_after_the_last_sale_no_answer_reserves_anything():
     result = run(Returns, FLAT, FLAT, config=ALONE.replace(liquidate_at_end=True))
     assert [fill[1] for fill in fills(result)] == ["buy", "sell"]
     assert result.free_cash.iloc[-1] == result.cash.iloc[-1]
+
+
+def test_an_answer_that_cancels_frees_its_cash_at_once():
+    class Cancels(Rungs):
+        def on_fill(self, fill, book):
+            return ta.cancel()
+
+    result = run(Cancels(lower=90.0), (100.0, 100.0, 98.5, 98.5))
+    assert result.free_cash.to_list() == pytest.approx([10_000 - 990 - 980] * 2 + [10_000 - 990])
+
+
+def test_an_entry_that_the_open_makes_too_dear_leaves_nothing_reserved():
+    class AllIn(ta.Strategy):
+        memory = {"asked": 0.0}
+
+        def decide(self, now, book):
+            book.asked += 1
+            if book.asked == 1:
+                return [ta.buy(notional=2_500, limit=50.0), ta.buy(notional=5_000)]
+
+    coarse = ta.Instrument(tick=0.01, step=50.0, min_notional=5.0, origin="file")  # 7,500 buy 30 coins at 250
+    result = trade(AllIn, data_of(candles_from([FLAT, (250.0,) * 4]), coarse), ALONE, form="never")
+    assert result.rejections == {"cash": 1}
+    assert result.free_cash.to_list() == pytest.approx([2_500, 7_500])
+
+
+@pytest.mark.parametrize(("largest", "n"), [(0.6, 1), (0.81, 2)])
+def test_a_limit_that_rests_stands_in_the_way_of_a_market_order(largest, n):
+    class Both(ta.Strategy):
+        memory = {"asked": 0.0}
+
+        def decide(self, now, book):
+            book.asked += 1
+            if book.asked < 3:
+                return ta.sell(notional=4_000, limit=105.0) if book.asked == 1 else ta.sell(notional=4_000)
+
+    config = ALONE.replace(account="perpetual", leverage=1.0, funding_rate=None, max_position_size_pct=largest)
+    result = run(Both, FLAT, (100.0, 106.0, 100.0, 100.0), config=config)
+    assert len(result.trades) == n
+    assert result.rejections == ({} if n == 2 else {"risk_position": 1})
+
+
+def test_a_limit_of_the_same_close_does_not_stand_in_the_way_of_a_market_order():
+    class Both(ta.Strategy):
+        memory = {"asked": 0.0}
+
+        def decide(self, now, book):
+            book.asked += 1
+            if book.asked == 1:
+                return [ta.buy(notional=100, limit=95.0), ta.buy(notional=5_000)]
+
+    result = run(Both, FLAT, config=ALONE.replace(max_position_size_pct=0.5))
+    assert [fill[1:4] for fill in fills(result)] == [("buy", 100.0, 50.0)]
+    assert result.rejections == {"risk_position": 1}

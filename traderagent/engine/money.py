@@ -226,7 +226,6 @@ def add_to_deal(account, pair, book, price, quantity, fee):
         book.deal_sold = 0.0
         book.deal_fees = 0.0
         book.deal_funding = 0.0
-    book.entered_row = now_of(pair).row
     book.deal_quantity += quantity
     book.deal_bought += price * quantity
     book.deal_fees += fee

@@ -173,7 +173,7 @@ BOOK = record_dtype(
     ("idle_lowest free_seen inventory_seen", "f8"),
     # the running deal or position
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_funding deal_net", "f8"),
-    ("entry_row entered_row deal_cycle", "i8"),
+    ("entry_row deal_cycle", "i8"),
     # when to look again: wake_…, ask: to ask its step; watch_…, changed: to grant what waits; real prices
     ("below above wake_below wake_above watch_below watch_above", "f8"),
     ("liquidation", "f8"),  # mirrored
