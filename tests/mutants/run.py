@@ -30,8 +30,11 @@ HANDS = (
     "tests.engine.test_detail",
     "tests.engine.test_grid_shift",
     "tests.engine.test_logs",
+    "tests.strategies.test_own_fills",
+    "tests.account.test_limits",
 )
-SHARED = 20  # generated cases of several symbols on each account
+OWN = 10  # of the cases of own strategies, whose rule is Python
+SHARED, SHARED_OWN = 20, 6  # generated cases of several symbols on each account, and those that own strategies trade
 SECONDS = 3  # of processor time for one check, which takes milliseconds; twenty times that by the clock
 MEMORY = 4 << 30  # what a child may take on top
 SURVIVED = 0xFFFF
@@ -105,14 +108,16 @@ def made_checks(n: int) -> list:
     from tests.mutants.checks import KINDS, Check, Generated, Shared, by_hand, telling
 
     kinds = [(kind, account) for kind in KINDS for account in ("spot", "perpetual")]
-    chosen = {of: telling(*of, POOL, n) for of in tqdm(kinds, desc="cases", unit="kind")}
+    most = {of: min(n, OWN) if of[0] == "own" else n for of in kinds}
+    chosen = {of: telling(*of, POOL, most[of]) for of in tqdm(kinds, desc="cases", unit="kind")}
     by_turns = [(of, i) for i in range(n) for of in kinds if i < len(chosen[of])]
     checks = [
         Check(f"{' '.join(of)} {i}", Generated(chosen[of][i]).check)
         for of, i in tqdm(by_turns, desc="twin", unit="run")
     ]
-    shared = [(account, seed) for seed in range(SHARED) for account in ("spot", "perpetual")]
-    checks += [Check(f"shared {of} {seed}", Shared(seed, of).check) for of, seed in tqdm(shared, desc="shared")]
+    drawn = [(False, seed) for seed in range(SHARED)] + [(True, seed) for seed in range(SHARED_OWN)]
+    shared = [(account, seed, own) for own, seed in drawn for account in ("spot", "perpetual")]
+    checks += [Check(f"shared {case}", Shared(*case).check) for case in tqdm(shared, desc="shared")]
     return checks + [check for module in HANDS for check in by_hand(module)]
 
 
