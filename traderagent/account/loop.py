@@ -1,8 +1,7 @@
 """The loop of several symbols on one account: they advance together over the union of their candles.
 
 A symbol is stepped only at times at which something of it may happen; its close counts at every time all the same.
-Arrays over symbols: `below`, `above` prices and `due` the place on the axis until which it may be left alone;
-`row_at` its row at a time, or −1 less its next one where it has no candle.
+Arrays over symbols: `below`, `above` prices and `due` the row of its own until which it may be left alone.
 """
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from traderagent.account.seats import (
     catch_up,
     close_out,
-    decide_rank,
+    decide_turn,
     finish_symbol,
     mark_symbol,
     meet_candle,
@@ -20,7 +19,7 @@ from traderagent.account.seats import (
     walk_symbol,
     wants_cash,
 )
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, kernel
+from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, kernel, uint8_at, write_int64
 from traderagent.engine.limits import committed_of, recount
 from traderagent.engine.marks import mark, use_capital
 from traderagent.engine.money import start_candle
@@ -40,40 +39,53 @@ def value_at_close(limits, quantity):
 
 
 @inner_kernel
-def ask_soon(limits, s, row, t, due):
-    """A symbol is to be looked at, at its next candle or now."""
-    seat = seat_of(limits, s)
-    feed = feed_of(seat)
-    if row < 0:
-        row = -1 - row
-    if row >= feed.first:
-        due[s] = min(due[s], int32_at(seat.time_of, row))
+def next_row(limits, s):
+    """A symbol's row at this time, or its next one where it has no candle."""
+    row = int32_at(limits.rows, s)
+    return row if row >= 0 else -1 - row
 
 
 @inner_kernel
-def begin_day(limits, equity, rows, t, due):
+def ask_soon(limits, s):
+    """A symbol that has begun is to be looked at, at its next candle or now."""
+    row = next_row(limits, s)
+    if row >= feed_of(seat_of(limits, s)).first:
+        write_int64(limits.due, s, min(int64_at(limits.due, s), row))
+
+
+@inner_kernel
+def take_seats(limits):
+    """Every symbol is to be looked at from the row of its first decision on."""
+    for s in range(limits.n):
+        seat = seat_of(limits, s)
+        pair, feed = pair_of(seat), feed_of(seat)
+        pair.block, pair.next_change, seat.marked = feed.first_block, feed.first, feed.first
+        write_int64(limits.due, s, feed.first)
+
+
+@inner_kernel
+def begin_day(limits, equity):
     """Step 0: the day's loss counts from the last marks; what the day had blocked is open again."""
     limits.daily_reference = equity
     for s in range(limits.n):
         account = account_of(seat_of(limits, s))
         if account.blocked == 1:
             reopen(account, pair_of(seat_of(limits, s)))
-            ask_soon(limits, s, rows[s], t, due)
+            ask_soon(limits, s)
 
 
 @inner_kernel
-def share_out(limits, weights, equity, rows, t, due, is_kept):
+def share_out(limits, weights, equity, is_kept):
     """Step 0: sizing equities become weight × equity of the account; nothing is bought or sold."""
     for s in range(limits.n):
         seat = seat_of(limits, s)
         account, pair = account_of(seat), pair_of(seat)
-        row = rows[s] if rows[s] >= 0 else -1 - rows[s]
         if is_kept:
-            catch_up(seat, row)
+            catch_up(seat, next_row(limits, s))
         account.cash = weights[s] * equity - account.inventory * float64_at(limits.close, s)
         for b in range(pair.n_books):
             book_of(pair, b).ask = 1
-        ask_soon(limits, s, rows[s], t, due)
+        ask_soon(limits, s)
 
 
 @inner_kernel
@@ -88,7 +100,7 @@ def daily_floor(limits):
 
 
 @inner_kernel
-def block_day(limits, equity, rows, t, due):
+def block_day(limits, equity):
     """Step 4: symbols whose limit the account's loss of the day has reached are blocked until the next one."""
     for s in range(limits.n):
         seat = seat_of(limits, s)
@@ -96,15 +108,15 @@ def block_day(limits, equity, rows, t, due):
         if (account.blocked == 1) | (seat.max_daily_loss == np.inf):
             continue
         if equity <= limits.daily_reference * (1 - seat.max_daily_loss):
-            if rows[s] < 0:
+            if int32_at(limits.rows, s) < 0:
                 take_back(seat, RISK_DAILY)
             block(account, pair)
             recount(limits, pair, s)
-            ask_soon(limits, s, rows[s], t, due)
+            ask_soon(limits, s)
 
 
 @inner_kernel
-def halt_all(limits, rows, t, due):
+def halt_all(limits):
     """Step 4: every order of every symbol is cancelled, every book is sold at its symbol's next open."""
     limits.halted = 1
     limits.halted_at = limits.time
@@ -114,15 +126,15 @@ def halt_all(limits, rows, t, due):
         pair = pair_of(seat)
         take_back(seat, HALTED)
         halt(account_of(seat), pair)
-        account_of(seat).halt_row = rows[s] if rows[s] >= 0 else -2 - rows[s]
+        account_of(seat).halt_row = next_row(limits, s) - (int32_at(limits.rows, s) < 0)
         for b in range(pair.n_books):
             forget_refusals(book_of(pair, b))
         recount(limits, pair, s)
-        ask_soon(limits, s, rows[s], t, due)
+        ask_soon(limits, s)
 
 
 @inner_kernel
-def resume_all(limits, equity, rows, t, due):
+def resume_all(limits, equity):
     """Step 4: the halt ends; drawdown is measured from here, and everybody is asked again."""
     limits.halted = 0
     limits.peak = equity
@@ -132,76 +144,84 @@ def resume_all(limits, equity, rows, t, due):
         pair.next_change = 0
         for b in range(pair.n_books):
             book_of(pair, b).ask = 1
-        ask_soon(limits, s, rows[s], t, due)
+        ask_soon(limits, s)
 
 
 @inner_kernel
-def judge(limits, equity, floor, rows, t, due):
+def judge(limits, equity, floor):
     """Step 4: verdicts that need the close; returns whether there was one."""
     limits.peak = max(limits.peak, equity)
     is_news = False
     waited = limits.time >= limits.halted_at + limits.resume_after
     if (limits.halted == 1) & (limits.resume_after > 0) & waited:
-        resume_all(limits, equity, rows, t, due)
+        resume_all(limits, equity)
         is_news = True
     if limits.halted == 0:
         if equity <= floor:
-            block_day(limits, equity, rows, t, due)
+            block_day(limits, equity)
             is_news = True
         if (limits.peak - equity) / limits.peak >= limits.stop:
-            halt_all(limits, rows, t, due)
+            halt_all(limits)
             is_news = True
     return is_news
 
 
 @inner_kernel
-def decide_all(limits, turn, rows, t, due, ranks, n_ranks, is_short, queue, is_kept):
-    """Steps 5 and 6: routes and moving stops of all, then their decisions, one strategy after the other.
-
-    Who waits for cash is asked where others have freed some at this very close. Returns how many are in the queue.
-    """
-    n_queue = 0
-    for k in range(limits.n):
-        s = (turn + k) % limits.n
-        if (rows[s] < 0) or not ((due[s] <= t) | is_short[s]):
-            continue
-        seat = seat_of(limits, s)
-        queue[n_queue] = s
-        n_queue += 1
-        if (due[s] <= t) & (seat.fresh == 0):
-            meet_candle(seat, rows[s], is_kept)
-            mark_symbol(seat, is_kept)
-        if (seat.fresh == 1) & (limits.halted == 0):
-            prepare(limits, seat)
-    if limits.halted == 0:
-        for rank in range(n_ranks):
-            for k in range(n_queue):
-                seat = seat_of(limits, queue[k])
-                if seat.fresh == 0:
-                    if not wants_cash(seat):
-                        continue
-                    meet_candle(seat, rows[queue[k]], is_kept)
-                    mark_symbol(seat, is_kept)
-                    prepare(limits, seat)
-                decide_rank(seat, ranks, rank)
+def line_up(n, turn, is_met, queue):
+    """Put the symbols that are met into the queue, in the turn; returns how many they are."""
+    n_queue, s = 0, turn
+    for _ in range(n):
+        if uint8_at(is_met, s):
+            write_int64(queue, n_queue, s)
+            n_queue += 1
+        s = s + 1 if s + 1 < n else 0
     return n_queue
 
 
 @inner_kernel
-def leave_alone(limits, queue, n_queue, below, above, due, is_short, closes_out):
-    """Whoever was looked at says how long it may be left alone; returns whether somebody is owed an answer on cash."""
+def meet_all(limits, queue, n_queue, is_kept):
+    """The present candles of the symbols in the queue begin."""
     for k in range(n_queue):
-        s = queue[k]
-        seat = seat_of(limits, s)
-        if seat.fresh == 1:
-            finish_symbol(limits, seat, closes_out)
-            below[s], above[s], row = reach_of(seat)
-            due[s] = int32_at(seat.time_of, row)
-            is_short[s] = seat.short == 1
-    is_owed = False
+        s = int64_at(queue, k)
+        row = int32_at(limits.rows, s)
+        write_int64(limits.due, s, row)
+        meet_candle(seat_of(limits, s), row, is_kept)
+
+
+@inner_kernel
+def decide_all(limits, queue, n_queue, is_kept):
+    """Steps 5 and 6: routes and moving stops of all, then their decisions, one strategy after the other.
+
+    Who waits for cash is asked where others have freed some at this very close.
+    """
+    for k in range(n_queue):
+        s = int64_at(queue, k)
+        seat, row = seat_of(limits, s), int32_at(limits.rows, s)
+        if (seat.fresh == 0) & (int64_at(limits.due, s) <= row):
+            meet_candle(seat, row, is_kept)
+            mark_symbol(seat, is_kept)
+        if (seat.fresh == 1) & (limits.halted == 0):
+            prepare(limits, seat)
+    if limits.halted == 0:
+        for turn in range(limits.n_turns):
+            for k in range(n_queue):
+                s = int64_at(queue, k)
+                seat = seat_of(limits, s)
+                if seat.fresh == 0:
+                    if not wants_cash(seat):
+                        continue
+                    meet_candle(seat, int32_at(limits.rows, s), is_kept)
+                    mark_symbol(seat, is_kept)
+                    prepare(limits, seat)
+                decide_turn(seat, turn)
+
+
+@inner_kernel
+def sell_all(shared, limits, is_kept):
+    """After the last decisions every symbol sells at its last close."""
     for s in range(limits.n):
-        is_owed = is_owed or (is_short[s] and wants_cash(seat_of(limits, s)))
-    return is_owed
+        close_out(limits, seat_of(limits, s), int(int32_at(limits.rows, s) >= 0), is_kept)
+    shared.inventory = shared.gross = shared.cost = 0.0
 
 
 @inner_kernel
@@ -226,7 +246,7 @@ def write_curves(shared, limits, curves, committed, t):
 
 
 @kernel
-def run_account(shared, limits, clock, axis, low, high, close, row_at, ranks, n_ranks, shares, weights, out):
+def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, weights, out):
     """Run all symbols over the common axis.
 
     Parameters
@@ -234,7 +254,6 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, ranks, n_
     shared, limits, clock, axis : records of the account, of its limits, and of the axis as a pair and a feed
     low, high, close : (n_times, n) float64, beyond reach where a symbol has no candle, its last close kept
     row_at : (n_times, n) int32, a symbol's row, or −1 less its next one
-    ranks : (n, MAX_BOOKS) int8, whose turn a book has among the strategies; n_ranks : how many turns there are
     shares : (n_times,) int32, row of `weights` (k, n) that is dealt before a time, −1 for none
     out : curves (n_times, 5) float64 of equity, cash, reserved, locked and whether halted; (n_times, n) float64
         committed; (n_days + 1, n, n_reasons) int64 refusals up to the start of each day; all of no rows where not kept
@@ -242,42 +261,33 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, ranks, n_
     curves, committed, log = out
     n, is_kept, day = limits.n, len(curves) > 0, 0
     below, above, inventory, costs = np.full(n, -np.inf), np.full(n, np.inf), np.zeros(n), np.zeros(n)
-    due, queue, is_short = np.empty(n, np.int64), np.empty(n, np.int64), np.zeros(n, np.bool_)
-    for s in range(n):
-        seat = seat_of(limits, s)
-        due[s] = int32_at(seat.time_of, min(feed_of(seat).first, feed_of(seat).n))
-        seat.marked = feed_of(seat).first
-        pair_of(seat).block, pair_of(seat).next_change = feed_of(seat).first_block, feed_of(seat).first
-    clock.block, clock.next_day, floor, is_owed = axis.first_block, axis.first, daily_floor(limits), False
+    due, queue = np.empty(n, np.int64), np.empty(n, np.int64)
+    is_met, is_short, n_short = np.zeros(n, np.bool_), np.zeros(n, np.bool_), 0
+    limits.due = due.ctypes.data
+    take_seats(limits)
+    clock.block, clock.next_day, floor = axis.first_block, axis.first, daily_floor(limits)
     for t in range(axis.first, axis.n):
         opened = int64_at(axis.time, t)
         limits.time = opened + axis.duration
         limits.close = close.ctypes.data + 8 * n * max(t - 1, 0)
-        turn = (opened // axis.duration) % n
-        n_queue, is_news = 0, False
+        limits.rows = row_at.ctypes.data + 4 * n * t
+        turn, is_news = (opened // axis.duration) % n, False
         for s in range(n):
-            is_news |= (low[t, s] <= below[s]) | (high[t, s] >= above[s]) | (due[s] <= t)
-        if is_news:
-            for k in range(n):
-                s = (turn + k) % n
-                touched = (low[t, s] <= below[s]) | (high[t, s] >= above[s]) | (due[s] <= t)
-                if touched & (row_at[t, s] >= 0):
-                    due[s] = t
-                    queue[n_queue] = s
-                    n_queue += 1
-                    meet_candle(seat_of(limits, s), row_at[t, s], is_kept)
+            is_met[s] = (low[t, s] <= below[s]) | (high[t, s] >= above[s]) | (due[s] <= row_at[t, s])
+        n_queue = line_up(n, turn, is_met.ctypes.data, queue.ctypes.data)
+        meet_all(limits, queue.ctypes.data, n_queue, is_kept)
         if (t >= clock.next_day) | (shares[t] >= 0):
             equity = shared.cash + value_at_close(limits, inventory)
             if t >= clock.next_day:
                 clock.next_day = int32_at(axis.next_day, t)
                 if t > axis.first:
-                    begin_day(limits, equity, row_at[t], t, due)
+                    begin_day(limits, equity)
                     floor = daily_floor(limits)
                 if len(log) > 0:
                     write_refusals(limits, log[day])
                     day += 1
             if shares[t] >= 0:
-                share_out(limits, weights[shares[t]], equity, row_at[t], t, due, is_kept)
+                share_out(limits, weights[shares[t]], equity, is_kept)
             is_news = True
         limits.close = close.ctypes.data + 8 * n * t
         closes_out = (shared.sell_at_end == 1) & (t == axis.n - 1)
@@ -298,17 +308,26 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, ranks, n_
             shared.gross = value_at_close(limits, np.abs(inventory))
         if not closes_out:
             mark(shared, block_of(clock, axis), t, 1.0)
-        if judge(limits, equity, floor, row_at[t], t, due):
+        if judge(limits, equity, floor):
             floor = daily_floor(limits)
             is_news = True
-        if is_news | is_owed:
-            limits.equity = equity
-            n_queue = decide_all(limits, turn, row_at[t], t, due, ranks, n_ranks, is_short, queue, is_kept)
-            is_owed = leave_alone(limits, queue, n_queue, below, above, due, is_short, closes_out)
-        if closes_out:
+        if is_news | (n_short > 0):
             for s in range(n):
-                close_out(limits, seat_of(limits, s), int(row_at[t, s] >= 0), is_kept)
-            shared.inventory = shared.gross = shared.cost = 0.0
+                is_met[s] = (row_at[t, s] >= 0) & ((due[s] <= row_at[t, s]) | is_short[s])
+            n_queue = line_up(n, turn, is_met.ctypes.data, queue.ctypes.data)
+        if n_queue > 0:
+            limits.equity = equity
+            decide_all(limits, queue.ctypes.data, n_queue, is_kept)
+            for k in range(n_queue):
+                s = queue[k]
+                seat = seat_of(limits, s)
+                if seat.fresh == 1:
+                    finish_symbol(limits, seat, closes_out)
+                    below[s], above[s], due[s] = reach_of(seat)
+                    n_short += seat.short - is_short[s]
+                    is_short[s] = seat.short == 1
+        if closes_out:
+            sell_all(shared, limits, is_kept)
             mark(shared, block_of(clock, axis), t, 1.0)
         use_capital(shared)
         if is_kept:

@@ -15,7 +15,7 @@ from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConf
 from traderagent.engine.limits import ENOUGH_HOURS
 from traderagent.engine.plan import Plan
 from traderagent.engine.records import LIMITS, PAIR, SEAT
-from traderagent.engine.run import CAPACITY, MAX_BOOKS, Pass, Raw, Setup, new_account, open_pass, setup_of, sides_of
+from traderagent.engine.run import CAPACITY, Pass, Raw, Setup, new_account, open_pass, setup_of, sides_of
 from traderagent.engine.tape import tape_of
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.contract import REJECTIONS
@@ -108,15 +108,18 @@ def stage_of(layouts: Mapping[str, Plan], config: PortfolioBacktestConfig, alloc
     return Stage(axis, plans, setups, hours, shares)
 
 
-def ranks_of(members: Sequence[Sequence[Strategy]]) -> tuple[np.ndarray, int]:
-    """(n, MAX_BOOKS) int8: whose turn each book has; built-in strategies in their order, then own ones as listed."""
+def turns_of(members: Sequence[Sequence[Strategy]]) -> np.ndarray:
+    """(n, n_turns) int64: the book of each symbol (−1: none) whose turn it is as strategies decide one by one.
+
+    Built-in strategies come in their order, then own ones as listed; a two-sided one decides with its first book.
+    """
     own = dict.fromkeys(s.name for of in members for s in of if s.name not in PARAMETER_FIELDS)
     used = [n for n in (*PARAMETER_FIELDS, *own) if any(s.name == n for of in members for s in of)]
-    ranks = np.zeros((len(members), MAX_BOOKS), np.int8)
+    turns = np.full((len(members), len(used)), -1)
     for k, of in enumerate(members):
-        for b, (s, _) in enumerate(sides_of(of)):
-            ranks[k, b] = used.index(of[s].name)
-    return ranks, len(used)
+        for b, (s, _) in reversed(list(enumerate(sides_of(of)))):
+            turns[k, used.index(of[s].name)] = b
+    return turns
 
 
 def new_limits(config: PortfolioBacktestConfig, stage: Stage, seats: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -191,14 +194,15 @@ def _run(
     shared["daily"] = 0 if daily is None else daily.ctypes.data
     seats = np.zeros(n, SEAT)
     limits, _kept = new_limits(config, stage, seats)
+    turns = turns_of([p.strategies for p in stage.layouts])
+    limits["n_turns"] = turns.shape[1]
     clock = np.zeros(1, PAIR)
     feed = axis.feed(stage.shares.start)
     for s, one in enumerate(passes):
-        _seat(seats[s], one, axis.time_of[s])
+        _seat(seats[s], one, turns[s])
         _join(one.account, s, stage.shares.initial[s] * config.initial_capital, shared, limits)
     dealt = np.full(len(axis), -1, np.int32)
     dealt[stage.shares.places] = np.arange(len(stage.shares.places))
-    ranks, n_ranks = ranks_of([p.strategies for p in stage.layouts])
     rows = len(axis) * record
     out = (
         np.zeros((rows, 5)),
@@ -214,8 +218,6 @@ def _run(
         axis.high,
         axis.close,
         axis.row_at,
-        ranks,
-        n_ranks,
         dealt,
         stage.shares.weights,
         out,
@@ -225,11 +227,11 @@ def _run(
     return AccountRaw(shared[0], limits[0], raws, *out, seats["unknown"].copy())
 
 
-def _seat(seat: np.void, one: Pass, time_of: np.ndarray) -> None:
+def _seat(seat: np.void, one: Pass, books: np.ndarray) -> None:
     """A symbol takes its place; the account, not the symbol, judges day and stop and sells at the end."""
     for name in ("account", "pair", "feed"):
         seat[name] = getattr(one, name).ctypes.data
-    seat["time_of"] = time_of.ctypes.data
+    seat["books"] = books.ctypes.data
     seat["max_daily_loss"] = one.account["max_daily_loss"][0]
     one.account["max_daily_loss"] = one.account["portfolio_stop"] = np.inf
     one.account["sell_at_end"] = 0

@@ -5,7 +5,7 @@ Its seat says between which prices and until when it may be left alone.
 
 import numpy as np
 
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at, uint8_at
+from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, uint8_at
 from traderagent.engine.funding import settle_funding
 from traderagent.engine.gate import count_start_refusal
 from traderagent.engine.limits import recount
@@ -83,13 +83,12 @@ def prepare(limits, seat):
 
 
 @inner_kernel
-def decide_rank(seat, ranks, rank):
-    """Step 6 of the symbol's books of one strategy."""
+def decide_turn(seat, turn):
+    """Step 6 of the symbol's book whose turn it is."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
-    equity = account.cash + account.inventory * now_of(pair).close
-    for b in range(pair.n_books):
-        if ranks[account.seat, b] == rank:
-            decide_book(account, pair, feed, book_of(pair, b), equity)
+    b = int64_at(seat.books, turn)
+    if b >= 0:
+        decide_book(account, pair, feed, book_of(pair, b), account.cash + account.inventory * now_of(pair).close)
 
 
 @inner_kernel

@@ -62,22 +62,23 @@ BLOCK = record_dtype(
 
 # One symbol's place in an account that it shares. row: the last one met; marked: the first one that is not yet marked;
 # fresh: 1 where the present candle has been met; short: 1 where an entry waits for cash; counted: the move up to which
-# held and entries are known; time_of: address of the place of each row on the common axis.
+# held and entries are known; books: address of the book (−1: none) whose turn it is as strategies decide one by one.
 SEAT = record_dtype(
-    ("account pair feed time_of", "i8"),
+    ("account pair feed books", "i8"),
     ("row marked fresh short unknown counted", "i8"),
     ("max_daily_loss", "f8"),
 )
 
-# What an account asks that several symbols share: limits as shares of its equity, infinite where off.
-# held, entries, close: addresses of (n,) quantity held, notional of entries, last close; committed: the sum over all
-# at the time `counted`; returns: address of (n, n_hours) hourly log returns, the first of which ends at first_hour ×
-# hour ms; rho, stamp: addresses of (n, n) correlations and of the hours they are of.
+# What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries,
+# close: addresses of (n,) quantity held, notional of entries, last close; rows: of (n,) int32 row at this time, or −1
+# less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum over all at
+# the time `counted`; returns: address of (n, n_hours) hourly log returns, the first of which ends at first_hour × hour
+# ms; rho, stamp: addresses of (n, n) correlations and of the hours they are of.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
-    ("n seats time counted held entries close", "i8"),
+    ("n seats n_turns time counted held entries close rows due", "i8"),
     ("hour window returns n_hours first_hour rho stamp", "i8"),
 )
 
