@@ -25,6 +25,7 @@ from traderagent.strategies.contract import (
     RISK_POSITION,
     WAITING,
     cell_of,
+    is_below_minimum,
     mirrored,
     tell,
 )
@@ -84,12 +85,6 @@ def committed(pair, book, close):
 def position_limit(account, equity):
     """Largest notional one book may hold at this close; infinite without a gate."""
     return account.max_position * equity * SLACK if account.has_gate == 1 else np.inf
-
-
-@inner_kernel
-def is_below_minimum(now, quantity, price):
-    """Whether an entry is too small to be placed."""
-    return (quantity <= 0.0) | (quantity * price < now.min_notional)
 
 
 @inner_kernel

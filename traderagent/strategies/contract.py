@@ -321,6 +321,12 @@ def is_idle(book):
 
 
 @inner_kernel
+def is_below_minimum(now, quantity, price):
+    """Whether an entry is too small to be placed."""
+    return (quantity <= 0.0) | (quantity * price < now.min_notional)
+
+
+@inner_kernel
 def enter(book, quantity, reason):
     """Ask for a market entry at the next open; the engine authorises it after the step."""
     book.market_quantity = quantity

@@ -20,12 +20,14 @@ from traderagent.strategies.contract import (
     BLOCKED,
     ENTERED,
     FLAT,
+    MIN_NOTIONAL,
     RISK_DAILY,
     TARGET,
     WAITING,
     add_exit,
     cell_of,
     enter,
+    is_below_minimum,
     is_idle,
     memory_of,
     parameters_of,
@@ -179,11 +181,14 @@ def dca_step(what, now, book):
     elif is_idle(book):
         ready = int(own.ready_row)
         if (now.row >= ready) & (now.signal == 1) & (book.entry <= BLOCKED):
+            quantity = quantity_down(now, p.base_order * now.equity / now.close)
             if book.entry == BLOCKED:
                 refuse(book, RISK_DAILY)
+            elif is_below_minimum(now, quantity, now.close):  # as long as the trigger holds, so nothing is planned
+                refuse(book, MIN_NOTIONAL)
             else:
                 plan(now, book, p)
-                enter(book, quantity_down(now, p.base_order * now.equity / now.close), BASE)
+                enter(book, quantity, BASE)
         book.want = max(now.row + 1, ready)
 
 
