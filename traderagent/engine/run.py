@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -184,7 +185,7 @@ def new_feed(setup: "Setup") -> np.ndarray:
     tape, features = setup.tape, setup.features
     feed = np.zeros(1, FEED)
     feed["n"], feed["duration"], feed["first"] = len(tape), tape.duration, setup.first
-    feed["first_block"] = np.searchsorted(tape.blocks["end"], setup.first, side="right")
+    feed["first_block"] = setup.first_block
     of_tape = {name: getattr(tape, name) for name in TAPE_COLUMNS}
     of_features = {"columns": features.columns, "next_signal": features.next_signal}
     for name, array in (of_tape | of_features | setup.arrays).items():
@@ -208,6 +209,11 @@ class Setup:
     features: Features
     arrays: dict[str, np.ndarray]
     first: int
+
+    @cached_property
+    def first_block(self) -> int:
+        """Block of the row of the first decision: looked up once, it serves every run."""
+        return int(np.searchsorted(self.tape.blocks["end"], self.first, side="right"))
 
 
 def setup_of(
