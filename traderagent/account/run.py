@@ -140,9 +140,10 @@ def new_limits(config: PortfolioBacktestConfig, stage: Stage, seats: np.ndarray)
     kept = {
         "held": np.zeros(n),
         "entries": np.zeros(n),
-        "returns": np.ascontiguousarray(returns),
+        "returns": np.ascontiguousarray(returns.T),
         "rho": np.zeros((n, n)),
-        "stamp": np.zeros((n, n), np.int64),
+        "sums": np.zeros((5, n)),
+        "stamp": np.zeros(n, np.int64),
     }
     for name, array in kept.items():
         limits[name] = array.ctypes.data

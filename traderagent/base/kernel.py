@@ -152,9 +152,8 @@ def _loader(number: numba.types.Number, bytes_each: int) -> Callable:
     @intrinsic
     def load(typing_context, address, index):  # noqa: ANN001, ANN202
         def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-            size = ir.Constant(_I64, bytes_each)
-            place = builder.add(arguments[0], builder.mul(arguments[1], size))
-            return builder.load(builder.inttoptr(place, context.get_value_type(number).as_pointer()))
+            first = builder.inttoptr(arguments[0], context.get_value_type(number).as_pointer())
+            return builder.load(builder.gep(first, [arguments[1]], inbounds=True))
 
         return number(numba.types.int64, numba.types.int64), generate
 
@@ -174,8 +173,8 @@ def _writer(number: numba.types.Number) -> Callable:
     @intrinsic
     def write(typing_context, address, index, value):  # noqa: ANN001, ANN202
         def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-            place = builder.add(arguments[0], builder.mul(arguments[1], ir.Constant(_I64, 8)))
-            builder.store(arguments[2], builder.inttoptr(place, context.get_value_type(number).as_pointer()))
+            first = builder.inttoptr(arguments[0], context.get_value_type(number).as_pointer())
+            builder.store(arguments[2], builder.gep(first, [arguments[1]], inbounds=True))
             return context.get_dummy_value()
 
         return numba.types.void(numba.types.int64, numba.types.int64, number), generate

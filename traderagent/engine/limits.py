@@ -87,10 +87,11 @@ def ask_limits(account, notional):
 @inner_kernel
 def likeness(limits, s):
     """Largest correlation of a symbol with those that hold something, −2 for none; an unknown one is counted."""
+    correlate(limits, s)
     most, is_unknown = -2.0, False
     for o in range(limits.n):
         if (o != s) & (float64_at(limits.held, o) > 0.0):
-            rho = correlation(limits, min(s, o), max(s, o))
+            rho = float64_at(limits.rho, s * limits.n + o)
             if rho != rho:
                 is_unknown = True
             else:
@@ -101,41 +102,57 @@ def likeness(limits, s):
 
 
 @inner_kernel
-def correlation(limits, a, b):
-    """Pearson of the hourly returns of two symbols over the window up to now, kept until another hour ends."""
+def correlate(limits, s):
+    """Pearson of a symbol's hourly returns with everybody's over the window up to now, kept until another hour ends."""
     last = limits.time // limits.hour
     first = (limits.time - limits.window) // limits.hour + 1
-    place = a * limits.n + b
     stamp = last * 4_000_000 + (last - first)
-    if int64_at(limits.stamp, place) != stamp:
+    if int64_at(limits.stamp, s) != stamp:
+        write_int64(limits.stamp, s, stamp)
         first = max(first - limits.first_hour, 0)
-        last = min(last - limits.first_hour, limits.n_hours - 1)
-        write_int64(limits.stamp, place, stamp)
-        write_float64(limits.rho, place, pearson(limits, a * limits.n_hours, b * limits.n_hours, first, last))
-    return float64_at(limits.rho, place)
+        pearson(limits, s, first, min(last - limits.first_hour, limits.n_hours - 1))
 
 
 @inner_kernel
-def pearson(limits, a, b, first, last):
-    """Over hours first to last of two rows of the returns; NaN below 168 common ones, or where one does not move."""
-    n, mean_a, mean_b = 0, 0.0, 0.0
+def pearson(limits, s, first, last):
+    """Over hours first to last of the returns; NaN below 168 common ones, or where one does not move.
+
+    Everybody at once, hour by hour: a sum runs in the order of the hours, and those of several symbols side by side.
+    """
+    n, sums = limits.n, limits.sums
+    common, mean, their_mean, square, their_square = sums, sums + 8 * n, sums + 16 * n, sums + 24 * n, sums + 32 * n
+    across = limits.rho + 8 * s * n
+    for o in range(n):
+        write_float64(across, o, 0.0)
+        for k in range(5):
+            write_float64(sums, k * n + o, 0.0)
     for h in range(first, last + 1):
-        x, y = float64_at(limits.returns, a + h), float64_at(limits.returns, b + h)
-        if (x == x) & (y == y):
-            n += 1
-            mean_a += x
-            mean_b += y
-    if n < ENOUGH_HOURS:
-        return float("nan")
-    mean_a /= n
-    mean_b /= n
-    across, square_a, square_b = 0.0, 0.0, 0.0
+        theirs = limits.returns + 8 * h * n
+        x = float64_at(theirs, s)
+        if x == x:
+            for o in range(n):
+                y = float64_at(theirs, o)
+                write_float64(common, o, float64_at(common, o) + (1.0 if y == y else 0.0))
+                write_float64(mean, o, float64_at(mean, o) + (x if y == y else 0.0))
+                write_float64(their_mean, o, float64_at(their_mean, o) + (y if y == y else 0.0))
+    for o in range(n):
+        write_float64(mean, o, float64_at(mean, o) / float64_at(common, o))
+        write_float64(their_mean, o, float64_at(their_mean, o) / float64_at(common, o))
     for h in range(first, last + 1):
-        x, y = float64_at(limits.returns, a + h) - mean_a, float64_at(limits.returns, b + h) - mean_b
-        if (x == x) & (y == y):
-            across += x * y
-            square_a += x * x
-            square_b += y * y
-    if (square_a == 0.0) | (square_b == 0.0):
-        return float("nan")
-    return across / (square_a * square_b) ** 0.5
+        theirs = limits.returns + 8 * h * n
+        x = float64_at(theirs, s)
+        if x == x:  # one sum a loop: what writes to more is not done for several symbols side by side
+            for o in range(n):
+                y = float64_at(theirs, o) - float64_at(their_mean, o)
+                write_float64(across, o, float64_at(across, o) + ((x - float64_at(mean, o)) * y if y == y else 0.0))
+            for o in range(n):
+                y = float64_at(theirs, o)
+                d = x - float64_at(mean, o)
+                write_float64(square, o, float64_at(square, o) + (d * d if y == y else 0.0))
+            for o in range(n):
+                y = float64_at(theirs, o) - float64_at(their_mean, o)
+                write_float64(their_square, o, float64_at(their_square, o) + (y * y if y == y else 0.0))
+    for o in range(n):
+        size = (float64_at(square, o) * float64_at(their_square, o)) ** 0.5
+        is_known = (float64_at(common, o) >= ENOUGH_HOURS) & (size > 0.0)
+        write_float64(across, o, float64_at(across, o) / size if is_known else float("nan"))

@@ -72,14 +72,15 @@ SEAT = record_dtype(
 # What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries,
 # close: addresses of (n,) quantity held, notional of entries, last close; rows: of (n,) int32 row at this time, or −1
 # less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum over all at
-# the time `counted`; returns: address of (n, n_hours) hourly log returns, the first of which ends at first_hour × hour
-# ms; rho, stamp: addresses of (n, n) correlations and of the hours they are of.
+# the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends at first_hour × hour
+# ms; rho, stamp: addresses of (n, n) correlations and of (n,) the hours that each row is of; sums: of (5, n) what they
+# are made of.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
     ("n seats n_turns time counted held entries close rows due", "i8"),
-    ("hour window returns n_hours first_hour rho stamp", "i8"),
+    ("hour window returns n_hours first_hour rho sums stamp", "i8"),
 )
 
 FILL = record_dtype(
