@@ -185,6 +185,7 @@ def simulate_account(
         if not any(one.is_cut() for one in passes):
             return raw
         capacities = [one.larger(room) for one, room in zip(passes, capacities, strict=True)]
+        del passes, raw  # what they hold of each candle is as large as the candles: it goes before the next comes
 
 
 def _run(
