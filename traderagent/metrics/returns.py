@@ -11,10 +11,11 @@ FEWEST_RETURNS = 24
 FEWEST_DAYS = 30
 
 
-@metric("%", +1, "(final − initial) / initial · 100")
+@metric("%", +1, "(final − initial) / initial · 100; 0 where nothing was gained, of a pair that was given nothing too")
 def total_return_pct(t: Mapping[str, Any]) -> Any:
     """Gain of the account from the start of trading to the end of the span, net of all costs."""
-    return ratio(t["final"] - t["initial"], t["initial"]) * 100.0
+    gained = t["final"] - t["initial"]
+    return np.where(gained == 0.0, 0.0, ratio(gained, t["initial"])) * 100.0
 
 
 @metric("%", -1, "max over closes (peak − equity) / peak · 100, first peak the initial equity")
