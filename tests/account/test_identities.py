@@ -108,3 +108,25 @@ def test_contributions_add_up_to_the_account(market):
     assert shared.contribution["return_pct"].sum() == pytest.approx(shared.portfolio_total_return_pct, rel=1e-9)
     assert shared.contribution["drawdown_pct"].sum() == pytest.approx(shared.portfolio_max_drawdown_pct, rel=1e-9)
     assert shared.risk_halted
+
+
+@pytest.mark.parametrize("resume_after", ["5D", None])
+def test_every_pair_says_how_often_the_stop_closed_it_and_whether_it_still_does(market, resume_after):
+    config = ta.PortfolioBacktestConfig(portfolio_stop_loss_pct=0.02, resume_after=resume_after)
+    shared = ta.portfolio(market, config)
+    ends = bool(shared.halted.iloc[-1])
+    assert ends == (resume_after is None)
+    assert shared.halts == int(shared.halted.astype(int).diff().eq(1).sum()) > 0
+    for one in (shared, *shared.per_pair_results.values()):
+        assert (one.risk_halted, one.halts, one.ends_halted) == (True, shared.halts, ends)
+        told = one.to_dict()
+        assert (told["risk_halted"], told["halts"], told["ends_halted"]) == (True, shared.halts, ends)
+
+
+def test_a_pair_that_is_given_nothing_returns_exactly_nothing(market):
+    weights = dict(zip(market.symbols, (0.4, 0.3, 0.3, 0.0), strict=True))
+    shared = ta.portfolio(market, ta.PortfolioBacktestConfig(allocation="weights", weights=weights))
+    idle = shared.per_pair_results[market.symbols[3]]
+    assert idle.metrics["total_return_pct"] == 0.0
+    assert len(idle.trades) == 0
+    assert shared.pair_returns[market.symbols[3]] == 0.0

@@ -273,7 +273,17 @@ class PortfolioBacktestResult:
     @property
     def risk_halted(self) -> bool:
         """Whether the portfolio stop ever closed everything."""
-        return bool(self.raw.limits["n_halts"])
+        return self.halts > 0
+
+    @property
+    def halts(self) -> int:
+        """How often it did."""
+        return int(self.raw.limits["n_halts"])
+
+    @property
+    def ends_halted(self) -> bool:
+        """Whether it holds everything closed at the end of the run."""
+        return bool(self.raw.limits["halted"])
 
     # --- output -------------------------------------------------------------------------------------
     def summary(self) -> dict[str, Any]:
@@ -338,7 +348,8 @@ class PortfolioBacktestResult:
             "rejections": self.rejections,
             "correlation_unknown": self.correlation_unknown,
             "risk_halted": self.risk_halted,
-            "halts": int(self.raw.limits["n_halts"]),
+            "halts": self.halts,
+            "ends_halted": self.ends_halted,
             "skipped": self.skipped,
             "per_pair_results": {s: r.to_dict() for s, r in self.per_pair_results.items()},
             "assumptions": self.assumptions,
@@ -352,7 +363,7 @@ class PortfolioBacktestResult:
     def __repr__(self) -> str:
         label = " SYNTHETIC" if self.synthetic else ""
         part = "" if self.sample == "whole" else f", sample {self.sample}"
-        halted = f", {self.raw.limits['n_halts']} halts" if self.risk_halted else ""
+        halted = f", {self.halts} halts" if self.risk_halted else ""
         return (
             f"<portfolio of {len(self.symbols)}{label}{part}: {self.portfolio_total_return_pct:+.2f} %, drawdown "
             f"{self.portfolio_max_drawdown_pct:.2f} %, {self.pairs_profitable} pairs profitable{halted}>"

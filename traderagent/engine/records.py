@@ -13,7 +13,7 @@ ACCOUNT = record_dtype(
     ("funding insurance maintenance liquidation_fee", "f8"),
     # verdicts
     ("daily_reference peak max_daily_loss portfolio_stop max_position", "f8"),
-    ("blocked halted halt_row daily_blocks", "i8"),
+    ("blocked halted halt_row n_halts daily_blocks", "i8"),
     ("keep_entries flatten has_gate sell_at_end", "i8"),
     ("perpetual poor", "i8"),  # poor: the reason that counts where free cash does not pay
     # accumulators of the metrics, over closes and hours since the start of trading

@@ -214,7 +214,17 @@ class OrchestratorBacktestResult:
 
     @property
     def risk_halted(self) -> bool:
-        """Whether the portfolio stop ended the run."""
+        """Whether the portfolio stop ever closed everything."""
+        return self.halts > 0
+
+    @property
+    def halts(self) -> int:
+        """How often it did; more than once only on an account that others share, which may trade on after a while."""
+        return int(self.raw.account["n_halts"])
+
+    @property
+    def ends_halted(self) -> bool:
+        """Whether it holds everything closed at the end of the run."""
         return bool(self.raw.account["halted"])
 
     @property
@@ -336,6 +346,8 @@ class OrchestratorBacktestResult:
             "metrics": self.metrics,
             "risk_manager_blocks": self.risk_manager_blocks,
             "risk_halted": self.risk_halted,
+            "halts": self.halts,
+            "ends_halted": self.ends_halted,
             "rejections": self.rejections,
             "cut_orders": self.cut_orders,
             "ambiguous_fills": self.ambiguous_fills,

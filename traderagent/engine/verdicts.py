@@ -58,6 +58,7 @@ def block(account, pair):
 def halt(account, pair):
     """Every order is cancelled, every book is sold at its next open, nobody is asked, no fill opens anything."""
     account.halted = 1
+    account.n_halts += 1
     account.halt_row = now_of(pair).row
     for b in range(pair.n_books):
         book = book_of(pair, b)
