@@ -7,6 +7,7 @@ import pytest
 
 import traderagent as ta
 from traderagent.metrics.record import METRICS
+from traderagent.research import estimate
 
 SPACE = {"max_total_exposure_pct": [0.3, 0.6], "dca_tp_pct": [0.03, 0.08], "rebalance": ["none", "weekly"]}
 
@@ -79,3 +80,16 @@ def test_axes_that_cannot_be(market, space, config, words):
 def test_options_of_a_sweep_by_symbol_are_refused(market, tmp_path):
     with pytest.raises(ta.ConfigError, match="runs in this process only"):
         ta.sweep(market, space=SPACE, portfolio=ta.PortfolioBacktestConfig(), checkpoint=tmp_path / "c", progress=False)
+
+
+def test_more_points_than_memory_holds_are_refused_with_numbers(market):
+    space = {name: np.linspace(0.01, 0.2, 10_000).tolist() for name in ("dca_tp_pct", "max_total_exposure_pct")}
+    with pytest.raises(ta.ConfigError, match=r"got 100,000,000 points in 2 places, which need .* GiB, allowed"):
+        ta.sweep(market, space=space, portfolio=ta.PortfolioBacktestConfig(), holdout=0.3, progress=False)
+
+
+def test_a_long_sweep_says_so_before_it_starts(market, monkeypatch, capsys):
+    monkeypatch.setattr(estimate, "LONG", 0.0)
+    space = {"max_total_exposure_pct": [0.3, 0.6], "dca_tp_pct": [0.03, 0.08]}
+    ta.sweep(market, space=space, portfolio=ta.PortfolioBacktestConfig(), workers=2)
+    assert "4 points on 3 symbols: about 0 min 0" in capsys.readouterr().err

@@ -22,12 +22,15 @@ from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
 from traderagent.base.progress import counting
 from traderagent.base.space import Points, Space
+from traderagent.base.threads import cores
 from traderagent.engine.assumptions import CODE as ENGINE_CODE
 from traderagent.engine.plan import members_of, warmup_rows
 from traderagent.engine.tape import DAY
 from traderagent.engine.trials import Trial
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.metrics.record import METRICS, evaluate
+from traderagent.research.estimate import check_memory, say_time, seconds_of, tells
+from traderagent.research.job import n_days_of
 from traderagent.research.placement import Placement, fields_of
 from traderagent.strategies.base import Strategy
 
@@ -69,16 +72,21 @@ def sweep_account(
     """
     chosen = space if isinstance(space, Points) else Space.of(space)
     data = chosen_symbols(market, config)
+    samples = ("whole",) if holdout is None else ("in", "out")
+    n_days = n_days_of(data.values()) if daily else 0
+    check_memory(len(chosen), len(samples), n_days)
     groups, refused = _groups(config, chosen, strategies)
     warmup = max(_warmup(trial, accounts[0][1], data) for trial, accounts in groups)
-    samples = ("whole",) if holdout is None else ("in", "out")
     found = Found(samples, chosen, warmup)
     total = len(samples) * sum(len(points) for _, points in groups)
     with counting(total, unit="trial", shown=progress, delay=2) as bar, ThreadPoolExecutor(workers) as pool:
-        for trial, points in groups:
+        for k, (trial, points) in enumerate(groups):
             accounts = [account for _, account in points]
             told = accounts[0].replace(per_pair_config=trial.config.replace(warmup_bars=warmup))
             layouts, found.skipped = layouts_of(data, told, trial.own, {}, holdout, workers, False)
+            if progress and tells() and k == 0:
+                seconds = _pilot(layouts[samples[0]], told) * total / (workers or cores())
+                say_time(seconds, len(chosen), len(data), len(samples), n_days, workers)
             for sample in samples:
                 runs = pool.map(_one, _stages(layouts[sample], accounts), accounts)
                 for (position, _), run in zip(points, runs, strict=True):
@@ -209,6 +217,12 @@ def _one(stage: Stage, config: PortfolioBacktestConfig) -> tuple[np.ndarray, np.
     gained = np.full(len(days), np.nan)
     raw = simulate_account(stage, config, record=False, daily=gained)
     return np.array(list(evaluate(account_totals(stage, raw)).values()), np.float64), days, gained
+
+
+def _pilot(layouts: Mapping[str, Any], config: PortfolioBacktestConfig) -> float:
+    """Seconds of a run whose pairs are ready: the faster of two, as the first also does what is done once."""
+    stage = stage_of(layouts, config)
+    return min(seconds_of(lambda: _one(stage, config)) for _ in range(2))
 
 
 def _attributes(

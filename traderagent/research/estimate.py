@@ -1,8 +1,10 @@
 """How much memory and time a sweep takes, said before it starts."""
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
+from typing import Any
 
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.progress import in_notebook
@@ -47,6 +49,18 @@ def check_memory(n_points: int, n_places: int, n_days: int) -> None:
         )
 
 
+def tells() -> bool:
+    """Whether somebody reads how long it takes: nobody does where a stage runs."""
+    return "TRADERAGENT_STAGE" not in os.environ
+
+
+def seconds_of(function: Callable[[], Any]) -> float:
+    """How long a call takes; what it gives is dropped."""
+    start = perf_counter()
+    function()
+    return perf_counter() - start
+
+
 def tell_time(runner: Runner, market: Mapping[str, MultiTimeframeData], workers: int | None, n_trials: int) -> None:
     """Time a few trials and say how long all of them take, where that is long; a rough guess."""
     job = runner.job
@@ -56,17 +70,21 @@ def tell_time(runner: Runner, market: Mapping[str, MultiTimeframeData], workers:
         runner.run(place, 0, 1)  # what is done once a symbol is not counted
     except DataError:  # a symbol that is skipped tells no time
         return
-    start = perf_counter()
-    runner.run(place, 0, n)
-    each = (perf_counter() - start) / n / len(market[place[0]])
+    each = seconds_of(lambda: runner.run(place, 0, n)) / n / len(market[place[0]])
     candles = sum(len(market[symbol]) for symbol in job.symbols) / len(job.symbols)
-    threads = workers or cores()
-    seconds = each * candles * n_trials / threads
+    seconds = each * candles * n_trials / (workers or cores())
+    say_time(seconds, len(job.space), len(job.symbols), len(job.places), job.n_days if job.daily else 0, workers)
+
+
+def say_time(
+    seconds: float, n_points: int, n_symbols: int, n_places: int, n_days: int, workers: int | None = None
+) -> None:
+    """Say how long a sweep takes and what its cube needs, where that is long."""
     if seconds > LONG:
-        memory = memory_needed(len(job.space), len(job.places), job.n_days if job.daily else 0)
+        memory = memory_needed(n_points, n_places, n_days)
         print(
-            f"{counted(len(job.space), 'point')} on {counted(len(job.symbols), 'symbol')}: about {_time(seconds)} on "
-            f"{counted(threads, 'thread')}, {_bytes(memory)}",
+            f"{counted(n_points, 'point')} on {counted(n_symbols, 'symbol')}: about {_time(seconds)} on "
+            f"{counted(workers or cores(), 'thread')}, {_bytes(memory)}",
             file=sys.stdout if in_notebook() else sys.stderr,
         )
 

@@ -1,6 +1,6 @@
 """What a sweep is to do, in a record that travels to any worker, and the runner that does a piece of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -182,6 +182,12 @@ def candles_of(data: MultiTimeframeData, sample: str, holdout: float | None) -> 
         return data.split(holdout)[0], None
     cut = milliseconds(data.index[data.index == data.cut(holdout)])[0]
     return data, int((cut > tape_of(data).time).sum())
+
+
+def n_days_of(market: Iterable[MultiTimeframeData]) -> int:
+    """Label days from the first to the last that any of the symbols has, as many as a cube's dim `day` may hold."""
+    spans = [days_of(data, "whole", None, 0) or (0, 0) for data in market]
+    return max(b for _, b in spans) - min(a for a, _ in spans) + 1
 
 
 def days_of(data: MultiTimeframeData, sample: str, holdout: float | None, first: int) -> tuple[int, int] | None:

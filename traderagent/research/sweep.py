@@ -5,7 +5,6 @@ aside), a variable per metric with its unit and orientation. Trials walk the can
 point of the cube equals `ta.backtest` of that config, metric by metric.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -30,9 +29,9 @@ from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.metrics.record import METRICS
 from traderagent.research.account_sweep import refuse_options, sweep_account
 from traderagent.research.cluster import connected, run_on_cluster
-from traderagent.research.estimate import check_memory, tell_time
+from traderagent.research.estimate import check_memory, tell_time, tells
 from traderagent.research.here import run_here
-from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of
+from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of, n_days_of
 from traderagent.research.ledger import check_ledger, enter_finished
 from traderagent.research.outcomes import Checkpoint, Outcomes, stored_chunk
 from traderagent.research.placement import Placement
@@ -114,9 +113,7 @@ def sweep(
         return cube
     chosen = space if isinstance(space, Points) else Space.of(space)
     samples = ("whole",) if holdout is None else ("in", "out")
-    spans = [days_of(data, "whole", None, 0) or (0, 0) for data in symbols.values()]
-    n_days = max(b for _, b in spans) - min(a for a, _ in spans) + 1 if returns else 0
-    check_memory(len(chosen), len(symbols) * len(samples), n_days)
+    check_memory(len(chosen), len(symbols) * len(samples), n_days_of(symbols.values()) if returns else 0)
     members = members_of(config, strategies)
     own = members[len(members) - len(strategies) :]
     distinct, refused = survey(config, own, chosen)
@@ -180,7 +177,7 @@ def _run(
         if client is not None:
             return run_on_cluster(client, job, outcomes, bar.update)
         runner = Runner(job, symbols.__getitem__)
-        if progress and total and "TRADERAGENT_STAGE" not in os.environ:
+        if progress and total and tells():
             tell_time(runner, symbols, workers, total)
         return run_here(runner, outcomes, workers, bar.update)
 
