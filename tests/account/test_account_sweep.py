@@ -39,7 +39,7 @@ def test_every_point_is_the_run_of_its_config(market, cube):
                     for name in METRICS:
                         found = float(point[name].sel(sample=sample))
                         assert found == run.metrics[name] or np.isnan([found, run.metrics[name]]).all(), name
-                    day = run.equity.iloc[run.stage.shares.start :].resample("1D").last().dropna()
+                    day = run.equity.iloc[run.roster.shares.start :].resample("1D").last().dropna()
                     gained = np.diff(np.append(10_000.0, day)) / np.append(10_000.0, day)[:-1]
                     kept = point.returns.sel(sample=sample).dropna("day").to_numpy()
                     np.testing.assert_array_equal(kept, gained.astype(np.float32))

@@ -37,7 +37,7 @@ def crashed(market, at, depth=0.8):
 
 def held_of(result):
     """(n_times, n) signed inventory of each pair at each time."""
-    axis = result.stage.axis
+    axis = result.roster.axis
     held = np.zeros(axis.close.shape)
     for s, raw in enumerate(result.raw.pairs):
         rows = np.where(axis.row_at[:, s] >= 0, axis.row_at[:, s], -2 - axis.row_at[:, s])
@@ -47,7 +47,7 @@ def held_of(result):
 
 def check_money(result):
     """Equity is cash and inventory; cash is never negative; what the pairs gave is what the account gained."""
-    axis, held = result.stage.axis, held_of(result)
+    axis, held = result.roster.axis, held_of(result)
     value = (held * axis.close).sum(axis=1)
     np.testing.assert_allclose(result.equity, result.cash.to_numpy() + value, rtol=1e-9)
     assert result.cash.min() >= -1e-6
@@ -62,7 +62,7 @@ def check_limits(result):
 
     Of runs without dca: safety orders of an open deal come back after a day's block or a change of route, unasked.
     """
-    config, axis, held = result.config, result.stage.axis, held_of(result)
+    config, axis, held = result.config, result.roster.axis, held_of(result)
     committed, equity = result.committed.to_numpy(), result.equity.to_numpy()
     entries = committed - held * axis.close
     filled = np.zeros(axis.close.shape, bool)

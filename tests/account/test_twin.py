@@ -17,8 +17,8 @@ def compared(account: str, seeds: range, own: bool = False) -> Counter:
     for seed in seeds:
         case = PortfolioCase(seed, 700 if own else 1_100, account, own)
         twin = case.twin()
-        stage, raw = case.kernel()
-        assert differences(stage, raw, twin) == [], f"seed {seed}"
+        roster, raw = case.kernel()
+        assert differences(roster, raw, twin) == [], f"seed {seed}"
         happened.update(twin.rejections)
         happened["fills"] += len(twin.fills)
         happened["halts"] += len(twin.halts)

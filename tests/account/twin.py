@@ -13,7 +13,7 @@ from tests.reference.markets import FIVE_MINUTES, random_candles, random_reducti
 from tests.reference.portfolio import PortfolioTwin, portfolio_twin
 from tests.reference.portfolio_config import PortfolioTwinConfig
 from traderagent.account.config import PortfolioBacktestConfig
-from traderagent.account.run import AccountRaw, Stage, simulate_account, stage_of
+from traderagent.account.run import AccountRaw, Roster, roster_of, simulate_account
 from traderagent.engine.plan import plan
 from traderagent.engine.reasons import reasons_of
 from traderagent.strategies.contract import REJECTIONS
@@ -94,12 +94,12 @@ class PortfolioCase:
         """The plain-Python run."""
         return portfolio_twin(self.market, self.config, self.routes, self.reductions)
 
-    def kernel(self, every_candle: bool = False) -> tuple[Stage, AccountRaw]:
+    def kernel(self, every_candle: bool = False) -> tuple[Roster, AccountRaw]:
         """The package's own run."""
-        stage = self.stage()
-        return stage, simulate_account(stage, package_config(self.config), every_candle=every_candle)
+        roster = self.roster()
+        return roster, simulate_account(roster, package_config(self.config), every_candle=every_candle)
 
-    def stage(self) -> Stage:
+    def roster(self) -> Roster:
         """The symbols as the package puts them on one axis."""
         config, layouts = package_config(self.config), {}
         for symbol, candles in self.market.items():
@@ -113,7 +113,7 @@ class PortfolioCase:
             )
             layout.size_factor[:] = self.reductions[symbol]
             layouts[symbol] = layout
-        return stage_of(layouts, config)
+        return roster_of(layouts, config)
 
 
 def built_in(settings: dict) -> dict:
@@ -139,12 +139,12 @@ def package_config(twin: PortfolioTwinConfig) -> PortfolioBacktestConfig:
     )
 
 
-def differences(stage: Stage, raw: AccountRaw, twin: PortfolioTwin) -> list[str]:
+def differences(roster: Roster, raw: AccountRaw, twin: PortfolioTwin) -> list[str]:
     """Sentences about what differs; empty where both are the same run."""
     found = []
-    for s, symbol in enumerate(stage.axis.symbols):
+    for s, symbol in enumerate(roster.axis.symbols):
         theirs = [f for f in twin.fills if f["symbol"] == symbol]
-        found += [f"{symbol}: {line}" for line in _fills(stage.layouts[s].names, raw.pairs[s], theirs)]
+        found += [f"{symbol}: {line}" for line in _fills(roster.layouts[s].names, raw.pairs[s], theirs)]
         counts = raw.pairs[s].account["rejections"]
         ours = {reason: int(count) for reason, count in zip(REJECTIONS, counts, strict=True) if count}
         if ours != twin.rejections_of[symbol]:
@@ -154,10 +154,10 @@ def differences(stage: Stage, raw: AccountRaw, twin: PortfolioTwin) -> list[str]
     moved = sum(f["price"] * f["quantity"] for f in twin.fills)
     allowed = TOLERANCE * max(raw.account["initial"], moved, *map(abs, twin.equity))
     equity, cash, reserved, locked, _ = raw.curves.T
-    last = len(cash) - int(stage.layouts[0].config.liquidate_at_end)
+    last = len(cash) - int(roster.layouts[0].config.liquidate_at_end)
     curves = {"equity": (equity, twin.equity), "cash": (cash, twin.cash)}
     curves["free cash"] = (cash - reserved - locked, twin.free_cash)
-    for s, symbol in enumerate(stage.axis.symbols):  # what is pending when a run ends with selling is nothing any more
+    for s, symbol in enumerate(roster.axis.symbols):  # what is pending when a run ends with selling is nothing any more
         curves[f"committed {symbol}"] = (raw.committed[:last, s], twin.committed[symbol][:last])
     for name, (ours, theirs) in curves.items():
         error = np.abs(np.asarray(ours) - np.asarray(theirs))

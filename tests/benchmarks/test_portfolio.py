@@ -9,7 +9,7 @@ import pytest
 import traderagent as ta
 from tests.benchmarks.measure import timed
 from traderagent.account.pairs import layouts_of
-from traderagent.account.run import simulate_account, stage_of
+from traderagent.account.run import roster_of, simulate_account
 
 pytestmark = pytest.mark.benchmark(timer=time.process_time, disable_gc=True)
 LIMITS = ("max_single_pair_pct", "max_total_exposure_pct", "portfolio_stop_loss_pct", "max_correlation")
@@ -19,12 +19,14 @@ LIMITS = ("max_single_pair_pct", "max_total_exposure_pct", "portfolio_stop_loss_
 def year():
     market = ta.load_market("synthetic", symbols=45, days=365, seed=7, progress=False)
     layouts, _ = layouts_of(dict(market), ta.PortfolioBacktestConfig(), (), {}, None, 2, False)
-    return stage_of(layouts["whole"], ta.PortfolioBacktestConfig())
+    return roster_of(layouts["whole"], ta.PortfolioBacktestConfig())
 
 
+@pytest.mark.parametrize("capital", [10_000.0, 450_000.0])  # of the former no dca deal reaches the minimum notional
 @pytest.mark.parametrize("limits", ["default limits", "no limits"])
-def test_a_year_of_45_symbols(benchmark, year, limits):
-    config = ta.PortfolioBacktestConfig(**(dict.fromkeys(LIMITS) if limits == "no limits" else {}))
+def test_a_year_of_45_symbols(benchmark, year, limits, capital):
+    off = dict.fromkeys(LIMITS) if limits == "no limits" else {}
+    config = ta.PortfolioBacktestConfig(initial_capital=capital, **off)
     candles = sum(len(p.tape) for p in year.layouts)
     found = {}
 
@@ -36,6 +38,5 @@ def test_a_year_of_45_symbols(benchmark, year, limits):
         return events / candles, np.nan
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    timed(
-        benchmark, "45 synthetic years", f"portfolio, {limits}, {peak:.1f} GiB", candles, once, rounds=3, shares=shares
-    )
+    what = f"portfolio of {capital:,.0f}, {limits}, {peak:.1f} GiB"
+    timed(benchmark, "45 synthetic years", what, candles, once, rounds=3, shares=shares)

@@ -168,7 +168,7 @@ class Shared:
 
     def __init__(self, account: str, seed: int, own: bool) -> None:
         case = PortfolioCase(seed, 700 if own else 1_100, account, own)
-        self.config, self.stage = package_config(case.config), case.stage()
+        self.config, self.roster = package_config(case.config), case.roster()
         self.twin = zlib.compress(pickle.dumps(case.twin()), 1)
         raws = [*self.raws()]
         self.expected = [visible_on_account(raw) for raw in raws]
@@ -179,7 +179,7 @@ class Shared:
     def raws(self) -> Iterator[AccountRaw]:
         """Leaving symbols alone, and asking at every candle."""
         for every_candle in (False, True):
-            yield simulate_account(self.stage, self.config, every_candle=every_candle)
+            yield simulate_account(self.roster, self.config, every_candle=every_candle)
 
     def check(self) -> list[str]:
         if self.found:
@@ -193,7 +193,7 @@ class Shared:
 
     def compared(self, raw: AccountRaw) -> list[str]:
         """The same comparison as in the tests of the twin."""
-        return shared_differences(self.stage, raw, pickle.loads(zlib.decompress(self.twin)))
+        return shared_differences(self.roster, raw, pickle.loads(zlib.decompress(self.twin)))
 
 
 def visible_on_account(raw: AccountRaw) -> bytes:

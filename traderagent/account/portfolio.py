@@ -7,7 +7,7 @@ from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.pairs import chosen_symbols, layouts_of
 from traderagent.account.ranking import best_symbols
 from traderagent.account.result import PortfolioBacktestResult
-from traderagent.account.run import simulate_account, stage_of
+from traderagent.account.run import roster_of, simulate_account
 from traderagent.account.weights import Allocate
 from traderagent.base.errors import ConfigError, unknown
 from traderagent.market.candles import MultiTimeframeData
@@ -71,6 +71,6 @@ def portfolio(
     skipped = {**getattr(market, "skipped", {}), **left, **short}
     results = {}
     for part, plans in layouts.items():
-        stage = stage_of(plans, config, allocate)
-        results[part] = PortfolioBacktestResult(config, stage, simulate_account(stage, config), skipped)
+        roster = roster_of(plans, config, allocate)
+        results[part] = PortfolioBacktestResult(config, roster, simulate_account(roster, config), skipped)
     return results["whole"] if holdout is None else results

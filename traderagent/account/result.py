@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from traderagent.account.config import PortfolioBacktestConfig
-from traderagent.account.run import AccountRaw, Stage
+from traderagent.account.run import AccountRaw, Roster
 from traderagent.account.sums import account_totals, correlation_of, gross_of, hold_of_all, pnl_at, run_of
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
@@ -33,7 +33,7 @@ class PortfolioBacktestResult:
     """
 
     config: PortfolioBacktestConfig
-    stage: Stage = field(repr=False)
+    roster: Roster = field(repr=False)
     raw: AccountRaw = field(repr=False)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -41,32 +41,32 @@ class PortfolioBacktestResult:
     @property
     def symbols(self) -> tuple[str, ...]:
         """Symbols on the account, in the order of their names."""
-        return self.stage.axis.symbols
+        return self.roster.axis.symbols
 
     @property
     def synthetic(self) -> bool:
         """Whether any of the candles are synthetic."""
-        return any(p.data.synthetic for p in self.stage.layouts)
+        return any(p.data.synthetic for p in self.roster.layouts)
 
     @property
     def sample(self) -> str:
         """Part of the candles: whole, in or out."""
-        return self.stage.layouts[0].data.sample
+        return self.roster.layouts[0].data.sample
 
     @cached_property
     def index(self) -> pd.DatetimeIndex:
         """Open times of the union of all candles."""
-        return pd.DatetimeIndex(self.stage.axis.time.astype("datetime64[ms]"), tz="UTC", name="open_time")
+        return pd.DatetimeIndex(self.roster.axis.time.astype("datetime64[ms]"), tz="UTC", name="open_time")
 
     @property
     def starts(self) -> pd.Timestamp:
         """Open time of the candle at whose close trading starts."""
-        return self.index[self.stage.shares.start]
+        return self.index[self.roster.shares.start]
 
     @property
     def weights(self) -> dict[str, float]:
         """Shares of sizing equity at the start."""
-        return dict(zip(self.symbols, map(float, self.stage.shares.initial), strict=True))
+        return dict(zip(self.symbols, map(float, self.roster.shares.initial), strict=True))
 
     @cached_property
     def per_pair_results(self) -> dict[str, OrchestratorBacktestResult]:
@@ -74,7 +74,7 @@ class PortfolioBacktestResult:
 
         With `rebalance` sizing equity is dealt anew, so that there only `contribution` adds up.
         """
-        layouts = self.stage.layouts
+        layouts = self.roster.layouts
         return {
             s: OrchestratorBacktestResult(layout, raw)
             for s, layout, raw in zip(self.symbols, layouts, self.raw.pairs, strict=True)
@@ -113,14 +113,14 @@ class PortfolioBacktestResult:
     @cached_property
     def exposure(self) -> pd.DataFrame:
         """(n_times, n) inventory of each pair's books at its last close, longs and shorts both counting up."""
-        return pd.DataFrame(gross_of(self.stage, self.raw), self.index, columns=list(self.symbols))
+        return pd.DataFrame(gross_of(self.roster, self.raw), self.index, columns=list(self.symbols))
 
     @cached_property
     def benchmarks(self) -> pd.DataFrame:
         """(n_times, 2) equity of buying every pair with its weight at its first open, with costs: `hold` with
         everything, `same_exposure_hold` with the account's mean exposure, the rest in cash.
         """
-        growth = hold_of_all(self.stage)
+        growth = hold_of_all(self.roster)
         initial, share = self.config.initial_capital, self.metrics["exposure"]
         return pd.DataFrame(
             {"hold": initial * growth, "same_exposure_hold": initial * (1 + share * (growth - 1))}, self.index
@@ -130,7 +130,7 @@ class PortfolioBacktestResult:
     def independent(self) -> pd.Series:
         """(n_times,) sum of the same pairs' runs, each on an account of its own with its weight of the capital."""
         total = pd.Series(0.0, self.index, name="independent")
-        for layout, weight in zip(self.stage.layouts, self.stage.shares.initial, strict=True):
+        for layout, weight in zip(self.roster.layouts, self.roster.shares.initial, strict=True):
             given = float(weight * self.config.initial_capital)
             if given > 0.0:
                 alone = execute(replace(layout, config=layout.config.replace(initial_balance=given)))
@@ -141,12 +141,12 @@ class PortfolioBacktestResult:
     @cached_property
     def totals(self) -> dict[str, Any]:
         """Sums from which the metrics are made."""
-        return account_totals(self.stage, self.raw)
+        return account_totals(self.roster, self.raw)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Every registered metric of the account by name; NaN where undefined."""
-        run = run_of(self.stage, self.raw, list(self.per_pair_results.values()))
+        run = run_of(self.roster, self.raw, list(self.per_pair_results.values()))
         values = evaluate(self.totals) | {name: record(run) for name, record in RUN_METRICS.items()}
         return {name: float(value) for name, value in values.items()}
 
@@ -193,7 +193,7 @@ class PortfolioBacktestResult:
         """
         peak, trough = self.drawdown_places
         last = len(self.index) - 1
-        pnl, before, after = (pnl_at(self.stage, self.raw, place) for place in (last, peak, trough))
+        pnl, before, after = (pnl_at(self.roster, self.raw, place) for place in (last, peak, trough))
         top = float(self.raw.curves[peak, 0]) if peak >= 0 else self.config.initial_capital
         frame = pd.DataFrame(
             {
@@ -235,8 +235,8 @@ class PortfolioBacktestResult:
     @cached_property
     def pair_correlation_matrix(self) -> pd.DataFrame:
         """(n, n) Pearson correlation of hourly log returns of prices over common hours; NaN below 168 of them."""
-        start = int(self.stage.axis.time[self.stage.shares.start])
-        return pd.DataFrame(correlation_of(self.stage.hours, start), self.symbols, self.symbols)
+        start = int(self.roster.axis.time[self.roster.shares.start])
+        return pd.DataFrame(correlation_of(self.roster.hours, start), self.symbols, self.symbols)
 
     @property
     def avg_pair_correlation(self) -> float:
@@ -249,7 +249,7 @@ class PortfolioBacktestResult:
     def refusals(self) -> pd.DataFrame:
         """(n_days, n_reasons) refused orders of all pairs by label day; reasons that never occurred are left out."""
         counts = np.diff(self.raw.refusals.sum(axis=1), axis=0)
-        days = pd.to_datetime(self.stage.axis.days, unit="D", utc=True).rename("day")
+        days = pd.to_datetime(self.roster.axis.days, unit="D", utc=True).rename("day")
         skipped = len(days) - self.traded_days
         frame = pd.DataFrame(counts[: self.traded_days], days[skipped:], columns=list(REJECTIONS))
         return frame.loc[:, frame.sum() > 0]
@@ -257,7 +257,7 @@ class PortfolioBacktestResult:
     @property
     def traded_days(self) -> int:
         """Label days from the first decision on."""
-        return len(self.stage.axis.days_from(self.stage.shares.start))
+        return len(self.roster.axis.days_from(self.roster.shares.start))
 
     @cached_property
     def rejections(self) -> dict[str, int]:
@@ -292,7 +292,7 @@ class PortfolioBacktestResult:
 
     def table(self) -> pd.DataFrame:
         """One row a pair: weight, what it gave, its round trips, fees, and its mean exposure in percent of equity."""
-        share = self.exposure.iloc[self.stage.shares.start :].div(self.equity.iloc[self.stage.shares.start :], axis=0)
+        share = self.exposure.iloc[self.roster.shares.start :].div(self.equity.iloc[self.roster.shares.start :], axis=0)
         pairs = self.per_pair_results
         return pd.DataFrame(
             {
@@ -309,7 +309,7 @@ class PortfolioBacktestResult:
     @cached_property
     def assumptions(self) -> dict[str, Any]:
         """What has to be believed to believe the numbers."""
-        layouts, shares = self.stage.layouts, self.stage.shares
+        layouts, shares = self.roster.layouts, self.roster.shares
         pairs = [pair.assumptions for pair in self.per_pair_results.values()]
         names = ("account", "costs", "maker", "taker", "slippage", "leverage", "path", "on_deactivate", "sample")
         said = {name: [pair[name] for pair in pairs] for name in names}
@@ -356,7 +356,7 @@ class PortfolioBacktestResult:
             "config": self.config.to_dict(),
         }
         if curves:
-            daily = self.equity.iloc[self.stage.shares.start :].resample("1D").last().dropna()
+            daily = self.equity.iloc[self.roster.shares.start :].resample("1D").last().dropna()
             values["portfolio_equity_curve"] = [{"time": str(t), "equity": v} for t, v in daily.items()]
         return without_nan(values)
 

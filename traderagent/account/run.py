@@ -38,8 +38,8 @@ class Shares:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What a run on one account reads and what no limit changes: the axis, the symbols on it, hours and shares."""
+class Roster:
+    """Who takes part in a run on one account, and what no limit changes: axis, symbols on it, hours and shares."""
 
     axis: Axis
     layouts: tuple[Plan, ...]
@@ -90,7 +90,7 @@ def check_windows(config: PortfolioBacktestConfig, hour: int, allocate: Allocate
         )
 
 
-def stage_of(layouts: Mapping[str, Plan], config: PortfolioBacktestConfig, allocate: Allocate | None = None) -> Stage:
+def roster_of(layouts: Mapping[str, Plan], config: PortfolioBacktestConfig, allocate: Allocate | None = None) -> Roster:
     """Put the symbols on one axis and deal the shares."""
     axis = axis_of({s: layout.data for s, layout in layouts.items()})
     plans = tuple(layouts[s] for s in axis.symbols)
@@ -105,7 +105,7 @@ def stage_of(layouts: Mapping[str, Plan], config: PortfolioBacktestConfig, alloc
     weights = [weights_at(config, axis, hours, int(axis.time[p]) // day * day, allocate) for p in places]
     shares = Shares(start, initial, places, np.array(weights).reshape(len(places), len(plans)))
     setups = tuple(setup_of(p.data, p.config, p.strategies, p.mask, p.size_factor, p.regime, p.first) for p in plans)
-    return Stage(axis, plans, setups, hours, shares)
+    return Roster(axis, plans, setups, hours, shares)
 
 
 def turns_of(members: Sequence[Sequence[Strategy]]) -> np.ndarray:
@@ -122,7 +122,9 @@ def turns_of(members: Sequence[Sequence[Strategy]]) -> np.ndarray:
     return turns
 
 
-def new_limits(config: PortfolioBacktestConfig, stage: Stage, seats: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+def new_limits(
+    config: PortfolioBacktestConfig, roster: Roster, seats: np.ndarray
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """The record of the account's limits, and the arrays that must outlive it."""
     n, limits = len(seats), np.zeros(1, LIMITS)
 
@@ -135,7 +137,7 @@ def new_limits(config: PortfolioBacktestConfig, stage: Stage, seats: np.ndarray)
     limits["resume_after"] = 0 if config.resume_after is None else span("resume_after", config.resume_after)
     limits["window"] = span("correlation_window", config.correlation_window)
     limits["n"], limits["seats"] = n, seats.ctypes.data
-    returns, limits["first_hour"], limits["hour"] = stage.hours
+    returns, limits["first_hour"], limits["hour"] = roster.hours
     limits["n_hours"] = returns.shape[1]
     kept = {
         "held": np.zeros(n),
@@ -159,7 +161,7 @@ def new_shared(pair: OrchestratorBacktestConfig, capital: float) -> np.ndarray:
 
 
 def simulate_account(
-    stage: Stage,
+    roster: Roster,
     config: PortfolioBacktestConfig,
     *,
     record: bool = True,
@@ -174,14 +176,14 @@ def simulate_account(
     record, every_candle, forms : as those of a single run
     daily : (n_days,) float64 to be filled with the account's return of each label day from the first decision on
     """
-    n = len(stage.layouts)
+    n = len(roster.layouts)
     capacities = [CAPACITY] * n
     while True:
         passes = [
             open_pass(setup, p.config, p.strategies, room, record=record, every_candle=every_candle, forms=forms)
-            for setup, p, room in zip(stage.setups, stage.layouts, capacities, strict=True)
+            for setup, p, room in zip(roster.setups, roster.layouts, capacities, strict=True)
         ]
-        raw = _run(stage, config, passes, record, daily)
+        raw = _run(roster, config, passes, record, daily)
         if not any(one.is_cut() for one in passes):
             return raw
         capacities = [one.larger(room) for one, room in zip(passes, capacities, strict=True)]
@@ -189,22 +191,22 @@ def simulate_account(
 
 
 def _run(
-    stage: Stage, config: PortfolioBacktestConfig, passes: list[Pass], record: bool, daily: np.ndarray | None
+    roster: Roster, config: PortfolioBacktestConfig, passes: list[Pass], record: bool, daily: np.ndarray | None
 ) -> AccountRaw:
-    axis, n = stage.axis, len(passes)
+    axis, n = roster.axis, len(passes)
     shared = new_shared(config.per_pair_config, config.initial_capital)
     shared["daily"] = 0 if daily is None else daily.ctypes.data
     seats = np.zeros(n, SEAT)
-    limits, _kept = new_limits(config, stage, seats)
-    turns = turns_of([p.strategies for p in stage.layouts])
+    limits, _kept = new_limits(config, roster, seats)
+    turns = turns_of([p.strategies for p in roster.layouts])
     limits["n_turns"] = turns.shape[1]
     clock = np.zeros(1, PAIR)
-    feed = axis.feed(stage.shares.start)
+    feed = axis.feed(roster.shares.start)
     for s, one in enumerate(passes):
         _seat(seats[s], one, turns[s])
-        _join(one.account, s, stage.shares.initial[s] * config.initial_capital, shared, limits)
+        _join(one.account, s, roster.shares.initial[s] * config.initial_capital, shared, limits)
     dealt = np.full(len(axis), -1, np.int32)
-    dealt[stage.shares.places] = np.arange(len(stage.shares.places))
+    dealt[roster.shares.places] = np.arange(len(roster.shares.places))
     rows = len(axis) * record
     out = (
         np.zeros((rows, 5)),
@@ -221,10 +223,10 @@ def _run(
         axis.close,
         axis.row_at,
         dealt,
-        stage.shares.weights,
+        roster.shares.weights,
         out,
     )
-    out[0][: stage.shares.start * record, :2] = config.initial_capital
+    out[0][: roster.shares.start * record, :2] = config.initial_capital
     raws = [one.finish() for one in passes]
     return AccountRaw(shared[0], limits[0], raws, *out, seats["unknown"].copy())
 

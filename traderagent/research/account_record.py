@@ -35,8 +35,8 @@ def run_frames(result: PortfolioBacktestResult) -> dict[str, pd.DataFrame]:
     curves, initial = _curves(result), result.config.initial_capital
     hours = pd.DatetimeIndex(curves.index).floor("1h")
     falls = (curves / curves.cummax() - 1) * 100  # every curve begins at the initial capital
-    equity = result.equity.iloc[result.stage.shares.start :]
-    exposure = result.exposure.iloc[result.stage.shares.start :].div(equity, axis=0) * 100
+    equity = result.equity.iloc[result.roster.shares.start :]
+    exposure = result.exposure.iloc[result.roster.shares.start :].div(equity, axis=0) * 100
     refusals = result.refusals.rename_axis("day").melt(var_name="reason", value_name="orders", ignore_index=False)
     return {
         "curves": curves.groupby(hours).last().rename_axis("time"),
@@ -86,12 +86,12 @@ def clustered(correlation: np.ndarray) -> list[int]:
 def _curves(result: PortfolioBacktestResult) -> pd.DataFrame:
     """The account and what it is held against, from the first decision on; one row a time of the axis."""
     frame = result.benchmarks.assign(shared=result.equity, independent=result.independent)
-    return frame[list(CURVES)].iloc[result.stage.shares.start :]
+    return frame[list(CURVES)].iloc[result.roster.shares.start :]
 
 
 def _capital_use(result: PortfolioBacktestResult) -> dict[str, float]:
     """How much of the equity was in the market, committed to it, or free, % of equity."""
-    start = result.stage.shares.start
+    start = result.roster.shares.start
     equity = result.equity.iloc[start:]
     held, committed = (f.iloc[start:].sum(axis=1) / equity * 100 for f in (result.exposure, result.committed))
     return {

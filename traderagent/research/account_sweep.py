@@ -14,7 +14,7 @@ import xarray as xr
 
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.pairs import chosen_symbols, layouts_of
-from traderagent.account.run import Stage, simulate_account, stage_of
+from traderagent.account.run import Roster, roster_of, simulate_account
 from traderagent.account.sums import account_totals
 from traderagent.base.cube import axis_values
 from traderagent.base.errors import ConfigError, unknown
@@ -88,7 +88,7 @@ def sweep_account(
                 seconds = _pilot(layouts[samples[0]], told) * total / (workers or cores())
                 say_time(seconds, len(chosen), len(data), len(samples), n_days, workers)
             for sample in samples:
-                runs = pool.map(_one, _stages(layouts[sample], accounts), accounts)
+                runs = pool.map(_one, _rosters(layouts[sample], accounts), accounts)
                 for (position, _), run in zip(points, runs, strict=True):
                     found.enter(sample, position, *run)
                     bar.update(1)
@@ -201,28 +201,28 @@ def _warmup(trial: Trial, account: PortfolioBacktestConfig, data: Mapping[str, M
     return max(warmup_rows(longest, trial.config, trial.members), *needs, 0)
 
 
-def _stages(layouts: Mapping[str, Any], accounts: Sequence[PortfolioBacktestConfig]) -> Iterator[Stage]:
-    """One stage for all points whose shares of sizing equity are dealt alike."""
-    made: dict[tuple, Stage] = {}
+def _rosters(layouts: Mapping[str, Any], accounts: Sequence[PortfolioBacktestConfig]) -> Iterator[Roster]:
+    """One roster for all points whose shares of sizing equity are dealt alike."""
+    made: dict[tuple, Roster] = {}
     for config in accounts:
         key = (config.rebalance, config.allocation)
         if key not in made:
-            made[key] = stage_of(layouts, config)
+            made[key] = roster_of(layouts, config)
         yield made[key]
 
 
-def _one(stage: Stage, config: PortfolioBacktestConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _one(roster: Roster, config: PortfolioBacktestConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Metrics of a point, its label days and their returns."""
-    days = stage.axis.days_from(stage.shares.start)
+    days = roster.axis.days_from(roster.shares.start)
     gained = np.full(len(days), np.nan)
-    raw = simulate_account(stage, config, record=False, daily=gained)
-    return np.array(list(evaluate(account_totals(stage, raw)).values()), np.float64), days, gained
+    raw = simulate_account(roster, config, record=False, daily=gained)
+    return np.array(list(evaluate(account_totals(roster, raw)).values()), np.float64), days, gained
 
 
 def _pilot(layouts: Mapping[str, Any], config: PortfolioBacktestConfig) -> float:
     """Seconds of a run whose pairs are ready: the faster of two, as the first also does what is done once."""
-    stage = stage_of(layouts, config)
-    return min(seconds_of(lambda: _one(stage, config)) for _ in range(2))
+    roster = roster_of(layouts, config)
+    return min(seconds_of(lambda: _one(roster, config)) for _ in range(2))
 
 
 def _attributes(
