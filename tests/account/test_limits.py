@@ -8,7 +8,7 @@ import pytest
 import traderagent as ta
 from tests.reference.frames import H1
 from tests.reference.markets import START
-from traderagent.account.run import simulate_account, stage_of
+from traderagent.account.run import roster_of, simulate_account
 from traderagent.base.kernel import kernel
 from traderagent.engine.limits import pearson
 from traderagent.engine.plan import plan
@@ -80,8 +80,8 @@ def account(asking, holding, *, share=0.2, sells_at=10_000, grid=None, initial=1
             [{"holder"}] * len(holding),
         ),
     }
-    stage = stage_of(layouts, config)
-    runs = [simulate_account(stage, config, every_candle=every) for every in (False, True)]
+    roster = roster_of(layouts, config)
+    runs = [simulate_account(roster, config, every_candle=every) for every in (False, True)]
     assert runs[0].committed.tobytes() == runs[1].committed.tobytes()
     return runs[0]
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.result import PortfolioBacktestResult
-from traderagent.account.run import simulate_account, stage_of
+from traderagent.account.run import roster_of, simulate_account
 from traderagent.base.errors import DataError
 from traderagent.engine.backtest import execute
 from traderagent.engine.config import OrchestratorBacktestConfig
@@ -67,8 +67,8 @@ def one_account(strategies: Sequence[Strategy] = ()) -> Runner:
                 short[symbol] = str(error)
         if short and (config.symbols is not None or config.weights is not None or not plans):
             raise DataError(f"{len(short)} of {len(candles)} symbols cannot be run: {'; '.join(short.values())}")
-        stage = stage_of(plans, config)
-        found = PortfolioBacktestResult(config, stage, simulate_account(stage, config), short)
+        roster = roster_of(plans, config)
+        found = PortfolioBacktestResult(config, roster, simulate_account(roster, config), short)
         return shared_course(found)
 
     return Runner(together=True, run=run, with_costs=_with_costs)
@@ -109,10 +109,10 @@ def course_of(result: OrchestratorBacktestResult) -> Course:
 
 def shared_course(result: PortfolioBacktestResult) -> Course:
     """The course of an account of several symbols, from its first candle of trading on."""
-    first, axis = result.stage.shares.start, result.stage.axis
+    first, axis = result.roster.shares.start, result.roster.axis
     equity = result.equity.to_numpy()[first:]
     held = result.exposure.sum(axis=1).to_numpy()[first:]
-    starts = {s: int(tape_of(p.data).time[p.first]) for s, p in zip(result.symbols, result.stage.layouts, strict=True)}
+    starts = {s: int(tape_of(p.data).time[p.first]) for s, p in zip(result.symbols, result.roster.layouts, strict=True)}
     return Course(
         axis.time[first:] + axis.duration,
         axis.duration,
