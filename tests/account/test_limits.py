@@ -133,10 +133,8 @@ def test_what_is_worth_less_than_one_counts_too():
 
 
 @kernel
-def correlations(limits, found):
-    """Correlation of hours 10 to 250 of the first row with each."""
-    for k in range(len(found)):
-        found[k] = pearson(limits, 0, k * limits.n_hours, 10, 250)
+def correlations(limits):
+    pearson(limits, 0, 10, 250)
 
 
 def test_a_correlation_is_pearsons_over_the_hours_that_both_have():
@@ -148,9 +146,11 @@ def test_a_correlation_is_pearsons_over_the_hours_that_both_have():
     returns[4] = 0.0  # it does not move
     returns[5, 10 + 168 :] = np.nan
     limits = np.zeros(1, LIMITS)
-    limits["returns"], limits["n_hours"] = returns.ctypes.data, returns.shape[1]
-    found = np.zeros(6)
-    correlations(limits[0], found)
+    by_hour, sums, found = np.ascontiguousarray(returns.T), np.zeros((5, 6)), np.zeros((6, 6))
+    limits["n"], limits["n_hours"] = returns.shape
+    limits["returns"], limits["sums"], limits["rho"] = (a.ctypes.data for a in (by_hour, sums, found))
+    correlations(limits[0])
+    found = found[0]
     inside = returns[:, 10:251]
     for k in (0, 1, 2, 5):
         both = ~np.isnan(inside[k])
