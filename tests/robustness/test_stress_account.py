@@ -105,3 +105,17 @@ def test_configs_of_neither_kind_are_refused(market):
         ta.stress(market, {}, **QUIET)
     with pytest.raises(ConfigError, match="path: detail"):
         ta.stress(market, LIMITS.replace(overrides={"SYN-02": {"path": "detail"}}), **QUIET)
+
+
+def test_the_stage_shocks_the_account_that_the_stage_portfolio_ran(market, tmp_path):
+    options = {"scenarios": "gap", "holdout": 0.3, **QUIET}
+    ta.shared_account(market, LIMITS, holdout=0.3, progress=False).save(tmp_path / "portfolio")
+    found = ta.stress_study(market, None, account=tmp_path / "portfolio", **options)
+    alone = ta.stress(market, LIMITS, **options).cube
+    cells = found.frames["cells"].query("symbol == 'account'")
+    np.testing.assert_array_equal(cells["worst_pct"], alone["worst_pct"].to_numpy().ravel())
+    assert found.record["account"] == LIMITS.to_dict()
+    assert found.symbols == list(market)
+    assert ta.stress_study(market, None, account=tmp_path / "nothing", **options).record["account"] is None
+    with pytest.raises(ConfigError, match="account: got int, allowed are"):
+        ta.stress_study(market, None, account=5, **options)

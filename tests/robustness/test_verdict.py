@@ -135,7 +135,7 @@ def test_what_was_not_run_is_named_and_nothing_is_judged(field):
     stage = {"worst_stress_pct": "stress", "missing_share": "data"}.get(field, "optimization")
     found = ta.verdict(replace(GOOD, **{field: None}), LIMITS)
     assert (found.word, found.missing) == ("NOT JUDGED", (stage,))
-    assert found.main_reason == f"the stage {stage} has not run"
+    assert found.main_reason == f"the stage {stage} has not run for it"
     assert found.change == (f"run the stage {stage}",)
 
 
@@ -144,7 +144,7 @@ def test_what_is_known_is_said_even_where_a_stage_is_missing():
     assert (found.word, found.missing) == ("NOT JUDGED", ("baseline", "stress"))
     assert [r.name for r in found.reasons] == ["loses out of sample", "below same-exposure hold"]
     assert found.change[0] == "run the stages baseline, stress"
-    assert found.main_reason == "the stages baseline, stress have not run; so far: loses out of sample"
+    assert found.main_reason == "the stages baseline, stress have not run for it; so far: loses out of sample"
 
 
 def test_unsearched_parameters_are_not_asked_for_what_only_a_search_has():

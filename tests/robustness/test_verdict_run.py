@@ -6,6 +6,7 @@ import pytest
 import traderagent as ta
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import without_nan
+from traderagent.robustness.runners import orchestrators
 
 CONFIG = ta.OrchestratorBacktestConfig()
 
@@ -22,14 +23,12 @@ def run(market):
 
 @pytest.fixture(scope="module")
 def stress(market):
-    return ta.stress(market["SYN-01"], CONFIG, scenarios=["gap", "double_fees"], progress=False)
+    return ta.stress(market["SYN-01"], CONFIG, progress=False)
 
 
 def test_it_is_the_evidence_of_the_stages(market, run, stress, tmp_path):
     ta.baseline(market.select(["SYN-01"]), CONFIG, holdout=None, progress=False).save(tmp_path / "baseline")
-    ta.stress_study(
-        market.select(["SYN-01"]), CONFIG, holdout=None, scenarios=["gap", "double_fees"], progress=False
-    ).save(tmp_path / "stress")
+    ta.stress_study(market.select(["SYN-01"]), CONFIG, holdout=None, progress=False).save(tmp_path / "stress")
     (row,) = ta.verdicts(tmp_path, ledger=tmp_path / "ledger.json").rows
     ours = ta.verdict(ta.evidence_of(run, stress)).to_dict()
     assert {k: v for k, v in row.items() if k in ours} == without_nan(ours)
@@ -58,3 +57,17 @@ def test_what_does_not_belong_to_the_run_is_refused(market, run, stress):
         ta.evidence_of(ta.backtest(market["SYN-02"], CONFIG), stress)
     with pytest.raises(DataError, match="stress: of another config"):
         ta.evidence_of(ta.backtest(market["SYN-01"], CONFIG.replace(enable_dca=False)), stress)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"scenarios": "wide_spread"}, ConfigError, "stress: got wide_spread at the worst moment .* allowed are all"),
+        ({"at": "2024-01-20"}, ConfigError, "at 2024-01-20T00:00:00"),
+        ({"run": orchestrators()}, DataError, "by a runner of its own"),
+    ],
+)
+def test_a_gentler_stress_test_is_refused(market, run, options, error, message):
+    gentle = ta.stress(market["SYN-01"], CONFIG, progress=False, **options)
+    with pytest.raises(error, match=message):
+        ta.evidence_of(run, gentle)

@@ -14,6 +14,7 @@ import traderagent as ta
 from traderagent.base.files import write_json
 from traderagent.engine.config import Costs
 from traderagent.research.search_evidence import save_search
+from traderagent.robustness.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.slow
 SEEDS, DAYS = 100, 90
@@ -38,7 +39,14 @@ def judged(seed, results):
     found = ta.optimize_orchestrator(market, FREE, SPACE, holdout=0.3, min_trades=5, progress=False)
     save_search(found, results, candles)
     (results / "stress").mkdir(exist_ok=True)
-    write_json(results / "stress/stress.json", {"stage": "stress", "candles": candles, "holdout": 0.3})
+    chosen = found.best_params.record["symbols"]["SYN-01"]["parameters"]
+    told = {
+        "scenarios": dict.fromkeys([*SCENARIOS, "volatile_window_1"]),
+        "samples": ["out"],
+        "chosen": {"SYN-01": chosen},
+    }
+    told |= {"config": FREE.to_dict(), "candles": candles, "holdout": 0.3}
+    write_json(results / "stress/stress.json", {"stage": "stress", **told})
     cells = {"variant": ["given", "chosen"], "scenario": "none", "symbol": "SYN-01", "sample": "out", "worst_pct": 0.0}
     pd.DataFrame(cells).to_parquet(results / "stress/cells.parquet", index=False)
     return ta.verdicts(results, limits=ta.Thresholds(), ledger=results / "ledger.json").rows

@@ -12,11 +12,12 @@ from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
 from traderagent.base.hashing import hash_values
 from traderagent.base.judgements import Judgements, load_judgements
-from traderagent.metrics.surface import surface
+from traderagent.metrics.surface import POOLED, surface
 from traderagent.research import ledger
 from traderagent.research.search_evidence import save_search
 from traderagent.robustness import verdict_curves as curves
 from traderagent.robustness.cliffs import position_of, worst_neighbour
+from traderagent.robustness.scenarios import SCENARIOS
 from traderagent.robustness.verdict_stress import WorstStress
 
 SPACE = {"dca_tp_pct": [0.05, 0.08, 0.1], "max_position_size_pct": [0.1, 0.25]}
@@ -59,6 +60,25 @@ def nothing(tmp_path):
     return tmp_path / "ledger.json"
 
 
+def told_of_stress(results, market):
+    """The record of a whole stage stress: every scenario, with the config and the choices of the other stages."""
+    points = {}
+    if (results / "optimization").is_dir():
+        rows = read_json(results / "optimization" / "optimization.json")["symbols"]
+        points = {name: row["parameters"] for name, row in rows.items()}
+    return {
+        "stage": "stress",
+        "candles": {s: market[s].hash for s in market},
+        "holdout": 0.3,
+        "config": read_json(results / "baseline" / "phase1_orchestrator.json")["config"],
+        "scenarios": dict.fromkeys([*SCENARIOS, "volatile_window_1"]),
+        "samples": ["in", "out"],
+        "chosen": {name: point for name, point in points.items() if name != POOLED},
+        "pooled": points.get(POOLED),
+        "account": None,
+    }
+
+
 def stressed(results, market, worst=-10.0, variants=("given", "chosen", "pooled"), **record):
     """What the stage stress leaves: two scenarios, the second one mild."""
     rows = [
@@ -68,9 +88,8 @@ def stressed(results, market, worst=-10.0, variants=("given", "chosen", "pooled"
         for s in NAMES
         for sample in ("in", "out")
     ]
-    (results / "stress").mkdir()
-    candles = {s: market[s].hash for s in market}
-    write_json(results / "stress/stress.json", {"stage": "stress", "candles": candles, "holdout": 0.3, **record})
+    (results / "stress").mkdir(exist_ok=True)
+    write_json(results / "stress/stress.json", {**told_of_stress(results, market), **record})
     pd.DataFrame(rows).to_parquet(results / "stress/cells.parquet", index=False)
 
 
@@ -184,7 +203,8 @@ def test_other_searches_of_the_same_candles_deflate_a_choice(results, market, se
         r = luck.loc["pooled" if name == "account" else name]
         moments = (r["sharpe_per_day"], r["days"], r["skew"], r["kurtosis"])
         assert found["trials"] == trials > r["n_effective"]
-        assert found["dsr"] == pytest.approx(ta.stats.deflated_sharpe_ratio(*moments, trials, r["trials_variance"]))
+        variance = max(r["trials_variance"], 1.0 / (r["days"] - 1))
+        assert found["dsr"] == pytest.approx(ta.stats.deflated_sharpe_ratio(*moments, trials, variance))
         assert found["dsr"] < r["dsr"]
         assert found["ledger"]
     assert row(judged, "SYN-01", "given")["evidence"]["trials"] == 1.0
@@ -213,10 +233,45 @@ def test_an_account_whose_symbols_were_not_all_stressed_is_not_judged():
         {"variant": "given", "scenario": "crash", "symbol": ["A", "B"], "sample": "whole", "worst_pct": [-3.0, np.nan]}
     )
     found = WorstStress(cells)
-    assert found.account(["A", "B"], "given") == -3.0
-    assert found.account(["A", "C"], "given") is None
-    assert found.of("C", "given") is None
-    assert math.isnan(found.of("B", "given"))
+    assert found.sum_of(["A", "B"]) == -3.0
+    assert found.sum_of(["A", "C"]) is None
+    assert found.given("C") is None
+    assert math.isnan(found.given("B"))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"scenarios": {"wide_spread": None, "volatile_window_1": None}},
+        {"scenarios": dict.fromkeys(SCENARIOS)},
+        {"config": {"enable_dca": False}},
+        {"samples": ["in", "out", "third"]},
+    ],
+)
+def test_a_stress_test_of_less_or_of_something_else_judges_nothing(results, market, nothing, part):
+    stressed(results, market, **part)
+    assert {r["verdict"] for r in ta.verdicts(results, ledger=nothing).rows} == {"NOT JUDGED"}
+
+
+def test_a_choice_is_not_judged_by_the_stress_of_a_former_one(results, market, nothing):
+    told = told_of_stress(results, market)
+    other = {**told["pooled"], "dca_tp_pct": 0.99}
+    stressed(results, market, pooled=other, chosen={**told["chosen"], "SYN-01": other})
+    judged = ta.verdicts(results, ledger=nothing)
+    missing = {(r["name"], r["variant"]): r["missing"] for r in judged.rows}
+    assert missing[("SYN-01", "chosen")] == missing[("account", "pooled")] == ["stress"]
+    assert missing[("SYN-02", "chosen")] == missing[("SYN-01", "given")] == []
+
+
+def test_a_verdict_on_results_that_ran_again_is_not_shown(results, market, nothing):
+    stressed(results, market)
+    judged = ta.verdicts(results, ledger=nothing, save=True)
+    assert load_judgements(results).record == judged.record
+    stressed(results, market, seed=5)
+    assert load_judgements(results) is None
+    ta.verdicts(results, ledger=nothing, save=True)
+    shutil.rmtree(results / "optimization")
+    assert load_judgements(results) is None
 
 
 def test_the_shared_account_is_judged_where_it_was_run(results, market, nothing):
@@ -244,6 +299,32 @@ def test_the_shared_account_is_judged_where_it_was_run(results, market, nothing)
     assert shared["what"] == "shared account, as given"
     assert shared["evidence"]["return_pct"] == pytest.approx((1.0002 ** (2 * len(index)) - 1) * 100)
     assert (shared["evidence"]["hold_pct"], shared["evidence"]["cycles"], shared["evidence"]["days"]) == (0.0, 33.0, 80)
+    stressed(results, market)
+    assert row(ta.verdicts(results, ledger=nothing), "account", "given")["missing"] == ["stress"]
+    stressed(results, market, account=record["config"])
+    cells = pd.read_parquet(results / "stress/cells.parquet")
+    whole = cells[(cells["symbol"] == "SYN-01") & (cells["variant"] == "given")].assign(
+        symbol="account", worst_pct=-9.0
+    )
+    pd.concat([cells, whole]).to_parquet(results / "stress/cells.parquet")
+    assert row(ta.verdicts(results, ledger=nothing), "account", "given")["evidence"]["worst_stress_pct"] == -9.0
+    idle = pd.concat(parts).assign(shared=5_000.0).rename_axis("time")
+    idle.to_parquet(results / "portfolio/curves.parquet")
+    assert row(ta.verdicts(results, ledger=nothing), "account", "given")["verdict"] == "NO TRADES"
+
+
+def test_parts_that_overlap_are_cut_where_the_next_begins():
+    hours = pd.date_range("2024-01-01", periods=6, freq="h", tz="UTC")
+    before = pd.Series([100.0, 110.0, 120.0, 60.0], hours[:4])
+    after = pd.Series([100.0, 105.0, 95.0], hours[2:5])
+    curve = curves.in_a_row([before, after], 100.0)
+    assert list(curve.index) == list(hours[:5])
+    np.testing.assert_allclose(curve, [1.0, 1.1, 1.2, 1.2 * 1.05, 1.2 * 0.95])
+
+
+def test_no_drawdown_is_smaller_than_the_loss(results, nothing):
+    for found in ta.verdicts(results, ledger=nothing).rows:
+        assert found["evidence"]["drawdown_pct"] >= -found["evidence"]["return_pct"] - 1e-9
 
 
 def test_a_symbol_that_never_traded_says_why(results, market, baseline, nothing):

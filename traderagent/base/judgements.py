@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.files import write_json
+from traderagent.base.hashing import hash_bytes
 from traderagent.base.stored import stored_record
 from traderagent.base.words import counted, number
 
 STAGE, FOLDER, RECORD = "verdict", "report", "verdict.json"
+SOURCES = ("baseline", "optimization", "portfolio", "stress")  # stages whose records a verdict reads
 ACCOUNT = "account"
 # Variants in the order in which they are judged: what nobody searched first, each symbol's own winner last.
 VARIANTS = {"given": "as given", "pooled": "chosen for all", "chosen": "chosen for each"}
@@ -60,7 +62,8 @@ class Judgements:
     @property
     def missing(self) -> tuple[str, ...]:
         """Stages that have not run and without which something is not judged."""
-        return tuple(dict.fromkeys(stage for row in self.rows for stage in row["missing"]))
+        judged = (row for row in self.rows if row["verdict"] == "NOT JUDGED")
+        return tuple(dict.fromkeys(stage for row in judged for stage in row["missing"]))
 
     def best(self, symbol: str) -> str:
         """The best verdict of a symbol, with whatever parameters."""
@@ -162,8 +165,18 @@ class Judgements:
         return write_json(Path(results) / FOLDER / RECORD, self.record)
 
 
+def evidence_hashes(results: str | Path) -> dict[str, str]:
+    """Stage → hash of the records that a verdict is read from, so that a verdict on older ones is told."""
+    found = {}
+    for stage in SOURCES:
+        records = sorted((Path(results) / stage).glob("*.json"))
+        if records:
+            found[stage] = hash_bytes(*(path.read_bytes() for path in records))
+    return found
+
+
 def load_judgements(results: str | Path) -> Judgements | None:
-    """Read what `Judgements.save` wrote; None where nothing was.
+    """Read what `Judgements.save` wrote; None where nothing was, or of stages that have run again since.
 
     Raises
     ------
@@ -171,7 +184,10 @@ def load_judgements(results: str | Path) -> Judgements | None:
         For a file that is broken or something else.
     """
     path = Path(results) / FOLDER / RECORD
-    return Judgements(stored_record(path, STAGE)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = Judgements(stored_record(path, STAGE))
+    return found if found.record["hashes"]["stages"] == evidence_hashes(results) else None
 
 
 def _real(value: float | None) -> float:
@@ -191,7 +207,7 @@ def _earned(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "NO TRADES":
         return f"traded nothing: {row['main_reason']}"
     earned, low, high = (number(_real(evidence[f"{n}_pct"]), 1, True) for n in ("return", "lower", "upper"))
-    where = "candles it had not seen" if evidence["searched"] else "candles that nobody had searched"
+    where = "candles it had not seen" if evidence["searched"] else "candles by which nobody had chosen it"
     text = f"would have earned {earned} % ({low} to {high}) after costs on {where}"
     share = (1.0 - _real(evidence["dsr"])) * 100.0
     if math.isnan(share):

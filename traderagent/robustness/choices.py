@@ -22,6 +22,7 @@ class Choices:
         without a choice missing
     strategies : the same for own strategies
     points : symbol → the chosen parameters
+    pooled : the parameters chosen for all symbols together; none without such a choice
     as_given : symbol → why it runs as given
     axes, objective : parameters that were searched, and by what; none, and the default, without a search
     file : where the choice was looked for, "" where it was not
@@ -30,6 +31,7 @@ class Choices:
     configs: dict[str, OrchestratorBacktestConfig] = field(default_factory=dict)
     strategies: dict[str, tuple[Strategy, ...]] = field(default_factory=dict)
     points: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pooled: dict[str, Any] = field(default_factory=dict)
     as_given: dict[str, str] = field(default_factory=dict)
     axes: tuple[str, ...] = ()
     objective: str = "sharpe_ratio"
@@ -75,6 +77,7 @@ def choices_for(
         configs={name: chosen for name, (chosen, _) in placed.items()},
         strategies={name: own for name, (_, own) in placed.items()},
         points={symbol: points[symbol] for symbol in market if symbol in points},
+        pooled=points.get(POOLED, {}),
         as_given={symbol: _why_not(known.get(symbol)) for symbol in market if symbol not in points},
         axes=axes,
         objective=str(best.record["objective"]),

@@ -38,6 +38,7 @@ from traderagent.stats.arguments import whole
 from traderagent.strategies.base import Strategy
 
 TOGETHER = "account"  # name of an account of several symbols
+WORST_MOMENT = "the worst moment of each account"
 NOTHING = "nothing is injected: a window in which the closes of the candles moved most"
 
 
@@ -125,6 +126,8 @@ def stress(
     labels = list(dict.fromkeys(case.label for case in cases))
     cube = _cube(found, labels, accounts, holdout, spans["horizon"] // HOUR)
     cube.attrs |= _attributes(symbols, config, strategies, holdout, seed)
+    cube.attrs |= {"at": WORST_MOMENT if hit is None else pd.Timestamp(hit, unit="ms", tz="UTC").isoformat()}
+    cube.attrs |= {"horizon_hours": spans["horizon"] // HOUR, "runner": "own" if run else "package"}
     words = {case.label: case.scenario.words if case.scenario else NOTHING for case in cases}
     synthetic = any(data.synthetic for data in symbols.values())
     return Stress(cube, words, skipped, synthetic, _notes(cases, chosen, windows))

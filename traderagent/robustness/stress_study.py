@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from traderagent.account.config import PortfolioBacktestConfig
+from traderagent.base.account_evidence import AccountEvidence
 from traderagent.base.config import plain
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import without_nan
@@ -34,6 +36,7 @@ def stress_study(
     config: OrchestratorBacktestConfig | None = None,
     *,
     best: BestParams | str | Path | None = None,
+    account: PortfolioBacktestConfig | str | Path | None = None,
     scenarios: str | Scenario | Iterable[str | Scenario] = "all",
     holdout: float | None = 0.3,
     strategies: Sequence[Strategy] = (),
@@ -52,6 +55,8 @@ def stress_study(
     config : what the runs assume; defaults where None
     best : what a search chose, or the file that holds it; a path where nothing lies leaves the parameters as given, and
         the words say so
+    account : what one account of all symbols assumes, which is shocked as given, too; or the folder of the stage
+        `portfolio`, whose account it is; a path where nothing lies, and None, is no such account
     scenarios, windows, window, horizon, seed : as in `ta.stress`
     holdout : share of each span set aside: both parts are run and shocked by themselves; None: the whole span
     strategies : own strategies, after the enabled built-in ones
@@ -91,6 +96,9 @@ def stress_study(
                 skipped[symbol] = f"with the parameters chosen: {error}"
     if chosen:
         found["chosen"] = chosen
+    shared = _account_of(account)
+    if shared is not None:
+        found["given"].append(stress(data, shared, strategies=strategies, **options))
     if POOLED in choices.configs:
         every, own = data.select(symbols), choices.strategies[POOLED]
         found["pooled"] = [stress(every, choices.configs[POOLED], strategies=own, **options)]
@@ -98,7 +106,22 @@ def stress_study(
     cells = _cells(found)
     record = _record(data, config, choices, found, cells, kinds)
     record |= {"skipped": skipped, "holdout": holdout, "seed": seed}
+    record["account"] = None if shared is None else shared.to_dict()
     return StressEvidence(without_nan(record), {"cells": cells, "curves": _curves(found, kinds)}, _cube(found))
+
+
+def _account_of(account: Any) -> PortfolioBacktestConfig | None:
+    """The account that is shocked, of a config or as the stage `portfolio` has run it."""
+    if account is None or isinstance(account, PortfolioBacktestConfig):
+        return account
+    if not isinstance(account, (str, Path)):
+        raise ConfigError(
+            f"account: got {type(account).__name__}, allowed are ta.PortfolioBacktestConfig, the folder of the stage "
+            "portfolio, and None"
+        )
+    if not Path(account).is_dir():
+        return None
+    return PortfolioBacktestConfig.from_dict(AccountEvidence.load(account).record["config"])
 
 
 def _kinds(scenarios: Any) -> dict[str, str]:
@@ -165,6 +188,7 @@ def _record(
         "symbols": {symbol: _worst(cells[cells["symbol"] == symbol]) for symbol in kept},
         "best_params": choices.file or None,
         "chosen": {s: choices.points[s] for s in chosen},
+        "pooled": choices.pooled if "pooled" in found else None,
         "as_given": {s: why for s, why in choices.as_given.items() if s in kept},
         "config": config.to_dict(),
         "candles": {s: data[s].hash for s in kept},

@@ -62,7 +62,7 @@ class Verdict(Shown):
             return self.evidence.no_trades
         if self.word == NOT_JUDGED:
             so_far = f"; so far: {self.reasons[0].name}" if self.reasons else ""
-            return _stages(self.missing, "has not run", "have not run") + so_far
+            return _stages(self.missing, "has not run for it", "have not run for it") + so_far
         return str(self.reasons[0]) if self.reasons else ""
 
     @property
@@ -103,7 +103,7 @@ class Verdict(Shown):
             if not line.asked(e):
                 continue
             stage = line.missing(e)
-            said = f"the stage {stage} has not run" if stage else line.saw(e, self.limits)
+            said = f"the stage {stage} has not run for it" if stage else line.saw(e, self.limits)
             found[line.reason] = f"{'–' if stage else '✕' if line.reason in failed else '✓'} {said}"
         found |= {f"would change it {n}": text for n, text in enumerate(self.change, 1)}
         found |= {"ledger of searches": e.ledger} if e.ledger else {}

@@ -55,7 +55,7 @@ class Searched:
             what=CHOSEN["chosen"],
             **self._common(name, returns, total, self._number(name, "alpha_over_same_exposure_hold", None)),
             cycles=self.search.number(name, "completed_cycles"),
-            worst_stress_pct=self.stress.of(name, "chosen"),
+            worst_stress_pct=self.stress.chosen(name, self.search.point(name)),
             spacing_sigma=self._spacing(spacing_of(self.base, name)),
             missing_share=missing_of(self.base, name),
             no_trades=self._silent([name], None),
@@ -78,7 +78,7 @@ class Searched:
             what=f"sum of accounts, {CHOSEN['pooled']}",
             **self._common(POOLED, returns, float(np.mean(totals)), float(np.mean(ahead))),
             cycles=sum(self._number(s, "completed_cycles", POOLED) for s in names),
-            worst_stress_pct=self.stress.account(names, "pooled"),
+            worst_stress_pct=self.stress.sum_of(names, self.search.point(POOLED)),
             spacing_sigma=self._spacing(least_spacing(self.base)),
             missing_share=missing_of(self.base, *known),
             no_trades=self._silent(names, POOLED),
@@ -116,8 +116,11 @@ class Searched:
         if math.isnan(own) or math.isnan(days):
             return SharpeTest(np.nan, 0, np.nan, np.nan), hashed
         trials = max(own, math.fsum(entry["n_eff"] for entry in mine))
+        variance = luck["trials_variance"]
+        if trials > own:  # what the ledger adds scattered by chance at least, however alike the last trials are
+            variance = max(variance, 1.0 / max(int(days) - 1, 1))
         moments = (luck["sharpe_per_day"], int(days), luck["skew"], luck["kurtosis"])
-        return SharpeTest(*moments, trials, luck["trials_variance"]), hashed
+        return SharpeTest(*moments, trials, variance), hashed
 
     def _cube(self, row: str) -> xr.Dataset:
         """The cube that a row was chosen from: that of the second phase where there was one."""

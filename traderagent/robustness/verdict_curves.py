@@ -15,7 +15,7 @@ def in_a_row(parts: Sequence[pd.Series], initial: float) -> pd.Series:
 
     Parameters
     ----------
-    parts : equity by time, quote currency, in the order of time
+    parts : equity by time, quote currency, in the order of time; what runs on beside the next part is left out
     initial : what each part begins with
 
     Returns
@@ -23,11 +23,12 @@ def in_a_row(parts: Sequence[pd.Series], initial: float) -> pd.Series:
     Series by time, relative to the beginning of the first part
     """
     level, found = 1.0, []
-    for part in parts:
-        found.append(part / initial * level)
+    for part, follower in zip(parts, [*parts[1:], None], strict=True):
+        own = part if follower is None else part[part.index <= follower.index[0]]
+        found.append(own / initial * level)
         level = float(found[-1].iloc[-1])
     whole = pd.concat(found)
-    return whole[~whole.index.duplicated(keep="last")].sort_index()
+    return whole[~whole.index.duplicated(keep="last")]
 
 
 def together(curves: Sequence[pd.Series]) -> pd.Series:

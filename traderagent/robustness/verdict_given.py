@@ -1,7 +1,7 @@
 """Evidence of parameters that nobody searched: the whole span is out of sample, before the cut and after it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -35,12 +35,14 @@ def given_symbol(base: BaselineEvidence, symbol: str, stress: WorstStress, level
         what=AS_GIVEN,
         **earned(own, hold, level),
         cycles=sum(base.number(symbol, "completed_cycles", sample=s) for s in base.samples),
-        worst_stress_pct=stress.of(symbol, "given"),
+        worst_stress_pct=stress.given(symbol),
         spacing_sigma=spacing_of(base, symbol),
         missing_share=missing_of(base, symbol),
         no_trades="; ".join(silent) if all(silent) else "",
         synthetic=bool(base.record["symbols"][symbol]["synthetic"]),
-        drawdown_pct=max(base.number(symbol, "max_drawdown_pct", sample=s) for s in base.samples),
+        drawdown_pct=max(
+            curves.drawdown_pct(own), *(base.number(symbol, "max_drawdown_pct", sample=s) for s in base.samples)
+        ),
         sharpe_in=sharpe[0] if len(sharpe) == 2 else None,
         sharpe_out=sharpe[-1],
     )
@@ -55,23 +57,22 @@ def given_account(base: BaselineEvidence, results: Path, stress: WorstStress, le
         own, hold = (curves.together([whole_span(base, s, name) for s in base.symbols]) for name in CURVES)
         parts = [_sum_of(base, sample) for sample in base.samples]
         cycles = sum(base.number(s, "completed_cycles", sample=p) for s in base.symbols for p in base.samples)
-        what = f"sum of accounts, {AS_GIVEN}"
+        what, worst = f"sum of accounts, {AS_GIVEN}", stress.sum_of(base.symbols)
     else:
-        own, hold, parts, cycles = shared
-        what = f"shared account, {AS_GIVEN}"
+        own, hold, parts, cycles, config = shared
+        what, worst = f"shared account, {AS_GIVEN}", stress.shared(config)
     sharpe = [curves.sharpe_of(curves.daily_of(part)) for part in parts]
-    silent = all(base.one(s, sample=p)["why_no_trades"] for s in base.symbols for p in base.samples)
     return VerdictEvidence(
         name=ACCOUNT,
         what=what,
         **earned(own, hold, level),
         cycles=cycles,
-        worst_stress_pct=stress.account(base.symbols, "given"),
+        worst_stress_pct=worst,
         spacing_sigma=least_spacing(base),
         missing_share=missing_of(base, *base.symbols),
-        no_trades="nothing was traded on any symbol" if silent else "",
+        no_trades="nothing was traded on any symbol" if (own == 1.0).all() else "",
         synthetic=base.synthetic,
-        drawdown_pct=curves.drawdown_pct(own),
+        drawdown_pct=max(curves.drawdown_pct(curve) for curve in (own, *parts)),
         sharpe_in=sharpe[0] if len(sharpe) == 2 else None,
         sharpe_out=sharpe[-1],
     )
@@ -121,8 +122,18 @@ def _sum_of(base: BaselineEvidence, sample: str) -> pd.Series:
     return curves.together([p.loc[p["sample"] == sample, "orchestrator"] / _balance(base) for p in parts])
 
 
-def _shared(base: BaselineEvidence, results: Path) -> tuple[pd.Series, pd.Series, list[pd.Series], float] | None:
-    """Curves, their parts and closed cycles of the shared account; None where the stage has not run."""
+class _Shared(NamedTuple):
+    """The shared account as given: its curve and that of holding, parts of the curve, closed cycles, and its config."""
+
+    own: pd.Series
+    hold: pd.Series
+    parts: list[pd.Series]
+    cycles: float
+    config: dict[str, Any]
+
+
+def _shared(base: BaselineEvidence, results: Path) -> _Shared | None:
+    """The shared account; None where the stage has not run."""
     if not (results / "portfolio").is_dir():
         return None
     record = stored_record(results / "portfolio" / "portfolio_result.json", "portfolio")
@@ -137,4 +148,4 @@ def _shared(base: BaselineEvidence, results: Path) -> tuple[pd.Series, pd.Series
     )
     cycles = [record["runs"]["given"][s]["metrics"]["completed_cycles"] for s in samples]
     parts = [frame.loc[frame["sample"] == s, "shared"] / initial for s in samples]
-    return own, hold, parts, float(sum(np.nan if n is None else n for n in cycles))
+    return _Shared(own, hold, parts, float(sum(np.nan if n is None else n for n in cycles)), record["config"])

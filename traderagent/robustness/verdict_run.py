@@ -3,14 +3,17 @@
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.hashing import hash_values
 from traderagent.engine.result import OrchestratorBacktestResult
+from traderagent.robustness.stress import WORST_MOMENT
 from traderagent.robustness.stress_result import Stress
 from traderagent.robustness.verdict_given import AS_GIVEN, earned
 from traderagent.robustness.verdict_input import VerdictEvidence
+from traderagent.robustness.verdict_stress import is_whole
 
 
 def evidence_of(
@@ -21,7 +24,8 @@ def evidence_of(
     Parameters
     ----------
     result : of `ta.backtest` of one symbol
-    stress : of `ta.stress`, the same candles and config; None: not run, which leaves the run NOT JUDGED
+    stress : of `ta.stress`, the same candles and config, all scenarios at the worst moment; None: not run, which leaves
+        the run NOT JUDGED
     interval : probability inside the two-sided interval of the return
 
     Returns
@@ -32,7 +36,8 @@ def evidence_of(
     Raises
     ------
     ConfigError, DataError
-        For something else than a result and a stress test, and a stress test of another run.
+        For something else than a result and a stress test, a stress test of another run, and one of fewer scenarios or
+        of another moment than the worst.
     """
     if not isinstance(result, OrchestratorBacktestResult):
         raise ConfigError(f"result: got {type(result).__name__}, allowed is what ta.backtest gives of one symbol")
@@ -49,7 +54,7 @@ def evidence_of(
         what=AS_GIVEN,
         **earned(own, hold, interval),
         cycles=result.metrics["completed_cycles"],
-        worst_stress_pct=None if stress is None else min(stress.worst(sample)[0] for sample in stress.samples),
+        worst_stress_pct=None if stress is None else _worst(stress),
         spacing_sigma=None if math.isnan(spacing) else spacing,
         missing_share=summary["missing"] / max(summary["missing"] + summary["candles"], 1),
         no_trades="" if len(result.trades) else result.why_no_trades(),
@@ -57,6 +62,11 @@ def evidence_of(
         drawdown_pct=result.metrics["max_drawdown_pct"],
         sharpe_out=result.metrics["sharpe_ratio_daily"],
     )
+
+
+def _worst(stress: Stress) -> float:
+    """The lowest of all samples; NaN where one knows none."""
+    return float(np.min([stress.worst(sample)[0] for sample in stress.samples]))
 
 
 def _hourly(equity: pd.Series) -> pd.Series:
@@ -73,3 +83,10 @@ def _check(stress: Any, result: OrchestratorBacktestResult) -> None:
         raise DataError(f"stress: of other candles than the run of {result.symbol}; stress these candles, alone")
     if attrs["config_hash"] != hash_values([result.config.to_dict(), own]):
         raise DataError("stress: of another config or own strategies than the run; give ta.stress those of the run")
+    if attrs["runner"] != "package":
+        raise DataError("stress: run by a runner of its own, and not as the run was; give ta.stress no run")
+    if attrs["at"] != WORST_MOMENT or not is_whole(stress.scenarios):
+        raise ConfigError(
+            f"stress: got {', '.join(stress.scenarios)} at {attrs['at']}, allowed are all scenarios at {WORST_MOMENT}; "
+            "give ta.stress neither scenarios nor at"
+        )

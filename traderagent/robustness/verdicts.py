@@ -8,7 +8,7 @@ from traderagent.base.errors import ConfigError
 from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_values
-from traderagent.base.judgements import ACCOUNT, RANKS, STAGE, VARIANTS, Judgements
+from traderagent.base.judgements import ACCOUNT, RANKS, STAGE, VARIANTS, Judgements, evidence_hashes
 from traderagent.base.search_evidence import POOLED, load_search
 from traderagent.base.stored import check_same_candles
 from traderagent.base.thresholds import Thresholds, thresholds
@@ -64,7 +64,10 @@ def verdicts(
                 "holdout": base.record["holdout"],
                 "candles": {s: base.record["symbols"][s]["data_hash"] for s in base.symbols},
                 "thresholds": limits.to_dict(),
-                "hashes": {"evidence": hash_values([row["evidence"] for row in rows])},
+                "hashes": {
+                    "evidence": hash_values([row["evidence"] for row in rows]),
+                    "stages": evidence_hashes(results),
+                },
                 "rows": rows,
             }
         )
