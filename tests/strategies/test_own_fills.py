@@ -83,6 +83,54 @@ def test_of_a_stop_and_a_target_beyond_the_path_the_stop_is_hit():
     assert fills(result) == [(2, "buy", 99.0, 10.0, "buy"), (2, "sell", 99.0, 10.0, "trailing")]
 
 
+class Ruined(ta.Strategy):
+    """Buys 10 coins for 99; 100 ticks below that the path stands beyond their liquidation price."""
+
+    memory = {"asked": 0.0}
+
+    def decide(self, now, book):
+        book.asked += 1
+        if book.asked == 1:
+            return ta.buy(notional=990, limit=99.0)
+
+
+THIN = ALONE.replace(account="perpetual", leverage=125.0, funding_rate=None, penetration_ticks=100)
+PRICE = 99 * (1 - 1 / 125) / 0.995  # 98.704, at which nothing more than the maintenance margin is left
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [ta.move(stop=98.5), ta.move(target=97.9), ta.buy(notional=985, limit=98.5)],
+    ids=["stop", "target", "entry"],
+)
+def test_liquidation_comes_before_an_answer_that_the_path_has_passed_too(answer):
+    class Answers(Ruined):
+        def on_fill(self, fill, book):
+            if fill.price == 99.0:
+                return answer
+
+    assert PRICE > 98
+    result = run(Answers, (100.0, 100.0, 97.0, 97.0), config=THIN)
+    assert fills(result) == [(2, "buy", 99.0, 10.0, "buy"), (2, "sell", 98.0, 10.0, "liquidation")]
+    fee = 0.005 * 980
+    assert list(result.trades["fee"]) == pytest.approx([0, fee])
+    assert result.insurance == pytest.approx(10 + fee - 990 / 125)
+
+
+def test_an_answer_to_a_liquidation_takes_at_once_where_the_path_has_passed_it():
+    class Returns(Ruined):
+        def on_fill(self, fill, book):
+            if book.flat:
+                return ta.sell(notional=975, limit=97.5, tag="again")
+
+    result = run(Returns, (100.0, 100.0, 98.0, 98.0), config=THIN)
+    assert [fill[1:] for fill in fills(result)] == [
+        ("buy", 99.0, 10.0, "buy"),
+        ("sell", 98.0, 10.0, "liquidation"),
+        ("sell", 98.0, 10.0, "again"),
+    ]
+
+
 class Returns(ta.Strategy):
     """Buys at the first close; a sale is answered by a limit below."""
 

@@ -3,7 +3,7 @@
 from traderagent.base.kernel import inner_kernel
 from traderagent.engine.entries import fill_cell, take_entry
 from traderagent.engine.exits import close_cell, close_listed, count_ambiguous, hit_stop, liquidate_book, take_exit
-from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, STOP_KIND, next_entry_below, set_triggers
+from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, LIQUIDATION_KIND, STOP_KIND, next_entry_below, set_triggers
 from traderagent.engine.records import now_of
 from traderagent.strategies.contract import cell_of, exit_of, mirrored
 
@@ -68,15 +68,37 @@ def meet(account, pair, book, kind):
 @inner_kernel
 def take_placed(account, pair, book):
     """Fill at once what a fill inside the candle has placed beyond the path's price; False where nothing is."""
-    if (book.quantity > 0.0) & (book.stop >= mirrored(book, pair.price)):
-        hit_stop(account, pair, book)
-    elif has_marketable_exit(pair, book):
-        take_exit(account, pair, book)
-    elif marketable_entry(pair, book) >= 0:
-        take_entry(account, pair, book, marketable_entry(pair, book))
-    else:
+    kind = marketable_kind(pair, book)
+    if kind > ENTRY_KIND:
         return False
+    take(account, pair, book, kind)
     return True
+
+
+@inner_kernel
+def marketable_kind(pair, book):
+    """What of the book stands beyond the path's price, first in the order of ties; one past the last for nothing."""
+    here = mirrored(book, pair.price)
+    if book.liquidation >= here:
+        return LIQUIDATION_KIND
+    if (book.quantity > 0.0) & (book.stop >= here):
+        return STOP_KIND
+    if has_marketable_exit(pair, book):
+        return EXIT_KIND
+    return ENTRY_KIND if marketable_entry(pair, book) >= 0 else ENTRY_KIND + 1
+
+
+@inner_kernel
+def take(account, pair, book, kind):
+    """Fill what of this kind stands beyond the path's price."""
+    if kind == LIQUIDATION_KIND:
+        liquidate_book(account, pair, book)
+    elif kind == STOP_KIND:
+        hit_stop(account, pair, book)
+    elif kind == EXIT_KIND:
+        take_exit(account, pair, book)
+    else:
+        take_entry(account, pair, book, marketable_entry(pair, book))
 
 
 @inner_kernel

@@ -3,11 +3,11 @@
 import numpy as np
 
 from traderagent.base.kernel import float64_at, inner_kernel, int32_at
-from traderagent.engine.entries import activate_waiting, enter_at_market, take_entry
-from traderagent.engine.exits import close_book, hit_stop, liquidate_book, take_exit
-from traderagent.engine.fills import has_marketable_exit, marketable_entry, meet
+from traderagent.engine.entries import activate_waiting, enter_at_market
+from traderagent.engine.exits import close_book, liquidate_book
+from traderagent.engine.fills import marketable_kind, meet, take
 from traderagent.engine.money import start_flows
-from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, LIQUIDATION_KIND, STOP_KIND, hold_back, let_in
+from traderagent.engine.orders import ENTRY_KIND, hold_back, let_in
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import mirrored
 
@@ -97,19 +97,6 @@ def pass_open(account, pair, last_close):
 
 
 @inner_kernel
-def marketable_kind(pair, book):
-    """What of the book stands beyond the path's price: a kind, or one past the last for nothing."""
-    here = mirrored(book, pair.price)
-    if book.liquidation >= here:
-        return LIQUIDATION_KIND
-    if book.stop >= here:
-        return STOP_KIND
-    if has_marketable_exit(pair, book):
-        return EXIT_KIND
-    return ENTRY_KIND if marketable_entry(pair, book) >= 0 else ENTRY_KIND + 1
-
-
-@inner_kernel
 def take_marketable(account, pair):
     """At the open, fill the first order that fills there have placed beyond it, in the order of ties."""
     best, first = -1, ENTRY_KIND + 1
@@ -119,15 +106,7 @@ def take_marketable(account, pair):
             best, first = b, kind
     if best < 0:
         return False
-    book = book_of(pair, best)
-    if first == LIQUIDATION_KIND:
-        liquidate_book(account, pair, book)
-    elif first == STOP_KIND:
-        hit_stop(account, pair, book)
-    elif first == EXIT_KIND:
-        take_exit(account, pair, book)
-    else:
-        take_entry(account, pair, book, marketable_entry(pair, book))
+    take(account, pair, book_of(pair, best), first)
     return True
 
 
