@@ -275,6 +275,13 @@ def test_a_symbol_that_is_too_short_is_skipped_with_its_reason(market):
         ta.luck_study({"SYN-02": both["SYN-02"]}, CONFIG, **LUCK)
 
 
+def test_a_symbol_too_short_for_the_windows_is_skipped_by_the_stage(market):
+    both = {"SYN-01": market["SYN-01"], "SYN-02": market["SYN-02"].slice(None, "2024-01-22")}
+    found = ta.stress_study(both, CONFIG, **STRESS | {"scenarios": ["gap", "volatile_windows"], "window": "7D"})
+    assert found.symbols == ["SYN-01"]
+    assert "got windows of 7 days" in found.skipped["SYN-02"]
+
+
 def test_what_was_left_out_at_the_load_is_said(market):
     both = ta.Market(market, skipped={"TINY": "too few candles"})
     assert ta.walk_forward(both, CONFIG, SPACE, **WINDOWS).evidence.skipped == {"TINY": "too few candles"}

@@ -113,11 +113,8 @@ def stress(
     hit = None if at is None else time_of(at)
     with ThreadPoolExecutor(workers or cores()) as pool:
         accounts, skipped = _accounts(symbols, config, runner, holdout, pool)
-        cases = [
-            case
-            for account in accounts
-            for case in _cases(account, chosen, windows, spans, worst_moment(account.course, seed, account.name), hit)
-        ]
+        cases, short = _fitting(accounts, chosen, windows, spans, seed, hit)
+        accounts, skipped = [account for account in accounts if account.name not in short], skipped | short
         with counting(len(cases), unit="run", shown=progress, delay=2) as bar:
             found = {}
             for case, values in zip(cases, pool.map(lambda c: _outcome(c, config, runner, spans), cases), strict=True):
@@ -166,6 +163,29 @@ def _samples(candles: Candles, holdout: float | None) -> list[tuple[str, Candles
     inside = {s: data.split(holdout)[0] for s, data in candles.items()}
     begins = {s: data.cut(holdout) for s, data in candles.items()}
     return [("in", inside, None), ("out", {s: d.replace(sample="out") for s, d in candles.items()}, begins)]
+
+
+def _fitting(
+    accounts: list[Account],
+    chosen: list[Scenario | None],
+    windows: int,
+    spans: dict[str, int],
+    seed: int,
+    hit: int | None,
+) -> tuple[list[_Case], dict[str, str]]:
+    """Cases of all accounts, and why some are too short for theirs: in one sample is in all, so no cell is missing."""
+    cases: list[_Case] = []
+    short: dict[str, DataError] = {}
+    for account in accounts:
+        worst = worst_moment(account.course, seed, account.name)
+        try:
+            cases += _cases(account, chosen, windows, spans, worst, hit)
+        except DataError as error:
+            short.setdefault(account.name, error)
+    fitting = [case for case in cases if case.account.name not in short]
+    if not fitting:
+        raise next(iter(short.values()))
+    return fitting, {name: str(error) for name, error in short.items()}
 
 
 def _cases(
