@@ -250,8 +250,18 @@ def test_what_would_change_it_is_a_number(changes, said):
         ({"pbo": True}, "pbo is True, allowed is a finite number"),
         ({"return_pct": math.inf}, "return_pct is inf, allowed is a finite number, NaN where it is undefined"),
         ({"return_pct": "12"}, "return_pct is '12', allowed is a finite number"),
-        ({"cycles": -1}, "cycles is -1, allowed is a number of at least 0"),
-        ({"worst_stress_pct": 3.0}, "worst_stress_pct is 3.0, allowed is a number of at most 0"),
+        ({"return_pct": 10**400}, "allowed is a finite number"),
+        ({"return_pct": -200.0}, "return_pct is -200.0, allowed is a number of at least -100"),
+        ({"lower_pct": -150.0}, "lower_pct is -150.0, allowed is a number of at least -100"),
+        ({"lower_pct": 26.0}, "got lower_pct 26 above upper_pct 25, allowed are the two ends of one interval"),
+        ({"days": 0}, "days is 0 beside a return_pct of 12, allowed is at least 1"),
+        ({"days": 3.5}, "days is 3.5, allowed is a whole number of at least 0"),
+        ({"cycles": -1}, "cycles is -1, allowed is a whole number of at least 0"),
+        ({"cycles": 30.4}, "cycles is 30.4, allowed is a whole number of at least 0"),
+        ({"worst_stress_pct": 3.0}, "worst_stress_pct is 3.0, allowed is a number from -100 to 0"),
+        ({"worst_stress_pct": -300.0}, "worst_stress_pct is -300.0, allowed is a number from -100 to 0"),
+        ({"neighbour_loss": -3.0}, "neighbour_loss is -3.0, allowed is a number of at least 0"),
+        ({"no_trades": " "}, "no_trades is ' ', allowed is a text"),
         ({"test": 0.9}, "test is 0.9, allowed is a ta.SharpeTest"),
         ({"searched": 1}, "searched is 1, allowed is true or false"),
         ({"name": ""}, "name is '', allowed is a text"),
@@ -262,6 +272,19 @@ def test_what_would_change_it_is_a_number(changes, said):
 def test_evidence_that_cannot_be_is_refused(changes, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         replace(GOOD, **changes)
+
+
+@pytest.mark.parametrize("days", [-5, 2.5, "365", True])
+def test_days_that_cannot_be_counted_are_refused(days):
+    with pytest.raises(ConfigError, match=rf"days: got {days!r}, allowed are whole numbers ≥ 0"):
+        ta.SharpeTest(0.2, days, 0.0, 3.0)
+
+
+def test_what_can_just_be_is_taken():
+    edge = {"return_pct": -100.0, "lower_pct": -100.0, "upper_pct": -100.0, "worst_stress_pct": -100.0 - 1e-12}
+    assert replace(GOOD, **edge, neighbour_loss=0.0, cycles=40.0, days=1).cycles == 40
+    undefined = dict.fromkeys(("return_pct", "lower_pct", "cycles", "neighbour_loss", "worst_stress_pct"), NAN)
+    assert math.isnan(replace(GOOD, **undefined, days=0).return_pct)
 
 
 def test_what_is_no_evidence_is_refused():

@@ -10,10 +10,22 @@ import numpy as np
 from traderagent.base.errors import ConfigError
 from traderagent.base.judgements import ACCOUNT as ACCOUNT
 from traderagent.stats import bootstrap_interval, deflated_sharpe_ratio, expected_max_sharpe, moments
+from traderagent.stats.arguments import whole
 from traderagent.stats.comparison import FEWEST_DAYS
 
 _TEXTS = ("name", "what", "no_trades", "ledger")
 _SHARES = ("pbo", "missing_share")
+_LEAST = -100.0 - 1e-6  # of an account that lost everything, with what rounding may leave of it
+_BOUNDS = {  # field → lowest and highest value, and what is allowed, in words
+    **dict.fromkeys(_SHARES, (0.0, 1.0, "a fraction from 0 to 1")),
+    **dict.fromkeys(("cycles", "days"), (0.0, math.inf, "a whole number of at least 0")),
+    "spacing_sigma": (0.0, math.inf, "a number of at least 0"),
+    "neighbour_loss": (0.0, math.inf, "a number of at least 0: the largest loss, 0 where every neighbour gains"),
+    "worst_stress_pct": (_LEAST, 0.0, "a number from -100 to 0: what is left of the equity, less what it was"),
+    **dict.fromkeys(
+        ("return_pct", "lower_pct", "upper_pct"), (_LEAST, math.inf, "a number of at least -100: all can be lost, once")
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -23,9 +35,14 @@ class SharpeTest:
     Attributes
     ----------
     sharpe, skew, kurtosis : of the daily returns, per day, kurtosis raw; NaN where undefined
-    days : number of returns
+    days : number of returns, ≥ 0
     trials : effective number of independent trials; 1 for parameters that nobody searched
     trials_variance : variance of the trials' Sharpe ratios per day; not read for fewer than 2 trials
+
+    Raises
+    ------
+    ConfigError
+        For what cannot be, with what was got and what is allowed.
     """
 
     sharpe: float
@@ -36,6 +53,7 @@ class SharpeTest:
     trials_variance: float = np.nan
 
     def __post_init__(self) -> None:
+        whole("days", self.days, 0)
         if self.days >= 2:
             deflated_sharpe_ratio(*self._arguments(self.trials))  # refuses what cannot be
 
@@ -124,6 +142,21 @@ class VerdictEvidence:
             wrong = _wrong(field.name, value)
             if wrong:
                 raise ConfigError(f"evidence of {self.name!r}: {field.name} is {value!r:.60}, allowed is {wrong}")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse fields that contradict each other."""
+        low, high = self.lower_pct, self.upper_pct
+        if low is not None and high is not None and low > high:
+            raise ConfigError(
+                f"evidence of {self.name!r}: got lower_pct {low:g} above upper_pct {high:g}, allowed are the two ends "
+                "of one interval; were they swapped?"
+            )
+        if self.days == 0 and self.return_pct is not None and not math.isnan(self.return_pct):
+            raise ConfigError(
+                f"evidence of {self.name!r}: days is 0 beside a return_pct of {self.return_pct:g}, allowed is at least "
+                "1 where something was earned or lost; where nothing was run, leave both out"
+            )
         asked = [n for n in ("pbo", "neighbour_loss") if getattr(self, n) is not None]
         if asked and not self.searched:
             raise ConfigError(
@@ -168,19 +201,32 @@ def measured(returns: Any, level: float = 0.9, seed: int = 0) -> dict[str, Any]:
 def _wrong(name: str, value: Any) -> str:
     """What a field allows where its value is not allowed, empty where it is."""
     if name in _TEXTS:
-        return "" if isinstance(value, str) and (value or name not in ("name", "what")) else "a text"
+        return _wrong_text(name, value)
     if name in ("searched", "synthetic"):
         return "" if isinstance(value, bool) else "true or false"
     if name == "test":
         return "" if value is None or isinstance(value, SharpeTest) else "a ta.SharpeTest, or None where none was run"
     if value is None:
         return ""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or math.isinf(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not _holds(value):
         return "a finite number, NaN where it is undefined, or None where it was not run"
-    if name in _SHARES and not (math.isnan(value) or 0.0 <= value <= 1.0):
-        return "a fraction from 0 to 1"
-    if name in ("cycles", "days", "spacing_sigma") and value < 0:
-        return "a number of at least 0"
-    if name == "worst_stress_pct" and value > 0:
-        return "a number of at most 0: what is left of the equity, less what it was"
-    return ""
+    low, high, allowed = _BOUNDS.get(name, (-math.inf, math.inf, ""))
+    fine = math.isnan(value) or low <= value <= high
+    if name in ("cycles", "days"):
+        fine = fine and (math.isnan(value) or float(value).is_integer())
+    return "" if fine else allowed
+
+
+def _wrong_text(name: str, value: Any) -> str:
+    """The same of a text: it says something, or is empty where it may be."""
+    if isinstance(value, str) and (value.strip() or (not value and name not in ("name", "what"))):
+        return ""
+    return "a text"
+
+
+def _holds(value: Any) -> bool:
+    """Whether a number is one that float64 holds, NaN among them: not infinite, complex, or too long."""
+    try:
+        return not math.isinf(value)
+    except (OverflowError, TypeError):
+        return False
