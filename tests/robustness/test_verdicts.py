@@ -389,6 +389,12 @@ def test_the_neighbour_that_loses_most_is_the_cliff(search):
     assert math.isnan(worst_neighbour(edited, 0, position))
 
 
+def test_after_a_total_loss_every_day_earns_nothing_and_counts():
+    days = pd.date_range("2024-01-01", periods=5, freq="1D", tz="UTC")
+    found = curves.daily_of(pd.Series([1.1, 0.55, 0.0, 0.0, 0.0], days))
+    assert found.to_numpy() == pytest.approx([0.1, -0.5, -1.0, 0.0, 0.0])
+
+
 def test_curves_go_on_where_they_ended_and_cash_waits():
     days = pd.date_range("2024-01-01", periods=4, freq="1D", tz="UTC")
     first, second = pd.Series([110.0, 120.0], days[:2]), pd.Series([90.0, 50.0], days[2:])

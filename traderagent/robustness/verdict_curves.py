@@ -41,10 +41,13 @@ def together(curves: Sequence[pd.Series]) -> pd.Series:
 
 
 def daily_of(curve: pd.Series) -> pd.Series:
-    """Daily returns of a curve that begins at 1, by UTC day; a day without a value is one without a gain."""
+    """Daily returns of a curve that begins at 1, by UTC day; a day without a value, and each after a total loss, is one
+    without a gain.
+    """
     last = curve.resample("1D").last().ffill()
     before = np.r_[1.0, last.to_numpy()[:-1]]
-    return pd.Series(last.to_numpy() / before - 1.0, last.index)
+    alive = np.minimum.accumulate(before) > 0.0
+    return pd.Series(np.divide(last.to_numpy(), before, out=np.ones(len(before)), where=alive) - 1.0, last.index)
 
 
 def compounded(returns: pd.Series) -> pd.Series:
