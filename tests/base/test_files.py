@@ -4,6 +4,7 @@ import pytest
 
 from traderagent.base.errors import DataError
 from traderagent.base.files import read_json, replacing, write_json
+from traderagent.base.stored import stored_record
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -18,6 +19,35 @@ def test_json_that_is_not_there_or_cut_short_says_what_to_run(tmp_path):
     path.write_text('{"share": 0.')
     with pytest.raises(DataError, match="record.json: not readable as JSON .*run the stage that writes it again"):
         read_json(path)
+
+
+def test_bytes_that_are_no_text_and_a_folder_in_its_place_say_what_to_run(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_bytes(b"\xff\xfe\x00{")
+    with pytest.raises(DataError, match="record.json: not readable as JSON .*run the stage that writes it again"):
+        read_json(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match="record.json: Is a directory; .*run the stage that writes it again"):
+        read_json(path)
+
+
+@pytest.mark.parametrize(
+    ("stage", "rest"),
+    [
+        ("stress", {}),
+        ("stress", {"candles": None}),
+        ("baseline", {"candles": {}}),
+        ("baseline", {"symbols": {}}),
+        ("baseline", {"symbols": [], "holdout": None}),
+    ],
+)
+def test_a_part_of_a_record_is_none(tmp_path, stage, rest):
+    path = write_json(tmp_path / "record.json", {"stage": stage, **rest})
+    with pytest.raises(DataError, match=f"record.json: not a whole record of the stage {stage}; run it again"):
+        stored_record(path, stage)
+    whole = {"stage": stage, "candles": {}, "symbols": {}, "holdout": None}
+    assert stored_record(write_json(path, whole), stage) == whole
 
 
 def test_a_block_that_writes_nothing_is_an_error_and_leaves_the_old(tmp_path):

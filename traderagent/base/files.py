@@ -111,5 +111,8 @@ def read_json(path: str | Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; run the stage that writes it") from None
-    except json.JSONDecodeError as error:
+    except OSError as error:  # a folder in its place, no right to read
+        what = error.strerror or "not readable"
+        raise DataError(f"{path}: {what}; put the file there, or run the stage that writes it again") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not readable as JSON ({error}); run the stage that writes it again") from None

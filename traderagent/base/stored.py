@@ -9,6 +9,8 @@ import pandas as pd
 from traderagent.base.errors import DataError
 from traderagent.base.files import read_json
 
+WHOLE = {"baseline": ("symbols", "holdout")}  # stage → what its record has at least; the first by symbol
+
 
 def stored_record(path: str | Path, stage: str) -> dict[str, Any]:
     """The JSON record of a stage.
@@ -16,11 +18,14 @@ def stored_record(path: str | Path, stage: str) -> dict[str, Any]:
     Raises
     ------
     DataError
-        Where it is missing, broken or of another stage.
+        Where it is missing, broken, of another stage, or only a part of what the stage writes.
     """
     record = read_json(path)
     if not isinstance(record, dict) or record.get("stage") != stage:
         raise DataError(f"{path}: not a record of the stage {stage}; run it again")
+    names = WHOLE.get(stage, ("candles",))
+    if not (all(name in record for name in names) and isinstance(record[names[0]], dict)):
+        raise DataError(f"{path}: not a whole record of the stage {stage}; run it again")
     return record
 
 
