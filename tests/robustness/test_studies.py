@@ -328,6 +328,11 @@ def test_a_choice_on_other_candles_is_refused(market, best, study):
         ({"methods": ["trade_shuffle"] * 2}, ConfigError, "each once"),
         ({"n": 0}, ConfigError, "n: got 0"),
         ({"n_reruns": 1.5}, ConfigError, "n_reruns: got 1.5"),
+        ({"steps": []}, ConfigError, r"steps: got \[\], allowed are fractions above 0 and below 1"),
+        ({"steps": [0]}, ConfigError, "steps: got 0, allowed are fractions above 0 and below 1"),
+        ({"steps": [float("nan")]}, ConfigError, "steps: got nan, allowed are fractions"),
+        ({"steps": [1.0]}, ConfigError, "steps: got 1, allowed are fractions"),
+        ({"min_trades": -1}, ConfigError, "min_trades: got -1, allowed is a whole number of at least 0"),
         ({"market": {}}, ConfigError, "market: got {}, allowed are one symbol's candles"),
     ],
 )

@@ -20,6 +20,7 @@ from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.market.candles import Market, MultiTimeframeData
 from traderagent.market.given import market_of
+from traderagent.metrics.surface import check_min_trades
 from traderagent.research.best_params import BestParams, own_of
 from traderagent.research.placement import Placement
 from traderagent.research.sweep import ORCHESTRATOR_PARAM_GRID
@@ -27,7 +28,7 @@ from traderagent.robustness.choices import Choices, choices_for
 from traderagent.robustness.monte_carlo import METHODS, monte_carlo
 from traderagent.robustness.monte_carlo_result import DRAWDOWN, LIBRARIES, RETURN, MonteCarlo, concentration
 from traderagent.robustness.resampling import UNDER_WATER
-from traderagent.robustness.sensitivity import sensitivity
+from traderagent.robustness.sensitivity import checked_steps, sensitivity
 from traderagent.robustness.sensitivity_result import Sensitivity
 from traderagent.stats.arguments import one_of, whole
 from traderagent.strategies.base import Strategy
@@ -83,7 +84,7 @@ def luck_study(
     Raises
     ------
     ConfigError, UnknownName, DataError
-        With what was got, what is allowed and the next step; before anything runs for methods and counts.
+        With what was got, what is allowed and the next step; before anything runs for methods, counts and steps.
     """
     config = OrchestratorBacktestConfig() if config is None else config
     if not isinstance(config, OrchestratorBacktestConfig):
@@ -91,6 +92,8 @@ def luck_study(
     methods = _checked_methods(methods)
     for name, value in (("n", n), ("n_reruns", n_reruns)):
         whole(name, value, 1)
+    checked_steps(steps)
+    check_min_trades(min_trades)
     data = market_of(market)
     choices = choices_for(best, data, config, holdout, strategies)
     options = {"seed": seed, "level": level, "tail": tail, "ruin": ruin, "workers": workers, "progress": progress}

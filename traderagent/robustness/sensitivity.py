@@ -77,7 +77,7 @@ def sensitivity(
     """
     config = OrchestratorBacktestConfig() if cfg is None else cfg
     symbols = _checked(market, config)
-    fractions = _checked_steps(steps)
+    fractions = checked_steps(steps)
     fields = fields_of(config, own_of(config, strategies))
     points, skipped = chosen_points(around, list(symbols), fields)
     known = None if cube is None else surface(cube, objective, min_trades)
@@ -240,8 +240,14 @@ def _checked(market: Any, config: Any) -> Market:
     return data
 
 
-def _checked_steps(steps: Any) -> list[float]:
-    """Fractions above 0 and below 1, each once, rising."""
+def checked_steps(steps: Any) -> list[float]:
+    """Fractions above 0 and below 1, each once, rising.
+
+    Raises
+    ------
+    ConfigError
+        For none, one twice, text, and what lies outside.
+    """
     given = real("steps", steps, "fractions above 0 and below 1, e.g. (.05, .1, .2)", lambda x: (x > 0.0) & (x < 1.0))
     found = sorted({float(step) for step in np.atleast_1d(given)})
     if given.ndim > 1 or not found or len(found) < given.size:
