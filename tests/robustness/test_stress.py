@@ -251,6 +251,17 @@ def test_a_symbol_too_short_for_the_windows_is_skipped_and_the_others_run(market
         ta.stress(young, holdout=0.3, **QUIET)
 
 
+def test_a_sample_without_any_number_has_no_worst(data):
+    found = ta.stress(data, scenarios="gap", holdout=0.3, **QUIET)
+    found.cube["worst_pct"].loc[{"sample": "out"}] = np.nan
+    value, *names = found.worst("out")
+    assert np.isnan(value)
+    assert names == ["", ""]
+    assert found.worst("in")[1:] == ("gap", "SYN-01")
+    assert "SYNTHETIC stress of 1 account, sample out" in found.headline()
+    assert found.to_dict()["worst"]["out"]["worst_pct"] is None
+
+
 # --- samples, seeds ---------------------------------------------------------------------------------
 def test_each_sample_is_shocked_by_itself(market):
     config = ta.OrchestratorBacktestConfig()

@@ -75,8 +75,10 @@ class Stress(Shown):
         return self.cube.sel(sample=name) if "sample" in self.cube.dims else self.cube
 
     def worst(self, sample: str | None = None) -> tuple[float, str, str]:
-        """Lowest `worst_pct` of a sample with its scenario and symbol."""
+        """Lowest `worst_pct` of a sample with its scenario and symbol; NaN and no names where no cell has a number."""
         values = self.part(sample)["worst_pct"]
+        if np.isnan(values.to_numpy()).all():
+            return np.nan, "", ""
         row, column = np.unravel_index(int(np.nanargmin(values.to_numpy())), values.shape)
         return float(values[row, column]), str(values["scenario"][row].item()), str(values["symbol"][column].item())
 
