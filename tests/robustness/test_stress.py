@@ -333,6 +333,7 @@ def test_a_result_tells_itself(market):
         ({"scenarios": []}, ConfigError, "got none, allowed is each scenario once"),
         ({"scenarios": ["gap", "gap"]}, ConfigError, "got 'gap' twice"),
         ({"scenarios": [3]}, ConfigError, "scenarios: got 3"),
+        ({"scenarios": None}, ConfigError, "scenarios: got None, allowed are 'all', names"),
         ({"windows": 0}, ConfigError, "windows: got 0"),
         ({"window": "soon"}, ConfigError, "window: got 'soon'"),
         ({"window": "5min"}, ConfigError, "window: got '5min'"),

@@ -314,6 +314,14 @@ def test_a_choice_that_does_not_belong_here_is_refused(market, best, study, chan
 
 
 @pytest.mark.parametrize("study", STUDIES)
+def test_what_is_no_choice_is_refused(market, study, tmp_path):
+    with pytest.raises(ConfigError, match="best: got 5, allowed are what ta.read_best_params gives, the path of"):
+        STUDIES[study](market, best=5)
+    with pytest.raises(DataError, match=f"best: {tmp_path} is a folder, allowed is the file that a search wrote"):
+        STUDIES[study](market, best=tmp_path)
+
+
+@pytest.mark.parametrize("study", STUDIES)
 def test_a_choice_on_other_candles_is_refused(market, best, study):
     other = ta.load_market("synthetic", symbols=2, days=44, seed=8, progress=False)
     with pytest.raises(DataError, match="chosen on other candles of SYN-01, SYN-02 than this run has; search again"):
@@ -328,6 +336,7 @@ def test_a_choice_on_other_candles_is_refused(market, best, study):
         ({"methods": ["trade_shuffle"] * 2}, ConfigError, "each once"),
         ({"n": 0}, ConfigError, "n: got 0"),
         ({"n_reruns": 1.5}, ConfigError, "n_reruns: got 1.5"),
+        ({"methods": None}, ConfigError, "methods: got None, allowed are some of"),
         ({"steps": []}, ConfigError, r"steps: got \[\], allowed are fractions above 0 and below 1"),
         ({"steps": [0]}, ConfigError, "steps: got 0, allowed are fractions above 0 and below 1"),
         ({"steps": [float("nan")]}, ConfigError, "steps: got nan, allowed are fractions"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from traderagent.base.errors import ConfigError, DataError
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.metrics.surface import POOLED
@@ -60,8 +61,16 @@ def choices_for(
     ConfigError, DataError
         For a file that does not do, and a search on other candles, with another hold-out or other costs.
     """
+    if not (best is None or isinstance(best, (BestParams, str, Path))):
+        raise ConfigError(
+            f"best: got {best!r:.60}, allowed are what ta.read_best_params gives, the path of its file, or None"
+        )
     where = "" if best is None or isinstance(best, BestParams) else Path(best).as_posix()
     if where:
+        if Path(where).is_dir():
+            raise DataError(
+                f"best: {where} is a folder, allowed is the file that a search wrote, e.g. best_params.yaml"
+            )
         best = read_best_params(where, strategies) if Path(where).is_file() else None
     if not isinstance(best, BestParams):
         why = f"no search has left a choice in {where}" if where else "no search was given"

@@ -1,7 +1,7 @@
 """The stage `monte_carlo`: how else the run of every symbol might have gone, and how much rests on exact numbers."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,8 @@ def luck_study(
 
 
 def _checked_methods(methods: Any) -> tuple[str, ...]:
+    if not isinstance(methods, Iterable):
+        raise ConfigError(f"methods: got {methods!r:.60}, allowed are some of {', '.join(METHODS)}, each once")
     given = (methods,) if isinstance(methods, str) else tuple(methods)
     for method in given:
         one_of("method", method, METHODS)

@@ -1,6 +1,6 @@
 """What `stress` is asked, checked before anything runs: scenarios, lengths, times, candles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -30,7 +30,10 @@ def scenarios_of(given: Any) -> list[Scenario | None]:
     ConfigError, UnknownName
         For none, one twice, an unknown name, and what is neither a name nor a scenario.
     """
-    listed = [WINDOWS, *SCENARIOS] if given == "all" else [given] if isinstance(given, (str, Scenario)) else list(given)
+    alone = isinstance(given, (str, Scenario))
+    if not alone and not isinstance(given, Iterable):
+        raise ConfigError(f"scenarios: got {given!r:.60}, allowed are 'all', names and ta.Scenario(…), one or several")
+    listed = [WINDOWS, *SCENARIOS] if alone and given == "all" else [given] if alone else list(given)
     found: list[Scenario | None] = []
     for one in listed:
         if isinstance(one, Scenario):
