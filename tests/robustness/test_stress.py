@@ -258,7 +258,7 @@ def test_a_sample_without_any_number_has_no_worst(data):
     assert np.isnan(value)
     assert names == ["", ""]
     assert found.worst("in")[1:] == ("gap", "SYN-01")
-    assert "SYNTHETIC stress of 1 account, sample out" in found.headline()
+    assert found.headline() == "SYNTHETIC stress of 1 account, sample out: no loss is known"
     assert found.to_dict()["worst"]["out"]["worst_pct"] is None
 
 

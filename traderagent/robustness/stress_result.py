@@ -134,10 +134,8 @@ class Stress(Shown):
         value, scenario, symbol = self.worst()
         label = "SYNTHETIC " if self.synthetic else ""
         part = "" if self.shown == "whole" else f", sample {self.shown}"
-        return (
-            f"{label}stress of {counted(self.cube.sizes['symbol'], 'account')}{part}: "
-            f"worst {number(value, signed=True)} %, {scenario} on {symbol}"
-        )
+        found = f"worst {number(value, signed=True)} %, {scenario} on {symbol}" if scenario else "no loss is known"
+        return f"{label}stress of {counted(self.cube.sizes['symbol'], 'account')}{part}: {found}"
 
     def lines(self) -> dict[str, str]:
         """What the answer rests on: name → number in words."""
