@@ -102,6 +102,8 @@ def stress_study(
     if POOLED in choices.configs:
         every, own = data.select(symbols), choices.strategies[POOLED]
         found["pooled"] = [stress(every, choices.configs[POOLED], strategies=own, **options)]
+        for symbol, why in found["pooled"][0].skipped.items():
+            skipped.setdefault(symbol, f"with the parameters chosen for all: {why}")
     kinds = _kinds(options["scenarios"])
     cells = _cells(found)
     record = _record(data, config, choices, found, cells, kinds)
