@@ -35,6 +35,7 @@ def own_compared(case: Case) -> tuple[list[str], Result]:
     ours = execute(layout)
     plodding = execute(layout, every_candle=True)
     found = broken_trips(ours) + differences(ours, twin) + skipping_differences(ours, plodding)
-    if case.settings["taker"] > 0.0:  # without fees a round trip may earn nothing but the rounding's sign
-        found += metric_differences(ours, twin, case.candles)
-    return found, twin
+    metrics = metric_differences(ours, twin, case.candles)
+    if min(case.settings["maker"], case.settings["taker"]) == 0.0:  # without fees a trip may earn the rounding's sign
+        metrics = [line for line in metrics if not line.startswith(("win_rate", "profit_factor"))]
+    return found + metrics, twin

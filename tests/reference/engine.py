@@ -304,6 +304,7 @@ class Engine:
             self.desk.cancel_all(book)
             if book.quantity() > 0.0:
                 book.pending_exit = "portfolio_stop"
+        self.update_entries_open()  # a pair without a candle has no step 5 now, and its next fill may ask for more
 
     def drop_pending_entry(self, book: Book, reason: str) -> None:
         """Only in an account of several symbols can a market order still wait at a close: its symbol had no candle."""

@@ -39,7 +39,7 @@ def judged(seed, results):
     found = ta.optimize_orchestrator(market, FREE, SPACE, holdout=0.3, min_trades=5, progress=False)
     save_search(found, results, candles)
     (results / "stress").mkdir(exist_ok=True)
-    chosen = found.best_params.record["symbols"]["SYN-01"]["parameters"]
+    chosen = found.best_params["SYN-01"]
     told = {
         "scenarios": dict.fromkeys([*SCENARIOS, "volatile_window_1"]),
         "samples": ["out"],
