@@ -58,7 +58,7 @@ def test_real_candles_are_not_called_synthetic(account):
 
 @pytest.mark.parametrize("plot", ["account", "exposure", "contributions", "correlation", "blocked", "sharing"])
 def test_something_else_is_refused_with_what_is_allowed(plot, baseline):
-    with pytest.raises(ta.ConfigError, match=f"plots.{plot}: got Baseline, allowed is what ta.shared_account returns"):
+    with pytest.raises(ta.ConfigError, match=f"plots.{plot}: got Baseline, allowed is what ta.shared_account gives"):
         getattr(ta.plots, plot)(baseline)
 
 

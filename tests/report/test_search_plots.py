@@ -319,7 +319,11 @@ def test_without_daily_returns_luck_says_what_to_do(market):
 @pytest.mark.parametrize(
     ("draw", "error", "message"),
     [
-        (lambda s: plots.in_out("x"), ConfigError, "plots.in_out: got str, allowed is a result of ta.optimization"),
+        (
+            lambda s: plots.in_out("x"),
+            ConfigError,
+            "plots.in_out: got str, allowed is what ta.optimization or an optimiser gives",
+        ),
         (lambda s: plots.in_out(s, "SYN-9"), UnknownName, "unknown symbol 'SYN-9'"),
         (lambda s: plots.in_out(s.cube, "SYN-9"), UnknownName, "unknown symbol 'SYN-9'"),
         (lambda s: plots.in_out(s, objective="win_rate"), ConfigError, "the search was by 'sharpe_ratio'"),

@@ -10,7 +10,7 @@ import traderagent as ta
 from tests.research.searched import CONFIG, HOLDOUT, SPACE, market
 from traderagent.base.errors import ConfigError, DataError, UnknownName
 from traderagent.base.files import read_json
-from traderagent.base.search_evidence import SearchEvidence, load_search
+from traderagent.base.search_evidence import SearchEvidence
 from traderagent.research import outcomes, search, search_evidence
 
 MARKET = market()
@@ -62,7 +62,7 @@ def test_it_finds_what_the_optimiser_finds_and_writes_cube_choice_and_numbers(wr
 @pytest.mark.parametrize("which", ["written", "phases", "drawn"])
 def test_what_is_read_back_is_what_was_found(which, request):
     found, results = request.getfixturevalue(which)
-    back = load_search(results / "optimization")
+    back = SearchEvidence.load(results / "optimization")
     assert back.record.pop("candles") == {s: MARKET[s].hash for s in MARKET}
     assert back.record == found.evidence.record
     for name, frame in found.evidence.frames.items():
@@ -306,7 +306,7 @@ def test_broken_results_name_the_stage_to_run(written, tmp_path, name):
     shutil.copytree(written[1] / "optimization", tmp_path / "o")
     (tmp_path / "o" / name).write_text("{}")
     with pytest.raises(DataError, match="optimization"):
-        load_search(tmp_path / "o")
+        SearchEvidence.load(tmp_path / "o")
     (tmp_path / "o" / name).unlink()
     with pytest.raises(DataError, match="no such file; run the stage"):
-        load_search(tmp_path / "o")
+        SearchEvidence.load(tmp_path / "o")

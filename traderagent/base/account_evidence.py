@@ -56,16 +56,6 @@ class AccountEvidence(StageEvidence):
 
     # --- what there is --------------------------------------------------------------------------
     @property
-    def samples(self) -> list[str]:
-        """`in` and `out`, or `whole` where nothing was set aside."""
-        return list(self.record["samples"])
-
-    @property
-    def shown(self) -> str:
-        """The sample that counts: the one after the cut where there is one."""
-        return self.samples[-1]
-
-    @property
     def variants(self) -> list[str]:
         """`given`, and `chosen` where a search has chosen parameters."""
         return list(self.record["runs"])

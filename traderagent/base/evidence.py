@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import unknown
 from traderagent.base.files import replacing, write_json
+from traderagent.base.stage_evidence import StageRecord
 from traderagent.base.stored import stored_frame, stored_record
 from traderagent.base.words import counted, number
 
@@ -34,7 +35,7 @@ REGIMES = (
 )
 
 
-class BaselineEvidence:
+class BaselineEvidence(StageRecord):
     """Runs of every symbol: the orchestrator, the same without router, each strategy alone, and two ways of holding.
 
     Attributes
@@ -44,36 +45,13 @@ class BaselineEvidence:
         `trades` and `round_trips` of the orchestrator
     """
 
+    STAGE: ClassVar[str] = STAGE
+
     def __init__(self, record: dict[str, Any], frames: Mapping[str, Mapping[str, pd.DataFrame]]) -> None:
         self.record = record
         self.frames = frames
 
     # --- what there is --------------------------------------------------------------------------
-    @property
-    def symbols(self) -> list[str]:
-        """Symbols that were run."""
-        return list(self.record["symbols"])
-
-    @property
-    def skipped(self) -> dict[str, str]:
-        """Symbols that were not, with the reason."""
-        return dict(self.record["skipped"])
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether any candles are synthetic."""
-        return bool(self.record["synthetic"])
-
-    @property
-    def samples(self) -> list[str]:
-        """`in` and `out`, or `whole` where nothing was set aside."""
-        return list(self.record["samples"])
-
-    @property
-    def shown(self) -> str:
-        """The sample that counts: the one after the cut where there is one."""
-        return self.samples[-1]
-
     @property
     def runs(self) -> list[str]:
         """Names of the runs of each symbol, in the order of the tables."""

@@ -5,13 +5,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from traderagent.base.stage_evidence import StageEvidence, real
+from traderagent.base.stage_evidence import POOLED, SearchedRows, StageEvidence, real
 from traderagent.base.words import counted, number
 
-POOLED = "pooled"
 
-
-class FoldEvidence(StageEvidence):
+class FoldEvidence(SearchedRows, StageEvidence):
     """A finished walk-forward. Rows are the symbols, each with choices of its own, and `pooled`: one choice for all.
 
     Frames: `folds` (a row a symbol and fold: objective as `in` and `out`, `sharpe_in`, `sharpe_out`, `return_pct` of
@@ -21,26 +19,6 @@ class FoldEvidence(StageEvidence):
 
     STAGE: ClassVar[str] = "walk_forward"
     FRAMES: ClassVar[tuple[str, ...]] = ("folds", "equity", "trials")
-
-    @property
-    def symbols(self) -> list[str]:
-        """Symbols that were searched."""
-        return [name for name in self.rows if name != POOLED]
-
-    @property
-    def rows(self) -> list[str]:
-        """Symbols, then `pooled`."""
-        return list(self.record["symbols"])
-
-    @property
-    def axes(self) -> dict[str, list[Any]]:
-        """Parameters that were searched, with their values."""
-        return dict(self.record["axes"])
-
-    @property
-    def objective(self) -> str:
-        """The metric that was searched by."""
-        return str(self.record["objective"])
 
     def number(self, symbol: str, name: str) -> float:
         """One number of a row (`total_return_pct`, `efficiency`, `consistency`, …); NaN where it is undefined."""

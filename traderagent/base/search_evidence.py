@@ -4,15 +4,13 @@ One JSON record holds choices, evidence and hashes; Parquet files beside it hold
 logits of the PBO and the effects. The cube itself lies beside them for whoever asks more of it (`ta.load_cube`).
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import unknown
-from traderagent.base.stored import stored_frame, stored_record
+from traderagent.base.stage_evidence import POOLED, SearchedRows, StageEvidence
 from traderagent.base.thresholds import thresholds
 from traderagent.base.words import counted, number
 
@@ -20,10 +18,9 @@ STAGE = "optimization"
 RECORD = "optimization.json"
 FRAMES = ("trials", "logits", "effects")
 CUBE = "cube"
-POOLED = "pooled"
 
 
-class SearchEvidence:
+class SearchEvidence(SearchedRows, StageEvidence):
     """A finished search: what was chosen for every symbol and pooled, from which trials, and how likely luck did it.
 
     Attributes
@@ -34,36 +31,10 @@ class SearchEvidence:
         of the variance by parameter and pair; empty for a drawn search)
     """
 
-    def __init__(self, record: dict[str, Any], frames: Mapping[str, pd.DataFrame]) -> None:
-        self.record = record
-        self.frames = frames
+    STAGE: ClassVar[str] = STAGE
+    FRAMES: ClassVar[tuple[str, ...]] = FRAMES
 
     # --- what there is --------------------------------------------------------------------------
-    @property
-    def symbols(self) -> list[str]:
-        """Symbols that were searched."""
-        return [name for name in self.rows if name != POOLED]
-
-    @property
-    def rows(self) -> list[str]:
-        """Symbols, then `pooled`: one set of parameters for all of them."""
-        return list(self.record["symbols"])
-
-    @property
-    def axes(self) -> dict[str, list[Any]]:
-        """Parameters that were searched, with their values."""
-        return dict(self.record["axes"])
-
-    @property
-    def objective(self) -> str:
-        """The metric that was searched by."""
-        return str(self.record["objective"])
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether any candles are synthetic."""
-        return bool(self.record["synthetic"])
-
     @property
     def samples(self) -> list[str]:
         """`in` and `out`, or `whole` where nothing was set aside."""
@@ -144,11 +115,7 @@ class SearchEvidence:
                 continue
             chosen = ", ".join(f"{name} {value_words(value)}" for name, value in point.items())
             lines.append(f"- **{symbol}**: {chosen}; {self._in_and_out(symbol)}; {self._luck_words(symbol)}.")
-        if self.record["skipped"]:
-            lines.append(f"\nSkipped: {'; '.join(self.record['skipped'])}.")
-        if self.synthetic:
-            lines.append("\nThe candles are **synthetic**: no real market is shown here.")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.closing_words()])
 
     def _in_and_out(self, symbol: str) -> str:
         evidence, name = self.row(symbol)["evidence"], self.objective
@@ -173,7 +140,7 @@ class SearchEvidence:
         every = {name: self._numbers(name) for name in self.rows}
         return {
             "symbols": len(self.symbols),
-            "skipped": len(self.record["skipped"]),
+            "skipped": len(self.skipped),
             "trials": len(self.trials(self.rows[0])),
             "pooled": every.pop(POOLED),
             "by_symbol": every,
@@ -188,23 +155,7 @@ class SearchEvidence:
         label = "SYNTHETIC " if self.synthetic else ""
         return f"<{label}search of {counted(len(self.symbols), 'symbol')} by {self.objective}>\n{self.in_words()}"
 
-    def _repr_markdown_(self) -> str:
-        return self.in_words()
-
 
 def value_words(value: Any) -> str:
     """A parameter's value as it is read: digits without noise, texts as they are."""
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def load_search(folder: str | Path) -> SearchEvidence:
-    """Read what the stage `optimization` wrote, but for the cube.
-
-    Raises
-    ------
-    DataError
-        Where a file is missing or broken, with the stage that writes it.
-    """
-    folder = Path(folder)
-    record = stored_record(folder / RECORD, STAGE)
-    return SearchEvidence(record, {name: stored_frame(folder / f"{name}.parquet", STAGE) for name in FRAMES})

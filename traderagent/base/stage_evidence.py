@@ -15,30 +15,20 @@ from traderagent.base.words import counted
 if TYPE_CHECKING:
     import xarray as xr
 
+POOLED = "pooled"
 SYNTHETIC = "\nThe candles are **synthetic**: no real market is shown here."
 
 
-class StageEvidence:
-    """A record and tables of a stage, fresh or read back; each stage says what they mean.
+class StageRecord:
+    """What the record of any stage says.
 
     Attributes
     ----------
     record : what the JSON file holds
-    frames : name → table
-    cube : what lies beside them as Zarr for whoever asks more of it (`ta.load_cube`); None when read back
     """
 
     STAGE: ClassVar[str]
-    FRAMES: ClassVar[tuple[str, ...]]
-    RECORD: ClassVar[str] = ""  # name of the JSON file; "" is that of the stage
-    INDEXED: ClassVar[bool] = False  # whether the tables' index is stored
-
-    def __init__(
-        self, record: dict[str, Any], frames: Mapping[str, pd.DataFrame], cube: "xr.Dataset | None" = None
-    ) -> None:
-        self.record = record
-        self.frames = frames
-        self.cube = cube
+    record: dict[str, Any]
 
     @property
     def symbols(self) -> list[str]:
@@ -55,6 +45,16 @@ class StageEvidence:
         """Whether any candles are synthetic."""
         return bool(self.record["synthetic"])
 
+    @property
+    def samples(self) -> list[str]:
+        """`in` and `out`, or `whole` where nothing was set aside."""
+        return list(self.record["samples"])
+
+    @property
+    def shown(self) -> str:
+        """The sample that counts: the one after the cut where there is one."""
+        return self.samples[-1]
+
     def known(self, what: str, name: str | None, allowed: list[str], default: str) -> str:
         """A name that was asked for, or the default.
 
@@ -68,6 +68,28 @@ class StageEvidence:
         if name not in allowed:
             raise unknown(what, name, allowed, f"the stage {self.STAGE}")
         return name
+
+
+class StageEvidence(StageRecord):
+    """A record and tables of a stage, fresh or read back; each stage says what they mean.
+
+    Attributes
+    ----------
+    record : what the JSON file holds
+    frames : name → table
+    cube : what lies beside them as Zarr for whoever asks more of it (`ta.load_cube`); None when read back
+    """
+
+    FRAMES: ClassVar[tuple[str, ...]]
+    RECORD: ClassVar[str] = ""  # name of the JSON file; "" is that of the stage
+    INDEXED: ClassVar[bool] = False  # whether the tables' index is stored
+
+    def __init__(
+        self, record: dict[str, Any], frames: Mapping[str, pd.DataFrame], cube: "xr.Dataset | None" = None
+    ) -> None:
+        self.record = record
+        self.frames = frames
+        self.cube = cube
 
     def numbers(self) -> dict[str, Any]:
         """Headline numbers, scalars in nested dicts, as DVC compares them between versions."""
@@ -142,6 +164,30 @@ class StageEvidence:
 
     def _repr_markdown_(self) -> str:
         return self.in_words()
+
+
+class SearchedRows(StageRecord):
+    """What a record says whose rows are the symbols, each with choices of its own, and `pooled`: one choice for all."""
+
+    @property
+    def symbols(self) -> list[str]:
+        """Symbols that were searched."""
+        return [name for name in self.rows if name != POOLED]
+
+    @property
+    def rows(self) -> list[str]:
+        """Symbols, then `pooled`."""
+        return list(self.record["symbols"])
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """Parameters that were searched, with their values."""
+        return dict(self.record["axes"])
+
+    @property
+    def objective(self) -> str:
+        """The metric that was searched by."""
+        return str(self.record["objective"])
 
 
 def real(value: float | None) -> float:

@@ -29,16 +29,6 @@ class StressEvidence(StageEvidence):
         return list(self.record["variants"])
 
     @property
-    def samples(self) -> list[str]:
-        """`in` and `out`, or `whole` where nothing was set aside."""
-        return list(self.record["samples"])
-
-    @property
-    def shown(self) -> str:
-        """The sample that speaks: the part after the cut where there is one."""
-        return self.samples[-1]
-
-    @property
     def scenarios(self) -> dict[str, str]:
         """Scenario → what happens in it."""
         return {name: one["words"] for name, one in self.record["scenarios"].items()}

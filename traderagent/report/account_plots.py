@@ -11,7 +11,6 @@ from traderagent.base.words import counted
 from traderagent.report import style
 from traderagent.report.account_view import (
     NAMES,
-    account_in,
     drawn,
     exposure_layers,
     inside,
@@ -41,7 +40,7 @@ def account(found: Any, variant: str | None = None) -> Any:
     ConfigError, UnknownName
         For something else, or a variant that was not run.
     """
-    evidence = account_in(found, "account")
+    evidence = AccountEvidence.of(found, "account", "ta.shared_account")
     top = figure("equity, % of start", synthetic=evidence.synthetic, height=320, file_name="account")
     low = figure("drawdown, % of peak", synthetic=evidence.synthetic, height=180, x_label="time, UTC",
                  x_range=top.x_range)  # fmt: skip
@@ -71,7 +70,7 @@ def exposure(found: Any, variant: str | None = None) -> Any:
     ----------
     found, variant : as those of `account`
     """
-    evidence = account_in(found, "exposure")
+    evidence = AccountEvidence.of(found, "exposure", "ta.shared_account")
     plot = figure("exposure, % of equity", synthetic=evidence.synthetic, height=280, x_label="time, UTC")
     frames = {sample: exposure_layers(evidence, variant, sample) for sample in drawn(evidence)}
     layers = [str(name) for name in frames[evidence.shown].columns]
@@ -95,7 +94,7 @@ def contributions(found: Any, variant: str | None = None, sample: str | None = N
     """
     import bokeh.models as bm
 
-    evidence = account_in(found, "contributions")
+    evidence = AccountEvidence.of(found, "contributions", "ta.shared_account")
     part = evidence.part("contribution", variant, sample)
     sums = part.groupby("symbol")["return_pct"].sum().sort_values(kind="stable")
     synthetic, label = evidence.synthetic, "% of the initial capital"
@@ -138,7 +137,7 @@ def correlation(found: Any, sample: str | None = None) -> Any:
     """
     import bokeh.models as bm
 
-    evidence = account_in(found, "correlation")
+    evidence = AccountEvidence.of(found, "correlation", "ta.shared_account")
     matrix = evidence.correlation(sample)
     title = _title(evidence, None, "correlation of hourly returns", sample, parameters=False)
     if len(matrix) < 2:
@@ -175,7 +174,7 @@ def blocked(found: Any, variant: str | None = None) -> Any:
     ----------
     found, variant : as those of `account`
     """
-    evidence = account_in(found, "blocked")
+    evidence = AccountEvidence.of(found, "blocked", "ta.shared_account")
     colours = reasons(evidence, variant)
     title = _title(evidence, variant, "refused orders by week")
     if not colours:
@@ -202,7 +201,7 @@ def sharing(found: Any, variant: str | None = None) -> Any:
     """
     import bokeh.models as bm
 
-    evidence = account_in(found, "sharing")
+    evidence = AccountEvidence.of(found, "sharing", "ta.shared_account")
     plot = figure("shared less independent, points", synthetic=evidence.synthetic, height=240, x_label="month, UTC",
                   y_label="% of the initial capital", file_name="sharing")  # fmt: skip
     parts = []

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 
 from traderagent.base.account_evidence import LIMITS, AccountEvidence
-from traderagent.base.errors import ConfigError
 from traderagent.base.words import counted
 from traderagent.report import style
 from traderagent.report.tables import Column, Table
@@ -44,22 +43,9 @@ def account_table(found: Any) -> Table:
     ConfigError
         For something else.
     """
-    evidence = account_in(found, "account_table")
+    evidence = AccountEvidence.of(found, "account_table", "ta.shared_account")
     caption = f"one account of {counted(len(evidence.symbols), 'pair')}"
     return Table(evidence.table().rename_axis("run"), RUNS, caption, evidence.synthetic)
-
-
-def account_in(found: Any, plot: str) -> AccountEvidence:
-    """Evidence of runs on one account.
-
-    Raises
-    ------
-    ConfigError
-        For something else.
-    """
-    if not isinstance(found, AccountEvidence):
-        raise ConfigError(f"plots.{plot}: got {type(found).__name__}, allowed is what ta.shared_account returns")
-    return found
 
 
 def drawn(found: AccountEvidence) -> list[str]:

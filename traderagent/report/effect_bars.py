@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import unknown
-from traderagent.base.search_evidence import POOLED
+from traderagent.base.search_evidence import POOLED, SearchEvidence
 from traderagent.report import style
 from traderagent.report.canvas import Name, figure, shown, source
-from traderagent.report.search_view import empty, evidence_in, metric_label
+from traderagent.report.search_view import GIVEN_BY, empty, metric_label
 
 PAIRS = 6
 COLOURS = {"main": style.SEQUENTIAL, "pair": style.PRICE}
@@ -32,7 +32,7 @@ def effects(found: Any, symbol: str | None = None, *, synthetic: bool = False) -
     if isinstance(found, pd.DataFrame):
         table, label = found.reset_index() if "parameter" not in found else found, "the objective"
     else:
-        evidence = evidence_in(found, "effects")
+        evidence = SearchEvidence.of(found, "effects", GIVEN_BY)
         table, synthetic = evidence.frames["effects"], evidence.synthetic
         label = metric_label(evidence.objective).partition(",")[0]
     title, name = "What matters: share of the variance", symbol or POOLED

@@ -13,7 +13,7 @@ from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.fold_evidence import FoldEvidence
 from traderagent.base.judgements import Judgements, load_judgements
 from traderagent.base.luck_evidence import LuckEvidence
-from traderagent.base.search_evidence import SearchEvidence, load_search
+from traderagent.base.search_evidence import SearchEvidence
 from traderagent.base.stored import check_same_candles
 from traderagent.base.stress_evidence import StressEvidence
 from traderagent.base.words import counted
@@ -41,7 +41,7 @@ RIGHT = {
 }
 # Where each part of the evidence comes from: its stage, and what reads the folder of it.
 _READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
-    "search": ("optimization", load_search),
+    "search": ("optimization", SearchEvidence.load),
     "account": ("portfolio", AccountEvidence.load),
     "folds": ("walk_forward", FoldEvidence.load),
     "stress": ("stress", StressEvidence.load),

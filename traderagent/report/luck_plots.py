@@ -11,7 +11,7 @@ from traderagent.base.search_evidence import POOLED, SearchEvidence
 from traderagent.base.top_runs import TopRuns
 from traderagent.report import style
 from traderagent.report.canvas import Name, figure, shown, source
-from traderagent.report.search_view import empty, evidence_in, point_words
+from traderagent.report.search_view import GIVEN_BY, empty, point_words
 
 BINS = 40
 MOST_POINTS = 1_500
@@ -212,7 +212,7 @@ def _binned(values: np.ndarray, span: tuple[float, float] | None = None) -> pd.D
 
 def _head(found: Any, symbol: str | None, plot: str, what: str) -> tuple[SearchEvidence, str, str]:
     """What a plot of luck draws from, whose search, and its title."""
-    evidence, name = evidence_in(found, plot), symbol or POOLED
+    evidence, name = SearchEvidence.of(found, plot, GIVEN_BY), symbol or POOLED
     return evidence, name, f"{what}, {'one account of all symbols' if name == POOLED else name}"
 
 

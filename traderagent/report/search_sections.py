@@ -43,7 +43,7 @@ def luck(evidence: Evidence) -> str:
         if np.isfinite(value)
     ]
     share = style.number(search.luck(POOLED, "pbo") * 100, 0)
-    skipped = "".join(f"<li>not searched: {escape(why)}</li>" for why in search.record["skipped"])
+    skipped = "".join(f"<li>not searched: {escape(f'{s}: {why}')}</li>" for s, why in search.skipped.items())
     return (
         f"<h3>The search's choice</h3><p>{said}</p>{_chosen(search)}"
         "<h3>Daily Sharpe ratios of all trials, one account of all symbols</h3>"

@@ -17,6 +17,7 @@ from traderagent.report import style
 from traderagent.report.canvas import shown
 
 EVERY = "all"
+GIVEN_BY = "ta.optimization or an optimiser"
 # How points are called and drawn that stand out: sign, Bokeh's marker, and what it means.
 MARKS = {
     "best": ("★", "star", "best"),
@@ -92,22 +93,6 @@ def point_words(point: Mapping[Any, Any], axes: Iterable[str]) -> str:
     return ", ".join(f"{name} {value_words(point[name])}" for name in axes)
 
 
-def evidence_in(found: Any, plot: str) -> SearchEvidence:
-    """Evidence of a finished search.
-
-    Raises
-    ------
-    ConfigError
-        For anything else.
-    """
-    evidence = getattr(found, "evidence", found)
-    if not isinstance(evidence, SearchEvidence):
-        raise ConfigError(
-            f"plots.{plot}: got {type(found).__name__}, allowed is a result of ta.optimization or of an optimiser"
-        )
-    return evidence
-
-
 def view(
     found: Any, plot: str, symbol: str | None = None, objective: str | None = None, min_trades: int = 10
 ) -> SearchView:
@@ -127,7 +112,7 @@ def view(
     """
     if isinstance(found, xr.Dataset):
         return _of_cube(found, symbol or POOLED, objective or "sharpe_ratio", min_trades)
-    evidence = evidence_in(found, plot)
+    evidence = SearchEvidence.of(found, plot, GIVEN_BY)
     if objective not in (None, evidence.objective):
         raise ConfigError(
             f"plots.{plot}: objective is {objective!r}, but the search was by {evidence.objective!r}; "

@@ -47,7 +47,7 @@ def evidence_of(result: "OptimizationResult") -> SearchEvidence:
                 **record,
                 "axes": {name: list(values) for name, values in result.axes.items()},
                 "given": placement.given(),
-                "skipped": list(result.cube.attrs.get("skipped", [])),
+                "skipped": dict(said.split(": ", 1) for said in result.cube.attrs.get("skipped", [])),
                 "refused": list(result.cube.attrs.get("refused", [])),
                 "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
             }

@@ -9,7 +9,7 @@ from traderagent.base.evidence import BaselineEvidence, load_baseline
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_values
 from traderagent.base.judgements import ACCOUNT, RANKS, STAGE, VARIANTS, Judgements, evidence_hashes
-from traderagent.base.search_evidence import POOLED, load_search
+from traderagent.base.search_evidence import POOLED, SearchEvidence
 from traderagent.base.stored import check_same_candles
 from traderagent.base.thresholds import Thresholds, thresholds
 from traderagent.robustness.verdict import verdict
@@ -93,7 +93,7 @@ def _found(
         found.insert(0, ("given", given_account(base, results, stress, limits.interval)))
     if not (results / "optimization").is_dir():
         return found
-    search = load_search(results / "optimization")
+    search = SearchEvidence.load(results / "optimization")
     check_same_candles(base.record, "optimization", search.record)
     searched = Searched(search, base, results, ledger_of(ledger), stress, limits.interval)
     if len(search.symbols) > 1 and search.point(POOLED) is not None:
