@@ -4,9 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from traderagent.base.errors import ConfigError, unknown
+from traderagent.engine.backtest import backtest, over_symbols
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.market.candles import Market, MultiTimeframeData
+from traderagent.metrics.surface import POOLED
 from traderagent.research.optimisation import OptimizationResult
 from traderagent.research.optimise import optimize_orchestrator, two_phase_optimize
 from traderagent.research.outcomes import remove_checkpoint
@@ -88,13 +92,53 @@ def optimization(
     else:
         found = sample(market, config, chosen, n=n, seed=seed, **options)
     if results is not None:
-        save_search(found, results, _hashes(market, found.symbols))
+        data: Mapping[str, MultiTimeframeData]
+        data = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
+        data = {symbol: data[symbol] for symbol in found.symbols}
+        hashes = {symbol: candles.hash for symbol, candles in data.items()}
+        save_search(found, results, hashes, grid_spacings(found, data, workers=workers))
         if checkpoint is not None:
             remove_checkpoint(checkpoint)
     return found
 
 
-def _hashes(market: MultiTimeframeData | Market, symbols: Sequence[str]) -> dict[str, str]:
-    data: Mapping[str, MultiTimeframeData]
-    data = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
-    return {symbol: data[symbol].hash for symbol in symbols}
+def grid_spacings(
+    found: OptimizationResult, data: Mapping[str, MultiTimeframeData], *, workers: int | None = None
+) -> dict[str, float]:
+    """How wide the cells are of the grids that were chosen, which no trial of a search keeps.
+
+    Parameters
+    ----------
+    found : of an optimiser
+    data : symbol → the candles it searched
+    workers : threads over symbols; None is one per core
+
+    Returns
+    -------
+    Row (symbol, or `pooled`) → smallest spacing of its runs over samples and symbols, standard deviations of a
+    candle's return, as `OrchestratorBacktestResult.grid_spacing_sigma`; NaN where no grid runs. Rows without a choice
+    are absent, and all are where no axis of the search moves the grid.
+    """
+    if not any(name.startswith("grid_") for name in found.axes):
+        return {}
+    aside = found.cube.attrs["holdout"]
+    holdout = None if aside == "none" else float(aside)
+    chosen = {
+        name: (found.config_for(name), found.strategies_for(name)) for name in found.rows if found.best_params[name]
+    }
+
+    def one(candles: MultiTimeframeData) -> dict[str, float]:
+        least = {}
+        for name in (candles.symbol, POOLED):
+            if name in chosen:
+                config, own = chosen[name]
+                runs = backtest(candles, config, strategies=own, holdout=holdout, progress=False)
+                parts = runs.values() if isinstance(runs, dict) else (runs,)
+                least[name] = np.fmin.reduce([part.grid_spacing_sigma for part in parts])
+        return least
+
+    spacings: dict[str, float] = {}
+    for least in over_symbols(dict(data), one, workers, False).values():
+        for name, value in least.items():
+            spacings[name] = float(np.fmin(spacings.get(name, np.nan), value))
+    return spacings

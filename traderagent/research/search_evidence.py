@@ -56,7 +56,12 @@ def evidence_of(result: "OptimizationResult") -> SearchEvidence:
     )
 
 
-def save_search(result: "OptimizationResult", results: str | Path, candles: Mapping[str, str]) -> Path:
+def save_search(
+    result: "OptimizationResult",
+    results: str | Path,
+    candles: Mapping[str, str],
+    spacings: Mapping[str, float] | None = None,
+) -> Path:
     """Write cube, record and frames into `results/optimization`, the headline numbers beside it as
     `optimization.json`, and the choice as `best_params.yaml`; each whole or not at all.
 
@@ -65,6 +70,7 @@ def save_search(result: "OptimizationResult", results: str | Path, candles: Mapp
     result : of an optimiser
     results : folder of all stages' results
     candles : symbol → hash of the candles that were searched, by which results of other candles are told
+    spacings : row → σ, of `grid_spacings`
 
     Returns
     -------
@@ -76,7 +82,10 @@ def save_search(result: "OptimizationResult", results: str | Path, candles: Mapp
         save_cube(result.cube, scratch / CUBE)
         for name, cube in result.fine.items():
             save_cube(cube, scratch / "fine" / name)
-        write_json(scratch / RECORD, {**evidence.record, "candles": dict(candles)})
+        rows = {name: dict(row) for name, row in evidence.record["symbols"].items()}
+        for name, value in (spacings or {}).items():
+            rows[name]["grid_spacing_sigma"] = value
+        write_json(scratch / RECORD, {**evidence.record, "symbols": rows, "candles": dict(candles)})
         for name in FRAMES:
             evidence.frames[name].to_parquet(scratch / f"{name}.parquet", compression="zstd", index=False)
     result.to_yaml(folder.parent / "best_params.yaml")

@@ -56,7 +56,7 @@ class Searched:
             **self._common(name, returns, total, self._number(name, "alpha_over_same_exposure_hold", None)),
             cycles=self.search.number(name, "completed_cycles"),
             worst_stress_pct=self.stress.chosen(name, self.search.point(name)),
-            spacing_sigma=self._spacing(spacing_of(self.base, name)),
+            spacing_sigma=self._spacing(name, spacing_of(self.base, name)),
             missing_share=missing_of(self.base, name),
             no_trades=self._silent([name], None),
             drawdown_pct=self.search.number(name, "max_drawdown_pct"),
@@ -79,7 +79,7 @@ class Searched:
             **self._common(POOLED, returns, float(np.mean(totals)), float(np.mean(ahead))),
             cycles=sum(self._number(s, "completed_cycles", POOLED) for s in names),
             worst_stress_pct=self.stress.sum_of(names, self.search.point(POOLED)),
-            spacing_sigma=self._spacing(least_spacing(self.base)),
+            spacing_sigma=self._spacing(POOLED, least_spacing(self.base)),
             missing_share=missing_of(self.base, *known),
             no_trades=self._silent(names, POOLED),
             drawdown_pct=curves.drawdown_pct(curve),
@@ -166,10 +166,14 @@ class Searched:
         where = "on the candles set aside" if self.search.samples != ["whole"] else "on the whole span"
         return "" if traded else f"nothing was traded {where}"
 
-    def _spacing(self, given: float | None) -> float | None:
-        """Spacing with the parameters chosen: as given where no parameter of the grid was searched, else unknown."""
-        moved = any(name.startswith("grid_") for name in self.search.axes)
-        return math.nan if moved and given is not None else given
+    def _spacing(self, row: str, given: float | None) -> float | None:
+        """Spacing with the parameters chosen: as given where the search did not move the grid, else as its own runs
+        had it, NaN where they were not asked.
+        """
+        if not any(name.startswith("grid_") for name in self.search.axes):
+            return given
+        value = self.search.row(row).get("grid_spacing_sigma", math.nan)
+        return None if value is None else float(value)
 
     def _sharpe_in(self, value: float) -> float | None:
         return None if self.search.samples == ["whole"] else value
