@@ -29,6 +29,7 @@ WAYS = {
     "grid alone": Config().only("grid"),
     "dca alone": Config().only("dca"),
     "trend_follower alone": Config().only("trend_follower"),
+    "smc alone": Config(enable_smc=True).only("smc"),
 }
 MARKETS = [
     "synthetic year",
@@ -134,6 +135,37 @@ def test_whole_call(benchmark, what):
         "backtest and metrics": lambda: ta.backtest(data, config, progress=False).metrics,
     }[what]
     timed(benchmark, "synthetic year", f"whole call, {what}", len(layout.tape), does, rounds=4)
+
+
+class Breakout(ta.Strategy):
+    """Buys a one-day high, trails an ATR stop."""
+
+    lookback: int = ta.parameter(288, low=12, high=5_000)
+
+    def features(self, m5, h1):
+        return {"top": m5.high.rolling_max(self.lookback).shift(1), "atr": h1.atr(14)}
+
+    def decide(self, now, book):
+        stop = now.close - 3.0 * now.atr
+        if book.flat and now.close > now.top:
+            return ta.buy(risk=0.01, stop=stop)
+        if book.long and stop > book.stop:
+            return ta.move(stop=stop)
+        return None
+
+
+@pytest.mark.parametrize("form", ["never", "always"])
+def test_own_rule(benchmark, form):
+    """One source in its two forms: what a candle costs at which the rule is asked."""
+    rule = type(f"Breakout{form.title()}", (Breakout,), {"compiled": form})
+    data = market("synthetic year")
+    config = Config(**dict.fromkeys(("enable_grid", "enable_dca", "enable_trend_follower"), False))
+
+    def once():
+        ta.backtest(data, config, strategies=[rule()], progress=False)
+
+    words = {"never": "plain Python", "always": "compiled"}[form]
+    timed(benchmark, "synthetic year", f"own rule, {words}, whole call", len(data), once, rounds=3)
 
 
 # the same signals, ours and others
