@@ -77,6 +77,22 @@ def check_limits(result):
     assert not (news & total[:, None]).any()
 
 
+def check_stopped(result):
+    """At the close at which the drawdown reached the limit all was halted, and what was held is sold; returns where."""
+    halted, equity = result.halted.to_numpy(), result.equity
+    first, stop = int(np.argmax(halted)), result.config.portfolio_stop_loss_pct
+    assert result.risk_halted
+    assert halted[first:].all()
+    assert 1 - equity.iloc[first] / equity.iloc[: first + 1].max() >= stop
+    assert equity.iloc[first - 1] > (1 - stop) * equity.iloc[:first].max()
+    assert (held_of(result)[-1] == 0.0).all()
+    assert (result.committed.iloc[first + 1 :] == 0.0).all(axis=None)
+    stopped = result.trades[result.trades["reason"] == "portfolio_stop"]
+    assert len(stopped) > 0
+    assert result.trades["time"].max() == stopped["time"].max()
+    return first
+
+
 @pytest.fixture(scope="module")
 def market():
     return ta.load_market("synthetic", symbols=5, days=120, seed=7)
@@ -97,19 +113,9 @@ def test_a_flash_crash_closes_everything_and_nothing_is_lost(market):
     config = ta.PortfolioBacktestConfig(per_pair_config=pair, portfolio_stop_loss_pct=0.2, max_correlation=None)
     result = ta.portfolio(broken, config)
     check_money(result)
-    assert result.risk_halted
-    halted = result.halted.to_numpy()
-    first = int(np.argmax(halted))
+    first = check_stopped(result)
     assert at <= result.index[first] <= at + (market["SYN-01"].end - at) / 10
-    assert halted[first:].all()
-    drawdown = 1 - result.equity.iloc[first] / result.equity.iloc[: first + 1].max()
-    assert drawdown >= 0.2
-    assert result.equity.iloc[first - 1] > 0.8 * result.equity.iloc[:first].max()
     assert (held_of(result)[first + 1 :] == 0.0).all()
-    assert (result.committed.iloc[first + 1 :] == 0.0).all().all()
-    stopped = result.trades[result.trades["reason"] == "portfolio_stop"]
-    assert len(stopped) > 0
-    assert result.trades["time"].max() == stopped["time"].max()
 
 
 @needs_candles
@@ -126,3 +132,19 @@ def test_on_every_real_symbol(folder, n):
     check_limits(without)
     again = ta.portfolio(ta.Market(dict(reversed(market.items()))), result.config)
     assert again.equity.to_numpy().tobytes() == result.equity.to_numpy().tobytes()
+
+
+@needs_candles
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", ["2022", "2024"])
+def test_a_flash_crash_in_real_candles_closes_everything(folder):
+    market = real(folder)
+    at = market["BTCUSDT"].start + (market["BTCUSDT"].end - market["BTCUSDT"].start) / 4
+    pair = ta.OrchestratorBacktestConfig(max_daily_loss_pct=None, enable_strategy_router=False)
+    config = ta.PortfolioBacktestConfig(per_pair_config=pair, portfolio_stop_loss_pct=0.2, max_correlation=None)
+    result = ta.portfolio(crashed(market, at), config)
+    check_money(result)
+    first = check_stopped(result)
+    assert at <= result.index[first] <= at + (market["BTCUSDT"].end - at) / 10
+    a_day_on = result.index[first] + np.timedelta64(1, "D")
+    assert (held_of(result)[result.index > a_day_on] == 0.0).all()
