@@ -169,6 +169,32 @@ def test_an_answer_that_cancels_frees_its_cash_at_once():
     assert result.free_cash.to_list() == pytest.approx([10_000 - 990 - 980] * 2 + [10_000 - 990])
 
 
+@pytest.mark.parametrize(("worth", "taken"), [(6_000, 2), (6_150, 1)])
+@pytest.mark.parametrize("account", ["spot", "perpetual"])
+def test_an_answer_may_take_the_last_of_the_money_and_no_more(account, worth, taken):
+    """The first order takes 4,000 of 10,000; a coin of the answer costs 150, or 75."""
+    side, near, far = (ta.buy, 80.0, 75.0) if account == "spot" else (ta.sell, 125.0, 150.0)
+
+    class Answers(ta.Strategy):
+        memory = {"asked": 0.0, "told": 0.0}
+
+        def decide(self, now, book):
+            book.asked += 1
+            if book.asked == 1:
+                return side(notional=4_000, limit=near)
+
+        def on_fill(self, fill, book):
+            book.told += 1
+            if book.told == 1:
+                return side(notional=worth, limit=far)
+
+    config = ALONE.replace(account=account, funding_rate=None)
+    bar = (100.0, 100.0, 70.0, 100.0) if account == "spot" else (100.0, 160.0, 100.0, 100.0)
+    result = run(Answers, bar, config=config)
+    assert len(result.trades) == taken
+    assert result.rejections == ({} if taken == 2 else {"cash" if account == "spot" else "margin": 1})
+
+
 def test_an_entry_that_the_open_makes_too_dear_leaves_nothing_reserved():
     class AllIn(ta.Strategy):
         memory = {"asked": 0.0}
