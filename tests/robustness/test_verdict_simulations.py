@@ -18,15 +18,11 @@ from traderagent.robustness.scenarios import SCENARIOS
 
 pytestmark = pytest.mark.slow
 SEEDS, DAYS = 100, 90
-# Of choices of a search at most 5. As given, a DSR of 0.95 is a test of 5 %: of 100 such tests 5 are expected to pass
-# by luck, and 11 is the 99 % quantile.
-ALLOWED = {"chosen": 5, "given": 11}
 FREE = ta.OrchestratorBacktestConfig(
     costs=Costs(maker=0.0, taker=0.0, slippage=0.0),
     max_daily_loss_pct=None,
     enable_strategy_router=False,
-    enable_grid=False,
-    enable_smc=False,
+    enable_smc=True,
 )
 SPACE = {"dca_trigger_pct": [0.01, 0.02, 0.04], "dca_tp_pct": [0.01, 0.02, 0.04], "tf_ema_fast": [10, 20]}
 
@@ -66,7 +62,7 @@ def test_on_driftless_markets_hardly_anything_is_traded(tmp_path):
     held = {name for _, name in reasons}
     assert not held & {"breaks in stress", "data gaps"}
     assert ("given", "too few cycles") not in reasons
-    assert all(traded.count(variant) <= most for variant, most in ALLOWED.items())
+    assert len(traded) <= 5
 
 
 def luck_of_the_best(seed, annual, days, n):
