@@ -128,12 +128,12 @@ RUNS = {
     "two of one name": (
         lambda: ta.backtest(DATA, Config(**ALONE), strategies=named("mine", "mine")),
         ConfigError,
-        ["two strategies are named 'mine'", "rename one"],
+        ["both named 'mine'", "rename one of the classes"],
     ),
     "named like a built-in": (
         lambda: ta.backtest(DATA, Config(**ALONE), strategies=named("grid")),
         ConfigError,
-        ["two strategies are named 'grid'", "disable the built-in one"],
+        ["the built-in 'grid' runs already", "leave it out", "enable_grid: false"],
     ),
     "too many strategies": (
         lambda: ta.backtest(DATA, Config(**ALONE).only(), strategies=named(*"abcdefghi")),

@@ -318,17 +318,3 @@ def test_frames_have_names():
 
     with pytest.raises(ta.UnknownName, match=r"Breakout\.features: no frame is called 'm3': did you mean 'm5'"):
         trade(rule_of(decide, features=columns), DATA)
-
-
-def test_names_that_clash():
-    class Grid(ta.Strategy):
-        def decide(self, now, book):
-            return None
-
-    class Twice(Grid):
-        pass
-
-    with pytest.raises(ta.ConfigError, match=r"its name 'grid' is that of a built-in strategy; rename the class"):
-        ta.backtest(DATA, ALONE, strategies=[Grid()])
-    with pytest.raises(ta.ConfigError, match=r"two strategies are named 'twice'"):
-        ta.backtest(DATA, ALONE, strategies=[Twice(), Twice()])
