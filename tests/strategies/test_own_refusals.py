@@ -1,5 +1,7 @@
 """What a rule may not do is an error that says class, line, what is allowed and what to do instead."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -269,6 +271,31 @@ def test_a_parameter_without_a_kind():
 
         class Bare(ta.Strategy):
             lookback = ta.parameter(5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default", "bounds", "allowed"),
+    [
+        (int, 5, {"low": 10, "high": 20}, "5, allowed is whole number from 10 to 20"),
+        (int, 25, {"high": 20}, "25, allowed is whole number of at most 20"),
+        (int | None, 0, {"low": 1}, "0, allowed is whole number of at least 1, or none"),
+        (float, np.nan, {}, "nan, allowed is number"),
+        (int, 2.5, {"low": 1}, "2.5, allowed is whole number of at least 1"),
+        (bool, "yes", {}, "'yes', allowed is true or false"),
+        (Literal["calm", "bold"], "wild", {}, "'wild', allowed is 'calm' or 'bold'"),
+    ],
+)
+def test_a_default_that_its_declaration_does_not_allow(kind, default, bounds, allowed):
+    with pytest.raises(ta.RuleError, match=rf"^Breakout\.lookback: its default is {allowed}; give a default that"):
+        rule_of(
+            lambda self, now, book: None, lookback=ta.parameter(default, **bounds), __annotations__={"lookback": kind}
+        )
+
+
+def test_a_default_at_its_bounds_is_none_or_numpy_is_allowed():
+    for kind, default in [(int, 10), (int | None, None), (float, np.float64(20)), (float, 20), (bool, False)]:
+        declared = {"lookback": ta.parameter(default, **({} if kind is bool else {"low": 10, "high": 20}))}
+        assert rule_of(lambda self, now, book: None, **declared, __annotations__={"lookback": kind})
 
 
 def features(values, **more):
