@@ -146,9 +146,10 @@ def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
 def allows(field: FieldInfo, value: Any) -> bool:
     """Whether a value is of a parameter's type and inside its bounds."""
     low, high = bounds_of(field)
+    kind: Any = field.annotation
     strict = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
     try:
-        TypeAdapter(field.annotation, config=strict).validate_python(plain(value))
+        TypeAdapter(kind, config=strict).validate_python(plain(value))
     except ValidationError:
         return False
     except PydanticUserError:  # of a kind with rules of its own, which it keeps by itself
