@@ -315,6 +315,8 @@ def test_a_run_without_signals_says_so_with_counts():
     assert (
         result.why_no_trades() == f"{ROWS} candles traded; time on the route: dca 100%; signals: dca 0; refused: none"
     )
+    assert repr(result).endswith(f"; {note}>")
+    assert result._repr_html_().count(note) == 1
     assert np.isnan(result.win_rate)
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["metrics"]["win_rate"] is None
 
