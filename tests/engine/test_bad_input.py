@@ -196,6 +196,21 @@ RUNS = {
     "hold-out as true": (lambda: ta.backtest(DATA, holdout=True), ConfigError, ["holdout: got True", "or None"]),
     "no workers": (lambda: ta.backtest(DATA, workers=0), ConfigError, ["workers: got 0", "at least 1", "None"]),
     "half a worker": (lambda: ta.backtest(DATA, workers=1.5), ConfigError, ["workers: got 1.5", "a whole number"]),
+    "text for path_spread": (
+        lambda: ta.backtest(DATA, path_spread="no"),
+        ConfigError,
+        ["path_spread: got 'no'", "False"],
+    ),
+    "text for progress": (
+        lambda: ta.backtest(DATA, progress="no"),
+        ConfigError,
+        ["progress: got 'no'", "True and False"],
+    ),
+    "1 for progress": (
+        lambda: ta.backtest({"A": DATA}, progress=1),
+        ConfigError,
+        ["progress: got 1", "True and False"],
+    ),
     "true for workers": (lambda: ta.backtest(DATA, workers=True), ConfigError, ["workers: got True"]),
     "comparing numbers": (
         lambda: ta.compare({"a": 1}),
