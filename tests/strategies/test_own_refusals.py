@@ -51,6 +51,15 @@ def test_an_unknown_word_behind_another_name_is_found_while_it_runs():
     refused(decide, r"has no 'clsoe': did you mean 'close'\?.*\(line \d+: return ta\.close", ta.UnknownName)
 
 
+def test_an_unknown_verb_names_the_nearest_and_no_more_than_the_verbs():
+    def decide(self, now, book):
+        return ta.byu(size=0.1)
+
+    match = r"decide asks for ta\.byu: did you mean 'buy'\? allowed: buy, cancel, close, move, sell \(line \d+: return"
+    refused(decide, match, ta.UnknownName)
+    refused(decide, match, ta.UnknownName, form="auto")
+
+
 def test_an_unknown_regime():
     def decide(self, now, book):
         return ta.buy(size=0.1) if now.regime == "bull" else None

@@ -1,6 +1,7 @@
 """What is known of an own strategy's class before it runs: its methods, words, tags; and what its rule may not do."""
 
 import ast
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,13 +10,15 @@ import numpy as np
 
 from traderagent.base.errors import ConfigError, RuleError, UnknownName, nearest
 from traderagent.strategies.contract import N_FEATURES, REASONS
+from traderagent.strategies.orders import VERBS
 from traderagent.strategies.own.effects import check_effects, memory_words
-from traderagent.strategies.own.source import Method, literal_tags, method
+from traderagent.strategies.own.source import Method, literal_tags, lookup, method
 from traderagent.strategies.own.verbs import N_OWN
 
 NOW_WORDS = ("open", "high", "low", "close", "volume", "regime", "time")
 BOOK_WORDS = ("flat", "long", "short", "quantity", "average", "stop", "target", "candles_held", "realised")
 FILL_WORDS = ("price", "quantity", "side", "reason")
+PACKAGE = __name__.split(".", maxsplit=1)[0]
 ARGUMENTS = {"decide": ["now", "book"], "on_fill": ["fill", "book"]}
 WAKES = "wakes"
 COMPILED = ("auto", "always", "never")
@@ -131,7 +134,18 @@ class _Checks(ast.NodeVisitor):
                 self._parameter(node, stores)
             elif stores and base not in self.local:
                 raise self.where.error(f"writes to {base}, which outlives the candle; {memory_words()}", node.lineno)
+            elif base not in self.local:
+                self._verb(node, base)
         self.generic_visit(node)
+
+    def _verb(self, node: ast.Attribute, base: str) -> None:
+        """A misspelt order is told from all else that `ta.` has."""
+        with suppress(KeyError):
+            outer = lookup(self.where.function, base)
+            if getattr(outer, "__name__", "") == PACKAGE and not hasattr(outer, node.attr):
+                hint = nearest(node.attr, VERBS)
+                text = f"asks for {base}.{node.attr}: {hint} ({self.where.line(node.lineno)})"
+                raise UnknownName(f"{self.where.name} {text}")
 
     def _word(self, node: ast.Attribute, role: str, stores: bool) -> None:
         allowed = self.blueprint.words(role)
