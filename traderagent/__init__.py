@@ -77,7 +77,11 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = import_module(_MODULES[name])
     else:
-        raise AttributeError(f"module 'traderagent' has no attribute {name!r}; there are: {', '.join(__all__)}")
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, __all__, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise AttributeError(f"module 'traderagent' has no attribute {name!r}; {hint}there are: {', '.join(__all__)}")
     globals()[name] = value
     return value
 

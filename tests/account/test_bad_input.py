@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import traderagent as ta
@@ -52,7 +54,9 @@ def test_a_config_that_cannot_be_is_refused(values, words):
         ({"SYN-01": 0.5, "SYN-02": 0.3, "SYN-03": 0.1}, "got a sum of 0.9"),
         ({"SYN-01": 1.5, "SYN-02": -0.5, "SYN-03": 0.0}, "got -0.5 for SYN-02"),
         ({"SYN-01": 0.5, "SYN-02": 0.3, "SYN-03": 0.1, "SYN-99": 0.1}, "SYN-99"),
-        ({"SYN-01": float("nan"), "SYN-02": 0.5, "SYN-03": 0.5}, "nan"),
+        ({"SYN-01": 1.5, "SYN-02": -0.5, "SYN-03": 0.0}, "give 0 to a pair that is to get nothing"),
+        ({"SYN-01": float("nan"), "SYN-02": 0.5, "SYN-03": 0.5}, "weights: got nan for SYN-01, allowed are finite"),
+        ({"SYN-01": float("inf"), "SYN-02": 0.5, "SYN-03": 0.5}, "weights: got inf for SYN-01, allowed are finite"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(market, weights, words):
@@ -64,6 +68,39 @@ def test_weights_that_do_not_fit_are_refused(market, weights, words):
 def test_an_allocation_of_ones_own_is_held_to_the_same(market):
     with pytest.raises(ta.ConfigError, match="allocate at .*got a sum of 0.3"):
         ta.portfolio(market, allocate=lambda past: dict.fromkeys(past.columns, 0.1))
+
+
+@pytest.mark.parametrize(
+    ("allocate", "words"),
+    [
+        (lambda past: 1 / 0, "the given function fails with ZeroDivisionError: division by zero; it is called with a"),
+        (lambda past: past["SYN-99"], "fails with KeyError: 'SYN-99'; .*gives a mapping of symbols to weights$"),
+        (lambda past: dict(zip(past.columns, [0.5, 0.7, -0.2], strict=True)), "got -0.2 for SYN-03.*give 0 to a pair"),
+        (lambda past: dict.fromkeys(past.columns, float("nan")), "got nan for SYN-01, allowed are finite weights"),
+        (lambda past: dict.fromkeys(past.columns, float("inf")), "got inf for SYN-01, allowed are finite weights"),
+    ],
+)
+def test_an_allocation_that_fails_says_how(market, allocate, words):
+    with pytest.raises(ta.ConfigError, match=rf"^allocate at 20.*: {words}|^allocate at 20.*: .*{words}"):
+        ta.portfolio(market, allocate=allocate)
+
+
+def test_an_account_without_a_trade_says_why(market):
+    pair = PAIR(enable_grid=False, enable_dca=False, trend_regimes=[])
+    idle = ta.portfolio(market, ta.PortfolioBacktestConfig(per_pair_config=pair))
+    pairs = idle.per_pair_results.values()
+    candles = sum(len(run.plan.tape) - run.raw.first for run in pairs)
+    signals = sum(int(re.search(r"trend_follower (\d+);", run.why_no_trades())[1]) for run in pairs)
+    assert signals > 0
+    why = f"3 pairs, {candles} candles traded; time on the route: trend_follower 0%; "
+    why += f"signals: trend_follower {signals}; refused: none"
+    assert idle.why_no_trades() == why
+    assert idle.notes == idle.to_dict()["notes"] == [f"nothing traded: {why}"]
+    assert repr(idle).endswith(f"; nothing traded: {why}>")
+    assert idle._repr_html_().count(why) == 1
+    traded = ta.portfolio(market)
+    assert traded.notes == []
+    assert "nothing traded" not in repr(traded) + traded._repr_html_()
 
 
 def test_an_unknown_symbol_is_named_with_the_nearest(market):
@@ -102,6 +139,7 @@ def test_a_capital_too_small_for_any_order_says_so(market):
     assert len(result.trades) == 0
     assert result.portfolio_total_return_pct == 0.0
     assert result.rejections.get("min_notional", 0) > 0
+    assert f"refused: min_notional {result.rejections['min_notional']}" in repr(result)
 
 
 @pytest.mark.parametrize("market_given", [None, {}, [], "2024"])

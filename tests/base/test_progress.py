@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from traderagent.base.progress import bar, in_notebook
+from traderagent.base.errors import ConfigError
+from traderagent.base.progress import bar, counting, in_notebook
 
 
 @pytest.fixture
@@ -42,3 +43,11 @@ def test_a_stage_has_none(notebook, capsys, monkeypatch):
 def test_it_can_be_switched_off(capsys):
     assert list(bar(range(3), 3, shown=False)) == [0, 1, 2]
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("shown", ["no", 1, None])
+def test_a_switch_that_is_none_is_refused(shown):
+    with pytest.raises(ConfigError, match=f"progress: got {shown!r}, allowed are True and False"):
+        bar(range(3), 3, shown=shown)
+    with pytest.raises(ConfigError, match="progress: got"), counting(3, unit="run", shown=shown):
+        pass

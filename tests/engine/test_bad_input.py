@@ -128,12 +128,12 @@ RUNS = {
     "two of one name": (
         lambda: ta.backtest(DATA, Config(**ALONE), strategies=named("mine", "mine")),
         ConfigError,
-        ["two strategies are named 'mine'", "rename one"],
+        ["both named 'mine'", "rename one of the classes"],
     ),
     "named like a built-in": (
         lambda: ta.backtest(DATA, Config(**ALONE), strategies=named("grid")),
         ConfigError,
-        ["two strategies are named 'grid'", "disable the built-in one"],
+        ["the built-in 'grid' runs already", "leave it out", "enable_grid: false"],
     ),
     "too many strategies": (
         lambda: ta.backtest(DATA, Config(**ALONE).only(), strategies=named(*"abcdefghi")),
@@ -196,6 +196,21 @@ RUNS = {
     "hold-out as true": (lambda: ta.backtest(DATA, holdout=True), ConfigError, ["holdout: got True", "or None"]),
     "no workers": (lambda: ta.backtest(DATA, workers=0), ConfigError, ["workers: got 0", "at least 1", "None"]),
     "half a worker": (lambda: ta.backtest(DATA, workers=1.5), ConfigError, ["workers: got 1.5", "a whole number"]),
+    "text for path_spread": (
+        lambda: ta.backtest(DATA, path_spread="no"),
+        ConfigError,
+        ["path_spread: got 'no'", "False"],
+    ),
+    "text for progress": (
+        lambda: ta.backtest(DATA, progress="no"),
+        ConfigError,
+        ["progress: got 'no'", "True and False"],
+    ),
+    "1 for progress": (
+        lambda: ta.backtest({"A": DATA}, progress=1),
+        ConfigError,
+        ["progress: got 1", "True and False"],
+    ),
     "true for workers": (lambda: ta.backtest(DATA, workers=True), ConfigError, ["workers: got True"]),
     "comparing numbers": (
         lambda: ta.compare({"a": 1}),
@@ -315,6 +330,8 @@ def test_a_run_without_signals_says_so_with_counts():
     assert (
         result.why_no_trades() == f"{ROWS} candles traded; time on the route: dca 100%; signals: dca 0; refused: none"
     )
+    assert repr(result).endswith(f"; {note}>")
+    assert result._repr_html_().count(note) == 1
     assert np.isnan(result.win_rate)
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False))["metrics"]["win_rate"] is None
 

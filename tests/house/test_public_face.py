@@ -33,3 +33,5 @@ def test_public_name_leads_somewhere(name):
 def test_unknown_name_says_what_there_is():
     with pytest.raises(AttributeError, match="load_markt.*there are:.*MultiTimeframeData"):
         ta.load_markt  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'byu'; did you mean 'buy'\?"):
+        ta.byu  # noqa: B018

@@ -158,11 +158,12 @@ def test_a_symbol_too_short_is_skipped_with_its_reason():
 BAD = {
     "no space": (None, "space: got None, allowed is a mapping"),
     "empty space": ({}, "allowed is a mapping"),
-    "one value": ({"dca_tp_pct": [0.05]}, "'dca_tp_pct' has 1 values, allowed are 2 or more; set a single one"),
+    "one value": ({"dca_tp_pct": [0.05]}, "'dca_tp_pct' has 1 value, allowed are 2 or more; set a single one"),
     "no value": ({"dca_tp_pct": []}, "'dca_tp_pct' has 0 values"),
     "twice": ({"dca_tp_pct": [0.05, 0.08, 0.05]}, "holds 0.05 twice"),
     "text": ({"dca_tp_pct": "0.05"}, "'dca_tp_pct' is '0.05', allowed is a list"),
     "unknown": ({"dca_tp_pc": [0.05, 0.08]}, "unknown parameter 'dca_tp_pc' in space: did you mean 'dca_tp_pct'"),
+    "unknown with one value": ({"dca_tp": [1]}, "unknown parameter 'dca_tp' in space: did you mean 'dca_tp_pct'"),
     "out of bounds": ({"dca_tp_pct": [0.05, 11.0]}, "dca_tp_pct=11.0 is allowed at no point: .*got 11.0"),
     "all out of bounds": ({"dca_tp_pct": [-1.0, 11.0]}, "no point is allowed: .*got -1.0"),
     "not searched": ({"path": ["candle", "olhc"]}, "unknown parameter 'path'"),

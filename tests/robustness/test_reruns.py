@@ -13,6 +13,7 @@ from traderagent.engine.backtest import execute
 from traderagent.engine.plan import check_candles, plan
 from traderagent.engine.run import setup_of, simulate
 from traderagent.engine.tape import HOUR
+from traderagent.robustness.monte_carlo import METHODS
 from traderagent.robustness.reruns import late
 from traderagent.robustness.resampled_candles import CandleMill, on_tick
 from traderagent.robustness.resampling import day_ends, dice
@@ -180,3 +181,14 @@ def test_a_part_after_the_cut_keeps_the_candles_before_it(data):
     assert made.iloc[:cut].to_numpy().tobytes() == data.candles.iloc[:cut].to_numpy().tobytes()
     found = ta.monte_carlo(outside, "synthetic_path", 2, **QUIET)
     assert len(found.fan) == len(day_ends(outside))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_given_signals_are_drawn_from_and_not_run_again(data, method):
+    hours = np.arange(len(data)) // 12 % 4
+    signals = ta.backtest_signals(data, hours == 0, hours == 2)
+    if method not in ("synthetic_path", "execution_noise"):
+        assert len(ta.monte_carlo(signals, method, 5, **QUIET).paths) == 5
+        return
+    with pytest.raises(ConfigError, match=f"got '{method}' for a run of ta.backtest_signals.*allowed are 'trade_shu"):
+        ta.monte_carlo(signals, method, 5, **QUIET)

@@ -130,6 +130,23 @@ def test_undefined_fails_its_line(field):
     assert "nan" not in repr(found).lower()
 
 
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        (
+            "neighbour_loss",
+            "what a neighbour loses is undefined: drawn points have none, one is not ranked, or",
+        ),
+        ("spacing_sigma", "undefined: no grid of two levels was laid, or prices stood still; 1 σ asked"),
+    ],
+)
+def test_undefined_says_how_it_comes(field, words):
+    reason = ta.verdict(replace(GOOD, **{field: NAN}), LIMITS).main_reason
+    assert words in reason
+    assert "undefined %" not in reason
+    assert "undefined σ" not in reason
+
+
 @pytest.mark.parametrize("field", [f for f in NUMBERS if f != "spacing_sigma"])
 def test_what_was_not_run_is_named_and_nothing_is_judged(field):
     stage = {"worst_stress_pct": "stress", "missing_share": "data"}.get(field, "optimization")

@@ -214,7 +214,9 @@ def test_nothing_that_trades_is_chosen_is_said(candles):
     assert result.chosen["dca_tp_pct"].isna().all()
     assert (result.equity == CONFIG.initial_balance).all(axis=None)
     assert not result.is_robust(-1e9)
-    assert "In none of 4 folds" in result.in_words()
+    assert "In none of 4 folds did the choices for any symbol trade: none of 2 trials closed" in result.in_words()
+    assert "- **SYN-01** was skipped: nothing was chosen in any fold: none of 2 trials closed" in result.in_words()
+    assert list(result.evidence.skipped) == ["SYN-01", "SYN-02"]
     assert result.stability["moves"].isna().all()
 
 
@@ -363,6 +365,7 @@ BAD = [
     ({"min_trades": -1}, ta.ConfigError, "min_trades: got -1"),
     ({"seed": None}, ta.ConfigError, "seed: got None"),
     ({"workers": 0}, ta.ConfigError, "workers: got 0"),
+    ({"space": {"dca_tp": [1]}}, ta.UnknownName, "unknown parameter 'dca_tp'"),
     ({"space": {"dca_tp": [1, 2]}}, ta.UnknownName, "unknown parameter 'dca_tp'"),
     ({"space": ta.Points.of([{"dca_tp_pct": 0.01}])}, ta.ConfigError, "select: got 'plateau' on points"),
     ({"config": {}}, ta.ConfigError, "config: got dict"),

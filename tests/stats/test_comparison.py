@@ -220,6 +220,28 @@ def test_too_few_days():
         block_length(noise(0, 9)[:, 0])
 
 
+def test_a_lead_that_never_varies_has_no_p_value():
+    noise = np.random.default_rng(3).normal(0.0, 0.01, (60, 2))
+    for flat, words in ((0.001, "0.001"), (-0.002, "-0.002"), (0.1, "0.1")):
+        held = np.column_stack([noise, np.full(60, flat)])
+        for given in (held, np.full((60, 3), flat)):
+            with pytest.raises(DataError, match=f"column [02] differs from the benchmark by {words} on every day"):
+                reality_check(given, n_resamples=100)
+    moved = np.column_stack([noise, np.full(60, 0.001)])
+    assert reality_check(moved, noise[:, 1], n_resamples=100).n_trials == 3
+    with pytest.raises(DataError, match=r"column 1 .* by 0.5 on every day \(1 of 2 columns do so\)"):
+        reality_check(np.column_stack([noise[:, 0], noise[:, 1] + 0.5]), noise[:, 1], n_resamples=100)
+
+
+def test_columns_without_a_number_are_left_out_and_not_judged():
+    noise = np.random.default_rng(3).normal(0.0, 0.01, (60, 2))
+    bare = np.column_stack([noise, np.full(60, np.nan)])
+    assert reality_check(bare, n_resamples=100).left_out == 1
+    assert reality_check(bare, n_resamples=100).p_value == reality_check(noise, n_resamples=100).p_value
+    with pytest.raises(DataError, match="0 of 3 columns hold a trade"):
+        reality_check(np.full((60, 3), np.nan), n_resamples=100)
+
+
 def test_percent_are_no_fractions():
     with pytest.raises(DataError, match="got -2.5 on a day, .*are these percent"):
         bootstrap_interval([1.0, -2.5] * 10)

@@ -79,6 +79,11 @@ def test_dice_are_found():
 
     found = ta.audit(Rolls, DATA)
     assert [c.passed for c in found.checks[:3]] == [False, False, False]
+    assert found.checks[0].answer.startswith("feature 'top' is not deterministic: it differs on the same candles")
+    assert found.checks[1].answer.startswith("the run is not deterministic: it differs on the same candles")
+    assert found.checks[2].answer == "a second run on the same candles differs"
+    assert "looks ahead" not in repr(found)
+    assert "later candles" not in repr(found)
 
 
 def test_a_rule_that_stays_python_says_so():

@@ -1,5 +1,7 @@
 """What a rule may not do is an error that says class, line, what is allowed and what to do instead."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,6 +49,15 @@ def test_an_unknown_word_behind_another_name_is_found_while_it_runs():
         return ta.close() if candle.clsoe > 1 else None
 
     refused(decide, r"has no 'clsoe': did you mean 'close'\?.*\(line \d+: return ta\.close", ta.UnknownName)
+
+
+def test_an_unknown_verb_names_the_nearest_and_no_more_than_the_verbs():
+    def decide(self, now, book):
+        return ta.byu(size=0.1)
+
+    match = r"decide asks for ta\.byu: did you mean 'buy'\? allowed: buy, cancel, close, move, sell \(line \d+: return"
+    refused(decide, match, ta.UnknownName)
+    refused(decide, match, ta.UnknownName, form="auto")
 
 
 def test_an_unknown_regime():
@@ -271,6 +282,31 @@ def test_a_parameter_without_a_kind():
             lookback = ta.parameter(5)
 
 
+@pytest.mark.parametrize(
+    ("kind", "default", "bounds", "allowed"),
+    [
+        (int, 5, {"low": 10, "high": 20}, "5, allowed is whole number from 10 to 20"),
+        (int, 25, {"high": 20}, "25, allowed is whole number of at most 20"),
+        (int | None, 0, {"low": 1}, "0, allowed is whole number of at least 1, or none"),
+        (float, np.nan, {}, "nan, allowed is number"),
+        (int, 2.5, {"low": 1}, "2.5, allowed is whole number of at least 1"),
+        (bool, "yes", {}, "'yes', allowed is true or false"),
+        (Literal["calm", "bold"], "wild", {}, "'wild', allowed is 'calm' or 'bold'"),
+    ],
+)
+def test_a_default_that_its_declaration_does_not_allow(kind, default, bounds, allowed):
+    with pytest.raises(ta.RuleError, match=rf"^Breakout\.lookback: its default is {allowed}; give a default that"):
+        rule_of(
+            lambda self, now, book: None, lookback=ta.parameter(default, **bounds), __annotations__={"lookback": kind}
+        )
+
+
+def test_a_default_at_its_bounds_is_none_or_numpy_is_allowed():
+    for kind, default in [(int, 10), (int | None, None), (float, np.float64(20)), (float, 20), (bool, False)]:
+        declared = {"lookback": ta.parameter(default, **({} if kind is bool else {"low": 10, "high": 20}))}
+        assert rule_of(lambda self, now, book: None, **declared, __annotations__={"lookback": kind})
+
+
 def features(values, **more):
     def decide(self, now, book):
         return None
@@ -318,17 +354,3 @@ def test_frames_have_names():
 
     with pytest.raises(ta.UnknownName, match=r"Breakout\.features: no frame is called 'm3': did you mean 'm5'"):
         trade(rule_of(decide, features=columns), DATA)
-
-
-def test_names_that_clash():
-    class Grid(ta.Strategy):
-        def decide(self, now, book):
-            return None
-
-    class Twice(Grid):
-        pass
-
-    with pytest.raises(ta.ConfigError, match=r"its name 'grid' is that of a built-in strategy; rename the class"):
-        ta.backtest(DATA, ALONE, strategies=[Grid()])
-    with pytest.raises(ta.ConfigError, match=r"two strategies are named 'twice'"):
-        ta.backtest(DATA, ALONE, strategies=[Twice(), Twice()])

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import field_validator
 
@@ -66,6 +67,13 @@ class PortfolioBacktestConfig(Config):
         if len(named) < len(value):
             raise ConfigError(f"got {', '.join(map(str, value))}, allowed is each symbol once; two of these are one")
         return named
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _finite(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            refuse_undefined(value)
+        return value
 
     def model_post_init(self, context: object) -> None:
         """Refuse what contradicts itself; what needs the market is checked when the run begins."""
@@ -149,12 +157,34 @@ class PortfolioBacktestConfig(Config):
         missing = [s for s in symbols if s not in weights]
         if missing:
             raise ConfigError(f"{where}: got none for {', '.join(missing)}, allowed is one for every symbol; 0 is one")
+        refuse_undefined(weights, where)
+        for symbol, weight in weights.items():
+            if weight < 0.0:
+                raise ConfigError(
+                    f"{where}: got {weight} for {symbol}, allowed are numbers of at least 0 that add up to 1; give 0 "
+                    "to a pair that is to get nothing: strategies sell short, weights do not"
+                )
         total = math.fsum(weights.values())
-        bad = [s for s, w in weights.items() if not w >= 0.0]
-        if bad or abs(total - 1.0) > 1e-9:
-            got = f"{weights[bad[0]]} for {bad[0]}" if bad else f"a sum of {total:.12g}"
+        if abs(total - 1.0) > 1e-9:
             raise ConfigError(
-                f"{where}: got {got}, allowed are numbers of at least 0 that add up to 1; divide them by their sum"
+                f"{where}: got a sum of {total:.12g}, allowed are numbers of at least 0 that add up to 1; divide them "
+                "by their sum"
+            )
+
+
+def refuse_undefined(weights: Mapping[str, Any], where: str = "weights") -> None:
+    """Refuse weights of which one is NaN or infinite.
+
+    Raises
+    ------
+    ConfigError
+        With its symbol.
+    """
+    for symbol, weight in weights.items():
+        if isinstance(weight, (float, np.floating)) and not math.isfinite(weight):
+            raise ConfigError(
+                f"{where}: got {weight} for {symbol}, allowed are finite weights of at least 0 that add up to 1; give "
+                "0 where none is known, and divide the others by their sum"
             )
 
 

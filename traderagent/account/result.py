@@ -14,7 +14,9 @@ from traderagent.account.sums import account_totals, correlation_of, gross_of, h
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
 from traderagent.base.kernel import code_hash
+from traderagent.base.words import counted
 from traderagent.engine.assumptions import CODE as ENGINE_CODE
+from traderagent.engine.assumptions import why_no_trades
 from traderagent.engine.backtest import execute
 from traderagent.engine.result import HEADLINES, OrchestratorBacktestResult
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
@@ -285,6 +287,16 @@ class PortfolioBacktestResult:
         """Whether it holds everything closed at the end of the run."""
         return bool(self.raw.limits["halted"])
 
+    def why_no_trades(self) -> str:
+        """One sentence with counts over all pairs, for an account without fills."""
+        return f"{counted(len(self.symbols), 'pair')}, {why_no_trades(*self.per_pair_results.values())}"
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """Sentences a careful reader wants to see beside the numbers of the account."""
+        filled = sum(int(pair.account["n_fills"]) for pair in self.raw.pairs)
+        return [] if filled else [f"nothing traded: {self.why_no_trades()}"]
+
     # --- output -------------------------------------------------------------------------------------
     def summary(self) -> dict[str, Any]:
         """Headline numbers of the account."""
@@ -353,6 +365,7 @@ class PortfolioBacktestResult:
             "skipped": self.skipped,
             "per_pair_results": {s: r.to_dict() for s, r in self.per_pair_results.items()},
             "assumptions": self.assumptions,
+            "notes": self.notes,
             "config": self.config.to_dict(),
         }
         if curves:
@@ -360,16 +373,20 @@ class PortfolioBacktestResult:
             values["portfolio_equity_curve"] = [{"time": str(t), "equity": v} for t, v in daily.items()]
         return without_nan(values)
 
-    def __repr__(self) -> str:
+    def _headline(self) -> str:
         label = " SYNTHETIC" if self.synthetic else ""
         part = "" if self.sample == "whole" else f", sample {self.sample}"
         halted = f", {self.halts} halts" if self.risk_halted else ""
         return (
-            f"<portfolio of {len(self.symbols)}{label}{part}: {self.portfolio_total_return_pct:+.2f} %, drawdown "
-            f"{self.portfolio_max_drawdown_pct:.2f} %, {self.pairs_profitable} pairs profitable{halted}>"
+            f"portfolio of {len(self.symbols)}{label}{part}: {self.portfolio_total_return_pct:+.2f} %, drawdown "
+            f"{self.portfolio_max_drawdown_pct:.2f} %, {self.pairs_profitable} pairs profitable{halted}"
         )
 
+    def __repr__(self) -> str:
+        return f"<{'; '.join([self._headline(), *self.notes])}>"
+
     def _repr_html_(self) -> str:
-        skipped = "".join(f"<li>skipped {escape(s)}: {escape(why)}</li>" for s, why in self.skipped.items())
+        said = [*self.notes, *(f"skipped {s}: {why}" for s, why in self.skipped.items())]
+        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in said)
         table = self.table().round(3).to_html(border=0)
-        return f"<b>{escape(repr(self)[1:-1])}</b>{table}" + (f"<ul>{skipped}</ul>" if skipped else "")
+        return f"<b>{escape(self._headline())}</b>{table}" + (f"<ul>{items}</ul>" if items else "")

@@ -7,7 +7,7 @@ import pandas as pd
 
 from traderagent.account.axis import Axis
 from traderagent.account.config import PortfolioBacktestConfig
-from traderagent.base.errors import ConfigError
+from traderagent.base.errors import ConfigError, TraderAgentError
 from traderagent.engine.limits import ENOUGH_HOURS
 from traderagent.engine.tape import DAY
 
@@ -60,7 +60,13 @@ def weights_at(
     now: int,
     allocate: Allocate | None,
 ) -> np.ndarray:
-    """(n,) weights from returns of hours that end at or before `now` (ms)."""
+    """(n,) weights from returns of hours that end at or before `now` (ms).
+
+    Raises
+    ------
+    ConfigError, UnknownName
+        Where `allocate` fails, or gives what are no weights.
+    """
     if allocate is None and config.allocation == "equal":
         return np.full(len(axis.symbols), 1.0 / len(axis.symbols))
     if allocate is None and config.weights is not None:
@@ -72,7 +78,16 @@ def weights_at(
     ends = (np.arange(past.shape[1]) + now // hour - past.shape[1] + 1) * hour
     times = pd.DatetimeIndex(ends.astype("datetime64[ms]"), tz="UTC", name="time")
     where = f"allocate at {pd.Timestamp(now, unit='ms', tz='UTC')}"
-    given = allocate(pd.DataFrame(past.T, times, columns=list(axis.symbols)))
+    try:
+        given = allocate(pd.DataFrame(past.T, times, columns=list(axis.symbols)))
+    except TraderAgentError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"{where}: the given function fails with {type(error).__name__}: {error}; it is called with a frame of "
+            f"{past.shape[1]} hours × {len(axis.symbols)} symbols of log returns, NaN where unknown, and gives a "
+            "mapping of symbols to weights"
+        ) from error
     try:
         found = {str(symbol): float(weight) for symbol, weight in dict(given).items()}
     except (TypeError, ValueError):

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, Union, get_args, get_origin
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from traderagent.base.errors import ConfigError, nearest, unknown
@@ -143,7 +143,22 @@ def bounds_of(field: FieldInfo) -> tuple[float | None, float | None]:
     return getattr(limits.get("Ge"), "ge", None), getattr(limits.get("Le"), "le", None)
 
 
-def _allowed(field: FieldInfo) -> str:
+def allows(field: FieldInfo, value: Any) -> bool:
+    """Whether a value is of a parameter's type and inside its bounds."""
+    low, high = bounds_of(field)
+    kind: Any = field.annotation
+    strict = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+    try:
+        TypeAdapter(kind, config=strict).validate_python(plain(value))
+    except ValidationError:
+        return False
+    except PydanticUserError:  # of a kind with rules of its own, which it keeps by itself
+        return True
+    return value is None or not ((low is not None and value < low) or (high is not None and value > high))
+
+
+def allowed_of(field: FieldInfo) -> str:
+    """What a parameter may be, in words: "whole number from 1 to 20, or none"."""
     low, high = bounds_of(field)
     text = type_words(field.annotation).removesuffix(" or none")
     if low is not None or high is not None:
@@ -187,6 +202,6 @@ def _sentence(cls: type[BaseModel], name: str, problem: Any) -> str:
     about = f" ({field.description})" if field.description else ""
     where = ".".join(str(part) for part in (name, *problem["loc"][1:]) if part == name or isinstance(part, int))
     return (
-        f"{cls.__name__}.{where}: got {problem.get('input')!r:.80}, allowed is {finite}{_allowed(field)}{about}"
+        f"{cls.__name__}.{where}: got {problem.get('input')!r:.80}, allowed is {finite}{allowed_of(field)}{about}"
         f"{hint}{leave}"
     )

@@ -51,7 +51,8 @@ class FoldEvidence(SearchedRows, StageEvidence):
         name = self.row(symbol)
         n = int(self.number(name, "folds"))
         whose = f"one choice for all {len(self.symbols)} symbols" if name == POOLED else f"the choices for {name}"
-        whose = f"the choices for {self.symbols[0]}" if len(self.symbols) == 1 else whose
+        if len(self.symbols) < 2:
+            whose = f"the choices for {self.symbols[0]}" if self.symbols else "the choices for any symbol"
         earned = self.number(name, "total_return_pct")
         if np.isnan(earned):
             why = next((text for text in self.folds(name)["why"] if text), "nothing was chosen")

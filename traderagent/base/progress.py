@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from traderagent.base.threads import check_flag
+
 T = TypeVar("T")
 
 
@@ -41,6 +43,7 @@ def counting(total: int, *, unit: str, shown: bool = True, delay: float = 0.0) -
 
 
 def _where(shown: bool, delay: float) -> dict[str, Any]:
+    check_flag("progress", shown)
     notebook = in_notebook()
     return {
         "delay": delay,

@@ -8,6 +8,7 @@ from typing import Any
 
 from traderagent.base.config import plain
 from traderagent.base.errors import ConfigError
+from traderagent.base.words import counted
 
 WHOLE = 2**53  # up to here every whole number is a float of its own
 TRIAL = "trial"  # the dim of points that are no product
@@ -300,7 +301,8 @@ def _axis(name: str, given: Any) -> tuple[Any, ...]:
     values = tuple(plain(given))
     if len(values) < 2:
         raise ConfigError(
-            f"space: {name!r} has {len(values)} values, allowed are 2 or more; set a single one in the config instead"
+            f"space: {name!r} has {counted(len(values), 'value')}, allowed are 2 or more; set a single one in "
+            "the config instead"
         )
     for position, value in enumerate(values):
         _check_value(name, value)

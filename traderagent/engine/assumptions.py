@@ -1,5 +1,6 @@
 """What a run's numbers rest on, and what a careful reader wants to be told beside them."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -106,17 +107,24 @@ def notes_of(run: Any) -> list[str]:
     return notes
 
 
-def why_no_trades(run: Any) -> str:
-    """One sentence with counts for a run without fills."""
-    on_route = ", ".join(f"{name} {share:.0%}" for name, share in run.time_on_route.items())
-    signals = {
-        s.name: int((run.raw.features.columns[run.raw.features.of[b][0]][run.raw.first :] != 0).sum())
-        for b, s in enumerate(run.plan.strategies)
-        if s.signal
-    }
+def why_no_trades(*runs: Any) -> str:
+    """One sentence with counts for a run without fills, or for several on one account."""
+    candles = {run: len(run.plan.tape) - run.raw.first for run in runs}
+    total = sum(candles.values())
+    routed: dict[str, float] = {}
+    signals: dict[str, int] = {}
+    rejected: Counter[str] = Counter()
+    for run in runs:
+        for name, share in run.time_on_route.items():
+            routed[name] = routed.get(name, 0.0) + share * candles[run] / total
+        rejected.update(run.rejections)
+        for b, strategy in enumerate(run.plan.strategies):
+            if strategy.signal:
+                column = run.raw.features.columns[run.raw.features.of[b][0]]
+                signals[strategy.name] = signals.get(strategy.name, 0) + int((column[run.raw.first :] != 0).sum())
+    on_route = ", ".join(f"{name} {share:.0%}" for name, share in routed.items())
     seen = ", ".join(f"{name} {n}" for name, n in signals.items())
-    refused = ", ".join(f"{reason} {n}" for reason, n in run.rejections.items()) or "none"
-    candles = len(run.plan.tape) - run.raw.first
+    refused = ", ".join(f"{reason} {n}" for reason, n in rejected.items()) or "none"
     return (
-        f"{candles} candles traded; time on the route: {on_route}; signals: {seen or 'none needed'}; refused: {refused}"
+        f"{total} candles traded; time on the route: {on_route}; signals: {seen or 'none needed'}; refused: {refused}"
     )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.progress import bar
+from traderagent.base.threads import check_count, check_flag
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.path import PATHS
 from traderagent.engine.plan import Plan, plan
@@ -86,10 +87,11 @@ def backtest(
             f"config: got {type(config).__name__}, allowed is ta.OrchestratorBacktestConfig; "
             "make one of a mapping with OrchestratorBacktestConfig.from_dict"
         )
+    check_flag("path_spread", path_spread)
+    check_flag("progress", progress)
     if holdout is not None and (isinstance(holdout, bool) or not isinstance(holdout, (int, float))):
         raise ConfigError(f"holdout: got {holdout!r}, allowed is a fraction above 0 and below 1, e.g. 0.3, or None")
-    if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-        raise ConfigError(f"workers: got {workers!r}, allowed is a whole number of at least 1, or None for the cores")
+    check_count("workers", workers)
 
     def one(symbol_data: MultiTimeframeData) -> Any:
         found = _backtest_symbol(symbol_data, config, strategies, route, holdout)

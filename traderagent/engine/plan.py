@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.engine.clashes import check_names
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.run import MAX_BOOKS
 from traderagent.engine.tape import Tape, tape_of
@@ -113,13 +114,10 @@ def members_of(config: OrchestratorBacktestConfig, strategies: Sequence[Strategy
     Raises
     ------
     ConfigError
-        Where there is none or too many, or two have one name.
+        Where there is none or too many, or two share a name, a prefix or a parameter's full name.
     """
     members = tuple(config.strategies()) + tuple(_own(s) for s in _listed(strategies))
-    names = [s.name for s in members]
-    if len(set(names)) < len(names):
-        twice = next(n for n in names if names.count(n) > 1)
-        raise ConfigError(f"two strategies are named {twice!r}; rename one, or disable the built-in one")
+    check_names(members)
     if not members:
         raise ConfigError(
             f"got no enabled strategy, allowed are {', '.join(STRATEGIES)} and own ones; enable one in "
@@ -213,11 +211,6 @@ def _own(strategy: Any) -> Strategy:
         raise ConfigError(
             f"strategies: got {strategy!r:.80}, allowed are objects of ta.Strategy classes; built-in "
             "ones are enabled in the config"
-        )
-    if strategy.is_own() and strategy.name in STRATEGIES:
-        raise ConfigError(
-            f"{type(strategy).__name__}: its name {strategy.name!r} is that of a built-in strategy; rename the class "
-            f"(taken: {', '.join(STRATEGIES)})"
         )
     return strategy
 

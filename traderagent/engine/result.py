@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.excursions import excursions
 from traderagent.engine.plan import Plan, regime_names
 from traderagent.engine.run import LEDGER_HEAD, Raw
+from traderagent.engine.shown import html_of, text_of
 from traderagent.engine.tables import books_of, round_trips_of, trades_of
 from traderagent.engine.totals import hold_final, totals_of
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
@@ -376,22 +376,10 @@ class OrchestratorBacktestResult:
         return without_nan(values)
 
     def __repr__(self) -> str:
-        label = " SYNTHETIC" if self.synthetic else ""
-        sample = "" if self.plan.data.sample == "whole" else f", sample {self.plan.data.sample}"
-        m = self.metrics
-        return (
-            f"<{self.symbol}{label} {self.strategy_name}{sample}: {m['total_return_pct']:+.2f} %, drawdown "
-            f"{m['max_drawdown_pct']:.2f} %, {self.total_trades} round trips, "
-            f"{m['alpha_over_same_exposure_hold']:+.2f} % over holding the same exposure>"
-        )
+        return text_of(self)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{name}</td><td style='text-align:right'>{value:,.4g}</td></tr>"
-            for name, value in self.summary().items()
-        )
-        notes = "".join(f"<li>{escape(n)}</li>" for n in self.notes)
-        return f"<b>{escape(repr(self)[1:-1])}</b><table>{rows}</table><ul>{notes}</ul>"
+        return html_of(self)
 
     def plot(self, **options: Any) -> Any:
         """The run as a picture down to its single candles: price with fills, route, equity, drawdown, exposure."""

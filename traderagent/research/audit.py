@@ -25,6 +25,7 @@ from traderagent.strategies.features import frames_of
 
 N_MOMENTS, N_RUN_MOMENTS = 24, 6
 SOON = 500  # candles of a changed future that a run is shown
+NOT_DETERMINISTIC = "is not deterministic: it differs on the same candles, so that nothing can be told of the future"
 
 
 @dataclass(frozen=True)
@@ -102,8 +103,9 @@ def audit(
     dice = np.random.default_rng(seed)
     checks = [_features_check(subject, data, dice)]
     whole = _run(subject, data, config)
-    checks.append(_runs_check(subject, data, config, whole, dice))
-    checks.append(_repeats(subject, data, config, whole))
+    repeats = _repeats(subject, data, config, whole)
+    checks.append(_runs_check(subject, data, config, whole, dice, repeats.passed))
+    checks.append(repeats)
     if subject.is_own():
         checks.append(_forms_agree(subject, data, config))
     return Audit(subject.name, data.symbol, checks)
@@ -160,6 +162,9 @@ def _features_check(subject: Strategy, data: MultiTimeframeData, dice: np.random
         for other in (_cut(data, row), _changed(data, row, dice)):
             found = _first_change(whole, _columns(subject, other), row)
             if found is not None:
+                again = _first_change(whole, _columns(subject, _rebuilt_whole(data)), len(time) - 1)
+                if again is not None:
+                    return Check(name, False, f"feature {again[0]!r} {NOT_DETERMINISTIC}")
                 feature, at = found
                 used = _first_used(subject, data, feature, at, whole, dice)
                 return Check(
@@ -233,6 +238,7 @@ def _runs_check(
     config: OrchestratorBacktestConfig,
     whole: Any,
     dice: np.random.Generator,
+    repeats: bool,
 ) -> Check:
     """Fills, equity and reserved cash up to a moment stay whatever follows."""
     name = "decisions know no future"
@@ -245,6 +251,8 @@ def _runs_check(
         soon = _cut(data, min(row + SOON, len(whole.plan.tape) - 1))
         for other in (_cut(data, row), _changed(soon, row, dice)):
             at = _first_other(whole, subject, other, config, row)
+            if at is not None and not repeats:
+                return Check(name, False, f"the run {NOT_DETERMINISTIC}")
             if at is not None:
                 return Check(
                     name, False, f"looks ahead: the run at {_clock(whole.plan.tape.time[at])} uses later candles"
@@ -274,7 +282,11 @@ def _first_other(
 def _repeats(subject: Strategy, data: MultiTimeframeData, config: OrchestratorBacktestConfig, whole: Any) -> Check:
     again = _run(subject.replace(), data, config)
     same = _same(whole, again)
-    return Check("repeats itself", same, "a second run is the same to the last bit" if same else "a second run differs")
+    return Check(
+        "repeats itself",
+        same,
+        "a second run is the same to the last bit" if same else "a second run on the same candles differs",
+    )
 
 
 def _same(left: Any, right: Any) -> bool:

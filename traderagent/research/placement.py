@@ -29,6 +29,18 @@ def fields_of(config: OrchestratorBacktestConfig, own: Sequence[Strategy] = ()) 
     return found
 
 
+def check_named(config: OrchestratorBacktestConfig, own: Sequence[Strategy], space: Any) -> None:
+    """Refuse names of a space that are no parameters, before anything is said of their values.
+
+    Raises
+    ------
+    ConfigError, UnknownName
+        As `Placement`.
+    """
+    if isinstance(space, Mapping):
+        Placement(config, own, [str(name) for name in space])
+
+
 class Placement:
     """Puts the values of a point where they belong.
 

@@ -34,7 +34,7 @@ from traderagent.research.here import run_here
 from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of, n_days_of
 from traderagent.research.ledger import check_ledger, enter_finished
 from traderagent.research.outcomes import Checkpoint, Outcomes, stored_chunk
-from traderagent.research.placement import Placement
+from traderagent.research.placement import Placement, check_named
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.features import frames_of
 
@@ -111,11 +111,12 @@ def sweep(
         if counted:
             enter_finished(cube, None)
         return cube
+    members = members_of(config, strategies)
+    own = members[len(members) - len(strategies) :]
+    check_named(config, own, space)
     chosen = space if isinstance(space, Points) else Space.of(space)
     samples = ("whole",) if holdout is None else ("in", "out")
     check_memory(len(chosen), len(symbols) * len(samples), n_days_of(symbols.values()) if returns else 0)
-    members = members_of(config, strategies)
-    own = members[len(members) - len(strategies) :]
     distinct, refused = survey(config, own, chosen)
     with connected(client) as opened:
         size = stored_chunk(checkpoint) or chunk or _chunk(len(chosen), opened)

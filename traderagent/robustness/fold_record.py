@@ -31,7 +31,11 @@ def fold_evidence(result: "WalkForwardResult") -> FoldEvidence:
     """
     record, rows = result.to_dict(), list(result.rows)
     reasons = result.cube["why"].transpose("symbol", "fold").to_numpy()
-    idle = {name: str(reasons[k][0]) for k, name in enumerate(rows[:-1]) if not result.table["folds"][name]}
+    idle = {
+        name: f"nothing was chosen in any fold: {reasons[k][0]}"
+        for k, name in enumerate(rows[:-1])
+        if not result.table["folds"][name]
+    }
     record["symbols"] = {name: one for name, one in record["symbols"].items() if name not in idle}
     windows = {
         f"{what}_{end}": [getattr(getattr(fold, what)[0], end).isoformat() for fold in result.folds]

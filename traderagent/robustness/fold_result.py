@@ -42,7 +42,8 @@ class WalkForwardResult:
     seed : kept; a walk-forward draws nothing
     returns : per test its span and the (n_rows, n_days) daily returns of what was chosen; NaN is cash
     candles : symbol → hash of its candles, by which results of other candles are told
-    skipped : symbol → why it was left out when the candles were loaded
+    skipped : symbol → why it was left out when the candles were loaded; `.evidence.skipped` names those as well for
+        which no fold had a choice
 
     A chosen point that did not trade in its test tells nothing: it is NaN in every number below, counted as `idle` in
     the table, and cash in the equity.

@@ -94,7 +94,8 @@ def monte_carlo(
     Raises
     ------
     ConfigError, UnknownName
-        For an unknown method, options outside their bounds or that the method does not have.
+        For an unknown method, options outside their bounds or that the method does not have, and methods that run a
+        strategy again where there is none: the run of `ta.backtest_signals`.
     DataError
         For a run without trades; fewer than two round trips where they are drawn; fewer than 10 days, or days that
         are all alike, where days are.

@@ -18,6 +18,7 @@ from traderagent.metrics.surface import SELECTIONS, check_min_trades
 from traderagent.research.estimate import check_memory
 from traderagent.research.job import Job
 from traderagent.research.ledger import check_ledger
+from traderagent.research.placement import check_named
 from traderagent.research.sweep import attributes_of, checked_market, job_of, survey
 from traderagent.robustness.spans import Span, SpanRuns, run_spans
 from traderagent.strategies.base import Strategy
@@ -105,15 +106,16 @@ def search_of(
     check_min_trades(min_trades)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ConfigError(f"seed: got {seed!r}, allowed is a whole number of at least 0")
+    symbols = checked_market(market, config, "1D", None, None, workers, None)
+    more = () if strategies is None else strategies
+    members = members_of(config, more)
+    own = members[len(members) - len(more) :]
+    check_named(config, own, space)
     chosen = space if isinstance(space, Points) else Space.of(space)
     if isinstance(chosen, Points) and select == SELECTIONS[0]:
         raise ConfigError(
             "select: got 'plateau' on points, which have no neighbours; allowed is select='best', or give a product"
         )
-    symbols = checked_market(market, config, "1D", None, None, workers, None)
-    more = () if strategies is None else strategies
-    members = members_of(config, more)
-    own = members[len(members) - len(more) :]
     distinct, refused = survey(config, own, chosen)
     closing = config.replace(liquidate_at_end=True)
     job = job_of(symbols, closing, own, chosen, distinct, None, True, CHUNK)

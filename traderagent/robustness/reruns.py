@@ -24,6 +24,7 @@ from traderagent.robustness.resampled_candles import CandleMill
 from traderagent.robustness.resampling import UNDER_WATER, Drawn, day_ends, dice, follow, kept_steps
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.features import frames_of
+from traderagent.strategies.signals import Signals
 
 BLOCK_HOURS = 24  # mean length of a block of candles where none is asked for
 
@@ -44,6 +45,22 @@ class ExecutionNoise(Config):
     )
 
 
+def check_runs_again(result: OrchestratorBacktestResult, method: str) -> None:
+    """Refuse the run of given signals, which no rule can give again.
+
+    Raises
+    ------
+    ConfigError
+        With the methods that draw from the run as it was.
+    """
+    if any(isinstance(strategy, Signals) for strategy in result.plan.strategies):
+        raise ConfigError(
+            f"monte_carlo: got {method!r} for a run of ta.backtest_signals, whose signals cannot be run again; allowed "
+            "are 'trade_shuffle', 'trade_bootstrap' and 'block_bootstrap', or a run of ta.backtest: write the signals "
+            "as a ta.Strategy"
+        )
+
+
 def on_resampled_candles(
     result: OrchestratorBacktestResult, n: int, seed: int, *, length: int | None, workers: int | None, progress: bool
 ) -> Drawn:
@@ -52,8 +69,9 @@ def on_resampled_candles(
     Raises
     ------
     ConfigError
-        For a run with a given route, or on finer candles: neither exists on candles that never were.
+        For a run with a given route, of given signals, or on finer candles: none exists on candles that never were.
     """
+    check_runs_again(result, "synthetic_path")
     layout, config = result.plan, result.config
     if layout.route is None and config.enable_strategy_router:
         raise ConfigError(
@@ -95,7 +113,14 @@ def with_noise(
     workers: int | None,
     progress: bool,
 ) -> Drawn:
-    """Run the same candles again with other slippage, missed fills and late decisions."""
+    """Run the same candles again with other slippage, missed fills and late decisions.
+
+    Raises
+    ------
+    ConfigError
+        For a run of given signals.
+    """
+    check_runs_again(result, "execution_noise")
     layout, config = result.plan, result.config
     on_time = setup_of(
         layout.data, config, layout.strategies, layout.mask, layout.size_factor, layout.regime, layout.first

@@ -171,6 +171,22 @@ def _spacing_change(e: VerdictEvidence, limits: Thresholds) -> str:
     return f"cells {number(limits.least_spacing_sigma / spacing, 1)} times as wide, or finer candles"
 
 
+def _neighbour_saw(e: VerdictEvidence, limits: Thresholds) -> str:
+    lost = _of(e, "neighbour_loss")
+    if math.isnan(lost):
+        return "what a neighbour loses is undefined: drawn points have none, one is not ranked, or nothing is at stake"
+    return f"a neighbour loses {number(lost * 100.0, 0)} % of its worth"
+
+
+def _spacing_saw(e: VerdictEvidence, limits: Thresholds) -> str:
+    sigma = _of(e, "spacing_sigma")
+    if math.isnan(sigma):
+        return (
+            f"undefined: no grid of two levels was laid, or prices stood still; {limits.least_spacing_sigma:g} σ asked"
+        )
+    return f"{number(sigma)} σ of a candle, {limits.least_spacing_sigma:g} asked"
+
+
 LINES = (
     Line(
         "loses out of sample",
@@ -233,7 +249,7 @@ LINES = (
         "",
         lambda e, t: _of(e, "neighbour_loss") <= t.most_lost,
         _always,
-        lambda e, t: f"a neighbour loses {_plain(_of(e, 'neighbour_loss') * 100.0, 0)} % of its worth",
+        _neighbour_saw,
         lambda e, t: f"a point whose neighbours lose at most {t.most_lost * 100.0:g} %",
         searched_only=True,
     ),
@@ -243,7 +259,7 @@ LINES = (
         "",
         lambda e, t: _of(e, "spacing_sigma") >= t.least_spacing_sigma,
         _always,
-        lambda e, t: f"{_plain(_of(e, 'spacing_sigma'))} σ of a candle, {t.least_spacing_sigma:g} asked",
+        _spacing_saw,
         _spacing_change,
         optional=True,
     ),

@@ -182,7 +182,8 @@ def reality_check(
     ConfigError
         For options outside their bounds.
     DataError
-        For input that `returns` does not allow, and a benchmark of other days.
+        For input that `returns` does not allow, a benchmark of other days, and a trial that leads or lags by the same
+        every day: its resamples are all alike, and their share says nothing.
 
     Notes
     -----
@@ -197,6 +198,7 @@ def reality_check(
     _enough(columns.n_days)
     mark = _benchmark(benchmark, columns)
     lead = columns.values - mark[:, None]
+    _scatters(lead, columns)
     blocks = _length(length, lead)
     from arch.bootstrap import SPA
 
@@ -284,6 +286,18 @@ def bootstrap_interval(
 def _enough(n_days: int) -> None:
     if n_days < FEWEST_DAYS:
         raise DataError(f"returns: got {counted(n_days, 'day')}, allowed are {FEWEST_DAYS} or more; give a longer span")
+
+
+def _scatters(lead: np.ndarray, columns: Columns) -> None:
+    """Refuse trials whose lead does not vary; one that is the benchmark itself leads by nothing and may stay."""
+    flat = is_flat(lead) & (lead != 0.0).any(axis=0)
+    if flat.any():
+        first = int(np.argmax(flat))
+        raise DataError(
+            f"returns: column {columns.kept[first]} differs from the benchmark by {lead[0, first]:g} on every day "
+            f"({int(flat.sum())} of {flat.size} columns do so); drawing such days again shows no luck, so there is "
+            "no p-value; leave it out"
+        )
 
 
 def _length(length: int | None, values: np.ndarray) -> int:

@@ -1,6 +1,7 @@
 """What is known of an own strategy's class before it runs: its methods, words, tags; and what its rule may not do."""
 
 import ast
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,12 +10,15 @@ import numpy as np
 
 from traderagent.base.errors import ConfigError, RuleError, UnknownName, nearest
 from traderagent.strategies.contract import N_FEATURES, REASONS
-from traderagent.strategies.own.source import Method, literal_tags, method
+from traderagent.strategies.orders import VERBS
+from traderagent.strategies.own.effects import check_effects, memory_words
+from traderagent.strategies.own.source import Method, literal_tags, lookup, method
 from traderagent.strategies.own.verbs import N_OWN
 
 NOW_WORDS = ("open", "high", "low", "close", "volume", "regime", "time")
 BOOK_WORDS = ("flat", "long", "short", "quantity", "average", "stop", "target", "candles_held", "realised")
 FILL_WORDS = ("price", "quantity", "side", "reason")
+PACKAGE = __name__.split(".", maxsplit=1)[0]
 ARGUMENTS = {"decide": ["now", "book"], "on_fill": ["fill", "book"]}
 WAKES = "wakes"
 COMPILED = ("auto", "always", "never")
@@ -92,6 +96,7 @@ class Blueprint:
                     f"takes ({', '.join(m.arguments)}), allowed is (self, {', '.join(wanted)})", m.tree.lineno
                 )
             _Checks(self, m, dict(zip(m.arguments, wanted, strict=True))).visit(m.tree)
+            check_effects(m, self.cls)
 
 
 def check_features(cls: Any, names: list[str]) -> None:
@@ -128,35 +133,43 @@ class _Checks(ast.NodeVisitor):
             elif base == self.own_self:
                 self._parameter(node, stores)
             elif stores and base not in self.local:
-                raise self.where.error(f"writes to {base}, which outlives the candle; {self._memory()}", node.lineno)
+                raise self.where.error(f"writes to {base}, which outlives the candle; {memory_words()}", node.lineno)
+            elif base not in self.local:
+                self._verb(node, base)
         self.generic_visit(node)
+
+    def _verb(self, node: ast.Attribute, base: str) -> None:
+        """A misspelt order is told from all else that `ta.` has."""
+        with suppress(KeyError):
+            outer = lookup(self.where.function, base)
+            if getattr(outer, "__name__", "") == PACKAGE and not hasattr(outer, node.attr):
+                hint = nearest(node.attr, VERBS)
+                text = f"asks for {base}.{node.attr}: {hint} ({self.where.line(node.lineno)})"
+                raise UnknownName(f"{self.where.name} {text}")
 
     def _word(self, node: ast.Attribute, role: str, stores: bool) -> None:
         allowed = self.blueprint.words(role)
         if node.attr not in allowed:
             hint = nearest(node.attr, allowed)
             if role == "book" and stores:
-                hint += f"; {self._memory(node.attr)}"
+                hint += f"; {memory_words(node.attr)}"
             raise UnknownName(f"{self.where.name} has no {node.attr!r}: {hint} ({self.where.line(node.lineno)})")
         if stores and (role != "book" or node.attr not in self.blueprint.memory):
             raise self.where.error(
-                f"writes to {role}.{node.attr}, which only the engine does; {self._memory()}", node.lineno
+                f"writes to {role}.{node.attr}, which only the engine does; {memory_words()}", node.lineno
             )
 
     def _parameter(self, node: ast.Attribute, stores: bool) -> None:
         cls = self.blueprint.cls
         if stores:
-            raise self.where.error(f"writes to self.{node.attr}; {self._memory(node.attr)}", node.lineno)
+            raise self.where.error(f"writes to self.{node.attr}; {memory_words(node.attr)}", node.lineno)
         if node.attr not in cls.model_fields and not hasattr(cls, node.attr):
             hint = nearest(node.attr, cls.model_fields)
             raise UnknownName(f"{self.where.name} has no self.{node.attr!s}: {hint} ({self.where.line(node.lineno)})")
 
-    def _memory(self, name: str = "count") -> str:
-        return f"a rule keeps numbers from candle to candle in memory = {{{name!r}: 0.0}} and book.{name}"
-
     def visit_Global(self, node: ast.Global) -> None:
         """Nothing outside is written."""
-        raise self.where.error(f"writes to {', '.join(node.names)} outside itself; {self._memory()}", node.lineno)
+        raise self.where.error(f"writes to {', '.join(node.names)} outside itself; {memory_words()}", node.lineno)
 
     visit_Nonlocal = visit_Global  # type: ignore[assignment]
 
@@ -164,7 +177,7 @@ class _Checks(ast.NodeVisitor):
         """Nor a place in a list that lives outside."""
         name = node.value
         if not isinstance(node.ctx, ast.Load) and isinstance(name, ast.Name) and name.id not in self.local:
-            raise self.where.error(f"writes to {name.id}, which outlives the candle; {self._memory()}", node.lineno)
+            raise self.where.error(f"writes to {name.id}, which outlives the candle; {memory_words()}", node.lineno)
         self.generic_visit(node)
 
     def visit_Return(self, node: ast.Return) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from traderagent.base.config import allowed_of, allows
 from traderagent.base.errors import RuleError, nearest
 from traderagent.market.frames import TIMEFRAMES
 from traderagent.strategies.features import Frame, Frames
@@ -30,6 +31,12 @@ def complete(cls: Any) -> None:
         raise RuleError(f"{where}.every: got {cls.every!r}: {nearest(cls.every, TIMEFRAMES)}")
     if isinstance(cls.max_orders, bool) or not isinstance(cls.max_orders, int) or not 1 <= cls.max_orders <= 10_000:
         raise RuleError(f"{where}.max_orders: got {cls.max_orders!r}, allowed is a whole number from 1 to 10000")
+    for name, field in cls.model_fields.items():
+        if not field.is_required() and field.default_factory is None and not allows(field, field.default):
+            raise RuleError(
+                f"{where}.{name}: its default is {field.default!r}, allowed is {allowed_of(field)}; give a default "
+                "that its own declaration allows"
+            )
     cls.signal = WAKES if cls.every is not None or cls.wakes is not None else None
 
 

@@ -89,12 +89,12 @@ def fingerprint(value: Any, names: tuple[str, ...] = (), inside: tuple[int, ...]
     under = getattr(value, "py_func", None) or getattr(value, "__wrapped__", None)  # of a decorated function
     if isinstance(under, FunctionType):
         return fingerprint(under, names, inside)
-    if isinstance(value, (type, FunctionType, ModuleType)) and _is_installed(value):
+    if isinstance(value, (type, FunctionType, ModuleType)) and is_installed(value):
         return f"{getattr(value, '__module__', '')} {getattr(value, '__qualname__', value.__name__)}"
     if isinstance(value, FunctionType):
         given = [fingerprint(default, names, inside) for default in (value.__defaults__, value.__kwdefaults__)]
         return [value.__qualname__, _of_code(value.__code__), given, _of_outer(value, inside)]
-    if isinstance(value, (type, ModuleType)) or not _is_installed(type(value)):
+    if isinstance(value, (type, ModuleType)) or not is_installed(type(value)):
         return _of_content(value, names, inside)
     return _of_thing(value)
 
@@ -133,7 +133,7 @@ def _of_thing(value: Any) -> str:
     return name
 
 
-def _is_installed(value: Any) -> bool:
+def is_installed(value: Any) -> bool:
     """Whether a class, function or module is this package's or an installed library's, which no session changes."""
     name = value.__name__ if isinstance(value, ModuleType) else value.__module__ or ""
     if name == "__main__":
