@@ -6,7 +6,7 @@ same market gives the same bytes, and their hashes tell whether a file is still 
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from traderagent.base.files import read_json, replacing, write_json
 from traderagent.base.hashing import hash_bytes
 from traderagent.base.words import counted
 from traderagent.market.candles import Market, MultiTimeframeData, Planted
+from traderagent.market.given import market_of
 from traderagent.market.instruments import Instrument
 
 LABELS = "market.json"
@@ -24,24 +25,35 @@ _LABELS = ("base", "detail", "synthetic", "caption", "source", "notes", "instrum
 _PLANTED = ".planted"  # a hidden folder: no candles in there
 
 
-def save_market(market: Market, folder: str | Path, quality: pd.DataFrame | None = None) -> Path:
+def save_market(
+    market: Mapping[str, MultiTimeframeData] | MultiTimeframeData,
+    folder: str | Path,
+    quality: pd.DataFrame | None = None,
+) -> Path:
     """Write a market to a folder, whole or not at all; an older one there is replaced.
 
     Parameters
     ----------
-    market : what `load_market` returned
+    market : what `load_market` returned, a dict of symbols, or one symbol
     folder : is made or replaced; `load_market("stored", path=folder)` reads it back
     quality : table of `quality(market)`, written as `quality.parquet` beside the folder
 
     Returns
     -------
     The folder.
+
+    Raises
+    ------
+    ConfigError
+        Where `market` is neither a market nor candles of one symbol.
     """
-    folder = Path(folder)
+    folder, every = Path(folder), market_of(market)
+    own = ", ".join(dict.fromkeys(data.source for data in every.values()))
+    source = market.source if isinstance(market, Market) else own
     with replacing(folder) as scratch:
         (scratch / _PLANTED).mkdir(parents=True)
-        labels = {symbol: _save_symbol(data, scratch) for symbol, data in sorted(market.items())}
-        write_json(scratch / LABELS, {"source": market.source, "skipped": market.skipped, "symbols": labels})
+        labels = {symbol: _save_symbol(data, scratch) for symbol, data in sorted(every.items())}
+        write_json(scratch / LABELS, {"source": source, "skipped": every.skipped, "symbols": labels})
     if quality is not None:
         with replacing(folder.parent / "quality.parquet") as scratch:
             quality.to_parquet(scratch, compression="zstd")
