@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from traderagent import stages
-from traderagent.base.errors import ConfigError, StageError
+from traderagent.base.errors import ConfigError, StageError, UnknownName
 
 ENTER = "from traderagent.base import root; root.enter()"
 
@@ -23,6 +23,8 @@ def project(tmp_path):
     params(tmp_path, "data", "holdout: 0.3\nsource: synthetic\n")
     params(tmp_path, "toy", "n: 5\n")
     notebook(tmp_path, "toy", "n = 2\nholdout = None", "print(n, holdout)")
+    notebook(tmp_path, "other", "source = 'synthetic'\naccount = 'spot'\ncosts = 'none'")
+    params(tmp_path, "other", "")
     return tmp_path
 
 
@@ -88,6 +90,23 @@ def test_a_shared_file_may_hold_what_others_declare_but_nothing_nobody_declares(
     params(project, "data", "holdout: 0.3\nsource: synthetic\nsuorce: files\n")
     with pytest.raises(ConfigError, match="unknown parameter 'suorce'.*did you mean 'source'"):
         stages.run("data", project)
+
+
+@pytest.mark.parametrize("stage", ["toy", "other", "data"])
+@pytest.mark.parametrize(
+    ("shared", "text", "message"),
+    [
+        ("costs", "account: spot\nslippage: 0.01\n", "unknown parameter 'slippage' in params/costs.yaml"),
+        ("costs", "account: spot\ncoss: none\n", "'coss' in params/costs.yaml.*did you mean 'costs'.*allowed: account"),
+        ("data", "source: files\nholdot: 0.2\n", "'holdot' in params/data.yaml.*did you mean 'holdout'"),
+        ("data", "source: files\nm: 2\n", "'m' in params/data.yaml.*allowed: account, costs, holdout, source$"),
+    ],
+)
+def test_a_key_of_a_shared_file_that_no_notebook_declares_stops_every_stage(project, stage, shared, text, message):
+    notebook(project, "data", "source = 'synthetic'")
+    params(project, shared, text)
+    with pytest.raises(UnknownName, match=message):
+        stages.parameters(stage, project, stages._read(project / f"notebooks/{stage}.ipynb"))
 
 
 @pytest.mark.parametrize(

@@ -76,10 +76,9 @@ def parameters(name: str, root: Path, notebook: Any) -> dict[str, Any]:
     wanted = declared(notebook, name)
     own = _values(root / "params" / f"{name}.yaml")
     strangers = [key for key in own if key not in wanted]
-    if name in SHARED:
-        strangers = [key for key in strangers if key not in _declared_elsewhere(root)]
-    if strangers:
+    if strangers and name not in SHARED:
         raise unknown("parameter", strangers[0], wanted, f"params/{name}.yaml (the notebook does not declare it)")
+    _check_shared(root)
     values = {key: value for key, value in own.items() if key in wanted}
     origin = dict.fromkeys(values, name)
     for shared in (s for s in SHARED if s != name):
@@ -236,6 +235,19 @@ def _values(path: Path) -> dict[str, Any]:
 def _declared_elsewhere(root: Path) -> set[str]:
     """Keys that any stage declares: a shared file may hold what only others need."""
     return {key for name in stages(root) for key in declared(_read(root / "notebooks" / f"{name}.ipynb"), name)}
+
+
+def _check_shared(root: Path) -> None:
+    """Refuse what no notebook declares in a shared file: it would be read by no stage, and so lost without a word."""
+    declared = _declared_elsewhere(root)
+    for shared in SHARED:
+        path = root / "params" / f"{shared}.yaml"
+        strangers = [key for key in (_values(path) if path.is_file() else {}) if key not in declared]
+        if strangers:
+            files = (root / "params" / f"{name}.yaml" for name in stages(root) if name not in SHARED)
+            elsewhere = {key for file in files for key in _values(file)}
+            where = f"params/{shared}.yaml (no notebook declares it)"
+            raise unknown("parameter", strangers[0], declared - elsewhere, where)
 
 
 def _question(notebook: Any) -> str:

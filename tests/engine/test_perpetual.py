@@ -164,7 +164,7 @@ def test_funding_of_a_hole_is_settled_at_the_last_close_before_it():
 def test_a_series_of_rates_is_used_as_it_is():
     times = pd.DatetimeIndex(["2024-01-01 00:00", "2024-01-01 08:00", "2024-01-01 16:00"], tz="UTC")
     flat = [(100.0, 100.0, 100.0, 100.0)] * 4
-    result = run(candles(*flat, start="2024-01-01 07:35"), funding=pd.Series([1.0, -0.002, 1.0], times))
+    result = run(candles(*flat, start="2024-01-01 07:35"), funding=pd.Series([0.05, -0.002, 0.05], times))
     assert result.funding == pytest.approx(-0.002 * 10 * 100)
 
 
@@ -203,12 +203,15 @@ TIMES = pd.DatetimeIndex(["2024-01-01 00:00", "2024-01-01 08:00", "2024-01-01 16
 @pytest.mark.parametrize(
     ("series", "says"),
     [
-        (pd.Series([0.1, 0.1], TIMES[[0, 2]]), "1 times are missing, the first is 2024-01-01 08:00"),
+        (pd.Series([0.01, 0.01], TIMES[[0, 2]]), "1 times are missing, the first is 2024-01-01 08:00"),
         (pd.Series([0.1, np.nan], TIMES[:2]), "row 2 .*nan is no number"),
         (pd.Series([0.1, "x"], TIMES[:2]), "row 2 .*x is no number"),
         (pd.Series([0.1, 0.1], TIMES[[1, 0]]), "row 2 .*does not rise"),
-        (pd.Series([0.1, 0.1], TIMES[2:]), "allowed are those that cover the candles"),
-        (pd.Series([0.1], TIMES[:1].tz_localize(None)), "indexed by times in UTC"),
+        (pd.Series([0.01, 0.01], TIMES[2:]), "allowed are those that cover the candles"),
+        (pd.Series([0.01, 0.0501], TIMES[:2]), r"row 2 \(2024-01-01 08:00.*0.0501 lies beyond ±0.05; .*0.01 % is"),
+        (pd.Series([-10.0, 0.01], TIMES[:2]), r"row 1 \(2024-01-01 00:00.*-10.0 lies beyond ±0.05"),
+        (pd.Series([0.01], TIMES[:1].tz_localize(None)), "times without a time zone, .* 2024-01-01 00:00.*tz_localize"),
+        (pd.Series([0.01], [1704067200000]), "got a Series indexed by int64, allowed .*unit='ms', utc=True"),
         (pd.Series([], pd.DatetimeIndex([], tz="UTC"), dtype=float), "got no rates"),
         ([0.1], "got list, allowed is a Series"),
     ],

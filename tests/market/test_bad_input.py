@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+import traderagent as ta
 from tests.market.conftest import make_candles
 from traderagent.base.errors import ConfigError, DataError, TraderAgentError, UnknownName
 from traderagent.market.load import load_market
@@ -345,3 +346,23 @@ def test_json_rows_hold_numbers(tmp_path):
     (tmp_path / "BTC_USDT-5m.json").write_text(json.dumps([[1704067200000, 1, 2, 1, "x", 1]]))
     with pytest.raises(DataError, match="BTC_USDT-5m.json row 1: close is 'x', allowed is a number"):
         load_market(tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("call", [ta.quality, ta.true_range_pct, ta.infer_instruments, ta.save_market])
+@pytest.mark.parametrize("given", [None, "BTCUSDT", 5, CANDLES, {}, [], {"BTCUSDT": CANDLES}])
+def test_what_is_no_market_is_refused(call, given, tmp_path):
+    arguments = (tmp_path / "saved",) if call is ta.save_market else ()
+    with pytest.raises(ConfigError, match=r"(?s)market: got .*, allowed are .*ta.load_market"):
+        call(given, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_symbol_is_as_good_as_a_market_of_one(tmp_path):
+    market = load_market("synthetic", symbols=1, days=3, progress=False)
+    one = market["SYN-01"]
+    for call in (ta.quality, ta.true_range_pct):
+        assert call(one).equals(call(market))
+    assert ta.infer_instruments(one) == ta.infer_instruments(market)
+    back = load_market("stored", path=ta.save_market(one, tmp_path / "saved"), progress=False)
+    assert back.hash == market.hash
+    assert back.source == f"synthetic market, seed 7, from {tmp_path / 'saved'}"

@@ -1,7 +1,10 @@
 """What the data stage writes comes back as it was, and twice the same bytes."""
 
 import hashlib
+import json
+import shutil
 
+import pandas as pd
 import pytest
 
 import traderagent as ta
@@ -60,6 +63,76 @@ def test_missing_folder_and_file_say_what_to_run(market, tmp_path):
     (folder / "SYN-01_5m.parquet").unlink()
     with pytest.raises(DataError, match=r"SYN-01_5m.parquet: no such file although market.json names it"):
         ta.load_market("stored", path=folder, progress=False)
+
+
+def _rewritten(change):
+    def spoil(path):
+        change(pd.read_parquet(path)).to_parquet(path, compression="zstd")
+
+    return spoil
+
+
+SPOILT = {
+    "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "one bit": lambda path: path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1])),
+    "no rows": _rewritten(lambda frame: frame.iloc[:0]),
+    "no column": _rewritten(lambda frame: frame.drop(columns=frame.columns[-1])),
+    "text": _rewritten(lambda frame: frame.astype(str)),
+    "of another symbol": lambda path: shutil.copy(str(path).replace("SYN-01", "SYN-02"), path),
+}
+
+
+FILES = ("SYN-01_5m.parquet", "SYN-01_1m.parquet", ".planted/SYN-01.parquet")
+# In three days both symbols hide the same regime, so that one file is as good as the other.
+CASES = [(how, name) for how in SPOILT for name in FILES if (how, name) != ("of another symbol", FILES[-1])]
+
+
+@pytest.mark.parametrize(("how", "name"), CASES)
+def test_a_file_that_is_not_the_one_that_was_written_is_refused(market, tmp_path, how, name):
+    folder = ta.save_market(market, tmp_path / "candles")
+    SPOILT[how](folder / name)
+    with pytest.raises(DataError, match=rf"{name}: got [0-9\s]+ bytes? of hash .* run the stage data again"):
+        ta.load_market("stored", path=folder, progress=False)
+    assert list(ta.load_market("stored", path=folder, symbols=["SYN-02"], progress=False)) == ["SYN-02"]
+
+
+def test_a_folder_in_place_of_a_file_is_refused(market, tmp_path):
+    folder = ta.save_market(market, tmp_path / "candles")
+    (folder / "SYN-01_5m.parquet").unlink()
+    (folder / "SYN-01_5m.parquet").mkdir()
+    with pytest.raises(DataError, match=r"SYN-01_5m.parquet: .*; run the stage data again"):
+        ta.load_market("stored", path=folder, progress=False)
+
+
+def _without_files(labels):
+    del labels["symbols"]["SYN-02"]["files"]
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("spoil", "lack"),
+    [
+        (lambda labels: [], "source"),
+        (lambda labels: labels | {"symbols": None}, "base of symbols"),
+        (lambda labels: {"source": "x", "skipped": {}}, "symbols"),
+        (_without_files, "files of SYN-02"),
+    ],
+)
+def test_labels_that_are_not_whole_are_refused(market, tmp_path, spoil, lack):
+    path = ta.save_market(market, tmp_path / "candles") / "market.json"
+    path.write_text(json.dumps(spoil(json.loads(path.read_text()))))
+    with pytest.raises(DataError, match=rf"market.json: lacks {lack}, so .* run the stage data again"):
+        ta.load_market("stored", path=path.parent, progress=False)
+
+
+def test_a_file_that_is_not_named_is_refused(market, tmp_path):
+    path = ta.save_market(market, tmp_path / "candles") / "market.json"
+    labels = json.loads(path.read_text())
+    labels["symbols"]["SYN-01"]["files"] = {}
+    path.write_text(json.dumps(labels))
+    with pytest.raises(DataError, match="but market.json names no such file"):
+        ta.load_market("stored", path=path.parent, progress=False)
 
 
 def test_true_range_pct_by_hand(market):

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 from itertools import pairwise
 
 import nbformat
@@ -144,6 +145,15 @@ def test_stages_beside_the_page_are_linked(evidence, tmp_path):
 def test_the_stage_that_writes_the_index_links_its_own_page_before_it_is_there(evidence, tmp_path, monkeypatch):
     monkeypatch.setenv("TRADERAGENT_STAGE", "1")
     assert '<a href="report.html">' in pages.write_index(evidence, tmp_path / "index.html", title="x").read_text()
+
+
+@pytest.mark.parametrize("lack", ["gap_share", "timeframe"])
+def test_a_quality_table_of_other_columns_names_the_stage_data(market, folder, tmp_path, lack):
+    shutil.copytree(folder, tmp_path / "results")
+    table = ta.quality(market).reset_index().drop(columns=lack)
+    table.to_parquet(tmp_path / "quality.parquet")
+    with pytest.raises(ta.DataError, match=f"quality.parquet: no column for {lack}; .* run the stage data again"):
+        pages.gather(tmp_path / "results")
 
 
 def test_without_a_baseline_the_stage_is_named_and_nothing_is_drawn(tmp_path):

@@ -16,6 +16,7 @@ from traderagent.base.stage_evidence import StageEvidence
 from traderagent.base.words import counted, number
 
 CURVES = ("shared", "independent", "hold", "same_exposure_hold")
+RUN = ("variant", "sample")  # what tells one run from another
 VARIANTS = {"given": "parameters as given", "chosen": "parameters chosen by the search"}
 # Refusals by the limits of the account, which a pair on an account of its own does not meet.
 LIMITS = {
@@ -49,9 +50,15 @@ class AccountEvidence(StageEvidence):
 
     STAGE: ClassVar[str] = "portfolio"
     RECORD: ClassVar[str] = "portfolio_result.json"
-    FRAMES: ClassVar[tuple[str, ...]] = tuple(
-        "curves drawdowns monthly exposure contribution refusals correlation".split()  # noqa: SIM905
-    )
+    FRAMES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "curves": ("time", *RUN, *CURVES),
+        "drawdowns": ("time", *RUN, *CURVES),
+        "monthly": ("month", *RUN, *CURVES[:2], "difference"),
+        "exposure": ("day", *RUN),
+        "contribution": (*RUN, "symbol", "strategy", "pnl", "return_pct", "drawdown_pct"),
+        "refusals": (*RUN, "day", "reason", "orders"),
+        "correlation": ("symbol", *RUN),
+    }
     INDEXED: ClassVar[bool] = True
 
     # --- what there is --------------------------------------------------------------------------
@@ -89,7 +96,7 @@ class AccountEvidence(StageEvidence):
             raise unknown("frame", name, self.FRAMES)
         frame = self.frames[name]
         mine = (frame["variant"] == (variant or self.variant)) & (frame["sample"] == (sample or self.shown))
-        return frame[mine.to_numpy()].drop(columns=["variant", "sample"])
+        return frame[mine.to_numpy()].drop(columns=list(RUN))
 
     def correlation(self, sample: str | None = None) -> pd.DataFrame:
         """(n, n) correlations, pairs that move together side by side."""

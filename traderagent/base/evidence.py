@@ -21,8 +21,12 @@ from traderagent.base.words import counted, number
 
 STAGE = "baseline"
 RECORD = "phase1_orchestrator.json"
-FRAMES = ("curves", "trades", "round_trips")
 HOLDS = ("hold", "same_exposure_hold")
+FRAMES = {
+    "curves": ("time", "price", "orchestrator", *HOLDS, "regime", "sample"),
+    "trades": ("time", "strategy", "side", "reason", "price", "sample"),
+    "round_trips": ("strategy", "kind", "regime", "pnl", "worst_pct", "best_pct", "sample"),
+}
 # The order in which regimes are read: ranges, trends, transitions.
 REGIMES = (
     "tight_range",
@@ -215,7 +219,8 @@ class _StoredFrames(Mapping[str, Mapping[str, pd.DataFrame]]):
             raise unknown("symbol", symbol, self._symbols)
         if symbol not in self._read:
             self._read[symbol] = {
-                name: stored_frame(self._folder / symbol / f"{name}.parquet", STAGE) for name in FRAMES
+                name: stored_frame(self._folder / symbol / f"{name}.parquet", STAGE, columns)
+                for name, columns in FRAMES.items()
             }
         return self._read[symbol]
 

@@ -1,5 +1,6 @@
 """What the stage `walk_forward` found, as it is stored: choices by fold, the chained account, every trial's ranks."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +19,14 @@ class FoldEvidence(SearchedRows, StageEvidence):
     """
 
     STAGE: ClassVar[str] = "walk_forward"
-    FRAMES: ClassVar[tuple[str, ...]] = ("folds", "equity", "trials")
+    FRAMES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "folds": (
+            *("symbol", "fold", "in", "out", "sharpe_in", "sharpe_out"),
+            *("return_pct", "trades", "rank_correlation", "why"),
+        ),
+        "equity": ("day",),
+        "trials": ("symbol", "fold", "in", "out"),
+    }
 
     def number(self, symbol: str, name: str) -> float:
         """One number of a row (`total_return_pct`, `efficiency`, `consistency`, …); NaN where it is undefined."""

@@ -1,5 +1,6 @@
 """What the stage `monte_carlo` found, as it is stored: how else every run might have gone, and what it rests on."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +24,12 @@ class LuckEvidence(StageEvidence):
     """
 
     STAGE: ClassVar[str] = "monte_carlo"
-    FRAMES: ClassVar[tuple[str, ...]] = ("fans", "paths", "tornado", "trips")
+    FRAMES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "fans": ("symbol", "method", "step", "observed", "q01", "q05", "q25", "q50", "q75", "q95", "q99"),
+        "paths": ("symbol", "method", "path", "total_return_pct", "max_drawdown_pct"),
+        "tornado": ("symbol", "parameter", "lowest", "highest", "swing", "undefined"),
+        "trips": ("symbol", "count", "share_pct"),
+    }
 
     @property
     def methods(self) -> list[str]:

@@ -4,6 +4,7 @@ One JSON record holds choices, evidence and hashes; Parquet files beside it hold
 logits of the PBO and the effects. The cube itself lies beside them for whoever asks more of it (`ta.load_cube`).
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,11 @@ from traderagent.base.words import counted, number
 
 STAGE = "optimization"
 RECORD = "optimization.json"
-FRAMES = ("trials", "logits", "effects")
+FRAMES = {
+    "trials": ("symbol", "in", "trades", "plateau", "sharpe"),
+    "logits": ("symbol", "logit", "splits"),
+    "effects": ("parameter", "with"),
+}
 CUBE = "cube"
 
 
@@ -32,7 +37,7 @@ class SearchEvidence(SearchedRows, StageEvidence):
     """
 
     STAGE: ClassVar[str] = STAGE
-    FRAMES: ClassVar[tuple[str, ...]] = FRAMES
+    FRAMES: ClassVar[Mapping[str, tuple[str, ...]]] = FRAMES
 
     # --- what there is --------------------------------------------------------------------------
     @property

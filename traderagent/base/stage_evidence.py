@@ -80,7 +80,7 @@ class StageEvidence(StageRecord):
     cube : what lies beside them as Zarr for whoever asks more of it (`ta.load_cube`); None when read back
     """
 
-    FRAMES: ClassVar[tuple[str, ...]]
+    FRAMES: ClassVar[Mapping[str, tuple[str, ...]]]  # name of a table → columns that it has in any case
     RECORD: ClassVar[str] = ""  # name of the JSON file; "" is that of the stage
     INDEXED: ClassVar[bool] = False  # whether the tables' index is stored
 
@@ -147,11 +147,12 @@ class StageEvidence(StageRecord):
         Raises
         ------
         DataError
-            Where a file is missing or broken, with the stage that writes it.
+            Where a file is missing, broken or another table, with the stage that writes it.
         """
         folder = Path(folder)
         record = stored_record(folder / (cls.RECORD or f"{cls.STAGE}.json"), cls.STAGE)
-        return cls(record, {name: stored_frame(folder / f"{name}.parquet", cls.STAGE) for name in cls.FRAMES})
+        frames = {n: stored_frame(folder / f"{n}.parquet", cls.STAGE, columns) for n, columns in cls.FRAMES.items()}
+        return cls(record, frames)
 
     def closing_words(self) -> list[str]:
         """What stands below every answer: who was skipped and why, and that candles are synthetic."""

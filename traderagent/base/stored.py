@@ -1,6 +1,6 @@
 """Results of a stage as they lie on disk: read back, or an error that names the stage that writes them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +29,33 @@ def stored_record(path: str | Path, stage: str) -> dict[str, Any]:
     return record
 
 
-def stored_frame(path: str | Path, stage: str) -> pd.DataFrame:
+def stored_frame(path: str | Path, stage: str, columns: Iterable[str]) -> pd.DataFrame:
     """A Parquet table of a stage.
+
+    Parameters
+    ----------
+    path : the file
+    stage : that writes it
+    columns : what the reader needs of it, as a column or a level of its index; there may be more
 
     Raises
     ------
     DataError
-        Where it is missing or broken.
+        Where it is missing, broken, or another table.
     """
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; run the stage {stage} again") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as Parquet ({error}); run the stage {stage} again") from None
+    lacking = [name for name in columns if name not in frame and name not in frame.index.names]
+    if lacking:
+        raise DataError(
+            f"{path}: no column for {', '.join(lacking)}; got {', '.join(map(str, frame.columns)) or 'none'}; run the "
+            f"stage {stage} again"
+        )
+    return frame
 
 
 def check_same_candles(baseline: Mapping[str, Any], stage: str, record: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """What the stage `stress` found, as it is stored: every scenario on every symbol, and the worst of them."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ from traderagent.base.stage_evidence import StageEvidence, real
 from traderagent.base.words import counted, number
 
 VARIANTS = {"given": "parameters as given", "chosen": "parameters chosen", "pooled": "parameters chosen for all"}
+CELL = ("variant", "scenario", "symbol", "sample")  # what tells one run under a scenario from another
 COSTS, SHOCK, WINDOW = "costs", "shock", "window"  # kinds of scenarios
 
 
@@ -21,7 +23,13 @@ class StressEvidence(StageEvidence):
     """
 
     STAGE: ClassVar[str] = "stress"
-    FRAMES: ClassVar[tuple[str, ...]] = ("cells", "curves")
+    FRAMES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "cells": (
+            *(*CELL, "shock", "worst_pct", "recovery_days", "cost_pct"),
+            *("max_drawdown_pct", "undisturbed_worst_pct"),
+        ),
+        "curves": (*CELL, "hour", "curve", "undisturbed"),
+    }
 
     @property
     def variants(self) -> list[str]:

@@ -11,6 +11,7 @@ from traderagent.strategies.base import STRATEGIES, Strategy
 
 ACCOUNTS = ("spot", "perpetual")
 SLIPPAGE = 0.0003
+MOST_FUNDING = 0.05  # fraction paid at one time, either way: more than any exchange lets a rate be
 
 
 class Costs(Config):
@@ -92,8 +93,8 @@ class OrchestratorBacktestConfig(Config):
     funding_rate: float | None = parameter(
         0.0001,
         unit="fraction",
-        low=-0.05,
-        high=0.05,
+        low=-MOST_FUNDING,
+        high=MOST_FUNDING,
         doc="paid by longs at 00, 08 and 16 UTC on a perpetual account, unless the candles carry a series; None: off",
     )
     costs: Costs | str | None = parameter(None, doc="None: those of the account; a name, or own numbers")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from traderagent.base.errors import DataError
 from traderagent.base.kernel import inner_kernel
+from traderagent.engine.config import MOST_FUNDING
 from traderagent.engine.money import move_cash
 from traderagent.engine.orders import set_triggers
 from traderagent.engine.records import book_of
@@ -74,7 +75,7 @@ def funding_on_candles(
     Raises
     ------
     DataError
-        Where a series has holes, does not rise or does not cover the candles.
+        Where a series has holes, does not rise, does not cover the candles, or holds a rate beyond ±5 %.
     """
     n = len(time)
     at, rate = _schedule(time, duration, rates, symbol)
@@ -112,18 +113,20 @@ def check_funding(rates: Any, symbol: str = "") -> tuple[np.ndarray, np.ndarray]
     Raises
     ------
     DataError
-        Where it is no series of numbers by rising UTC times, or times of the 8 h rhythm are missing in between.
+        Where it is no series of numbers by rising UTC times, times of the 8 h rhythm are missing in between, or a rate
+        lies beyond ±5 %.
     """
     if isinstance(rates, Mapping):
         rates = pd.Series(rates)
     name = f"{symbol} funding"
-    if not isinstance(rates, pd.Series) or not isinstance(rates.index, pd.DatetimeIndex) or rates.index.tz is None:
-        raise DataError(f"{name}: got {type(rates).__name__}, allowed is a Series of rates indexed by times in UTC")
-    if not len(rates):
-        raise DataError(f"{name}: got no rates, allowed is at least one; set funding_rate to a constant instead")
-    at = rates.index.tz_convert("UTC").as_unit("ms").asi8
+    at = _funding_times(rates, name)
     rate = pd.to_numeric(rates, errors="coerce").to_numpy(np.float64)
-    for bad, what in ((~np.isfinite(rate), "is no number"), (np.diff(at, prepend=at[0] - 1) <= 0, "does not rise")):
+    rules = (
+        (~np.isfinite(rate), "is no number"),
+        (np.diff(at, prepend=at[0] - 1) <= 0, "does not rise"),
+        (np.abs(rate) > MOST_FUNDING, f"lies beyond ±{MOST_FUNDING:g}; allowed are fractions, 0.01 % is 0.0001"),
+    )
+    for bad, what in rules:
         if bad.any():
             row = int(np.argmax(bad))
             raise DataError(f"{name} row {row + 1} ({_text(at[row])}): {rates.iloc[row]} {what}; correct the series")
@@ -135,6 +138,27 @@ def check_funding(rates: Any, symbol: str = "") -> tuple[np.ndarray, np.ndarray]
             "00, 08 and 16 UTC; fill the hole, with 0 where nothing was paid"
         )
     return at, rate
+
+
+def _funding_times(rates: Any, name: str) -> np.ndarray:
+    """Times of a series of rates, ms UTC."""
+    allowed = "allowed is a Series of rates indexed by times in UTC"
+    if not isinstance(rates, pd.Series):
+        raise DataError(f"{name}: got {type(rates).__name__}, {allowed}")
+    if not len(rates):
+        raise DataError(f"{name}: got no rates, allowed is at least one; set funding_rate to a constant instead")
+    index = rates.index
+    if not isinstance(index, pd.DatetimeIndex):
+        raise DataError(
+            f"{name}: got a Series indexed by {index.dtype}, {allowed}; turn milliseconds into times by "
+            "pd.to_datetime(…, unit='ms', utc=True)"
+        )
+    if index.tz is None:
+        raise DataError(
+            f"{name}: got times without a time zone, the first is {index[0]}, {allowed}; where they are UTC, set "
+            "rates.index = rates.index.tz_localize('UTC')"
+        )
+    return index.tz_convert("UTC").as_unit("ms").asi8
 
 
 def _text(ms: int) -> str:

@@ -114,9 +114,16 @@ def infer_instruments(market: Mapping) -> Instruments:
     -------
     Instruments with `origin="guess"`: tick and step are the largest steps on which every price and
     every volume lies, 0 where more than 12 decimals would be needed; `min_notional` is 0.
+
+    Raises
+    ------
+    ConfigError
+        Where `market` is neither a market nor candles of one symbol.
     """
+    from traderagent.market.given import market_of  # candles hold instruments, so their module imports this one
+
     result = Instruments()
-    for symbol, data in market.items():
+    for symbol, data in market_of(market).items():
         frame = traded(data.candles)
         prices = frame[["open", "high", "low", "close"]].to_numpy().ravel()
         result[symbol] = Instrument(

@@ -12,6 +12,7 @@ from traderagent.base.errors import ConfigError, DataError
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import COLUMNS, TIMEFRAMES, duration_of, milliseconds, traded
 from traderagent.market.gaps import gap_lengths
+from traderagent.market.given import market_of
 from traderagent.market.times import span
 
 ATR_CANDLES = 14
@@ -213,10 +214,15 @@ def quality(
     gaps, longest_gap (candles), gap_share, filled, zero_volume_share, flat_runs and longest_flat_run
     (candles without any move, at least three in a row), jumps, largest_jump_atr, largest_jump_at, open_last (the
     last candle is not finished in the data), synthetic, rounding. Undefined numbers are NaN.
+
+    Raises
+    ------
+    ConfigError
+        Where `market` is neither a market nor candles of one symbol, or `jump_atr` is not above 0.
     """
     if isinstance(jump_atr, bool) or not isinstance(jump_atr, (int, float)) or not jump_atr > 0:
         raise ConfigError(f"jump_atr: got {jump_atr!r}, allowed is a number above 0, default 10")
-    data = {market.symbol: market} if isinstance(market, MultiTimeframeData) else market
+    data = market_of(market)
     moment = None if as_of is None else int(span(as_of, None)[0].timestamp() * 1000)
     rows = {
         (symbol, timeframe): _figures(frame, timeframe, ends, jump_atr)

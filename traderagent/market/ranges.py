@@ -7,17 +7,24 @@ import pandas as pd
 
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import duration_of, traded
+from traderagent.market.given import market_of
 
 TIMEFRAMES_SHOWN = ("5m", "15m", "1h", "4h", "1d")
 
 
-def true_range_pct(market: Mapping[str, MultiTimeframeData]) -> pd.DataFrame:
+def true_range_pct(market: Mapping[str, MultiTimeframeData] | MultiTimeframeData) -> pd.DataFrame:
     """Mean true range in percent of the close before, one row a symbol, one column a timeframe.
 
     The mean of all candles' true range is what ATR(n) hovers around. NaN where a frame has fewer than two candles
     or is finer than the base.
+
+    Raises
+    ------
+    ConfigError
+        Where `market` is neither a market nor candles of one symbol.
     """
-    rows = {symbol: {t: _mean_range_pct(data, t) for t in TIMEFRAMES_SHOWN} for symbol, data in market.items()}
+    every = market_of(market)
+    rows = {symbol: {t: _mean_range_pct(data, t) for t in TIMEFRAMES_SHOWN} for symbol, data in every.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index="symbol", columns="timeframe")
 
 

@@ -14,10 +14,11 @@ from traderagent.base.fold_evidence import FoldEvidence
 from traderagent.base.judgements import Judgements, load_judgements
 from traderagent.base.luck_evidence import LuckEvidence
 from traderagent.base.search_evidence import SearchEvidence
-from traderagent.base.stored import check_same_candles
+from traderagent.base.stored import check_same_candles, stored_frame
 from traderagent.base.stress_evidence import StressEvidence
 from traderagent.base.words import counted
 from traderagent.report import style
+from traderagent.report.plots import QUALITY
 
 # Stages in the order of the pipeline, and what each answers.
 STAGES = {
@@ -298,6 +299,8 @@ def gather(folder: str | Path) -> Evidence | NoEvidence:
     judged = load_judgements(folder)
     if judged is not None:
         check_same_candles(baseline.record, "report", judged.record)
-    quality = folder.parent / "quality.parquet"
+    quality, table = folder.parent / "quality.parquet", None
+    if quality.is_file():
+        table = stored_frame(quality, "data", ("symbol", "timeframe", *QUALITY))
     done = tuple(s for s in STAGES if (folder / s).is_dir() or (s == "data" and quality.is_file()))
-    return Evidence(baseline, pd.read_parquet(quality) if quality.is_file() else None, done, judged=judged, **found)
+    return Evidence(baseline, table, done, judged=judged, **found)

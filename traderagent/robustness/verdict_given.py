@@ -14,6 +14,7 @@ from traderagent.robustness.verdict_stress import WorstStress
 
 AS_GIVEN = "as given"
 CURVES = ("orchestrator", "same_exposure_hold")
+SHARED = ("shared", "same_exposure_hold")
 
 
 def given_symbol(base: BaselineEvidence, symbol: str, stress: WorstStress, level: float) -> VerdictEvidence:
@@ -138,14 +139,11 @@ def _shared(base: BaselineEvidence, results: Path) -> _Shared | None:
         return None
     record = stored_record(results / "portfolio" / "portfolio_result.json", "portfolio")
     check_same_candles(base.record, "portfolio", record)
-    frame = stored_frame(results / "portfolio" / "curves.parquet", "portfolio")
+    frame = stored_frame(results / "portfolio" / "curves.parquet", "portfolio", ("variant", "sample", *SHARED))
     frame = frame[frame["variant"] == "given"]
     initial = float(record["config"]["initial_capital"])
     samples = list(record["samples"])
-    own, hold = (
-        curves.in_a_row([frame.loc[frame["sample"] == s, name] for s in samples], initial)
-        for name in ("shared", "same_exposure_hold")
-    )
+    own, hold = (curves.in_a_row([frame.loc[frame["sample"] == s, name] for s in samples], initial) for name in SHARED)
     cycles = [record["runs"]["given"][s]["metrics"]["completed_cycles"] for s in samples]
     parts = [frame.loc[frame["sample"] == s, "shared"] / initial for s in samples]
     return _Shared(own, hold, parts, float(sum(np.nan if n is None else n for n in cycles)), record["config"])

@@ -10,6 +10,7 @@ import pandas as pd
 
 from traderagent.base.judgements import ACCOUNT
 from traderagent.base.stored import check_same_candles, stored_frame, stored_record
+from traderagent.base.stress_evidence import CELL
 from traderagent.robustness.scenarios import SCENARIOS
 
 STAGE = "stress"
@@ -92,7 +93,7 @@ def load_worst_stress(results: Path, baseline: dict[str, Any]) -> WorstStress:
         return WorstStress()
     record = stored_record(folder / f"{STAGE}.json", STAGE)
     check_same_candles(baseline, STAGE, record)
-    cells = stored_frame(folder / "cells.parquet", STAGE)
+    cells = stored_frame(folder / "cells.parquet", STAGE, (*CELL, "worst_pct"))
     same = record["config"] == baseline["config"] and set(cells["sample"]) == set(record["samples"])
     return WorstStress(cells, record) if same and is_whole(list(record["scenarios"])) else WorstStress()
 

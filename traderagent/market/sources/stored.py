@@ -37,13 +37,13 @@ def stored_source(request: Request, *, path: str | Path = "data/candles") -> Off
 def _load(folder: Path, symbol: str, labels: dict[str, Any]) -> Loaded:
     base, detail = labels["base"], labels["detail"]
     return Loaded(
-        read_candles(folder, symbol, base),
+        read_candles(folder, symbol, base, labels),
         base,
         f"{symbol}_{base}.parquet",
-        None if detail is None else read_candles(folder, symbol, detail),
+        None if detail is None else read_candles(folder, symbol, detail, labels),
         detail,
         read_instrument(labels),
-        read_planted(folder, symbol, labels["planted"]),
+        read_planted(folder, symbol, labels),
         labels["caption"],
         labels["synthetic"],
         labels["source"],
