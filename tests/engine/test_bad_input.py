@@ -88,7 +88,7 @@ RUNS = {
     "NaN in own candles": (
         lambda: ta.backtest(ta.MultiTimeframeData.from_base("OWNUSDT", changed("close", 7, np.nan))),
         DataError,
-        ["OWNUSDT row 8", "close is nan", "allowed is finite numbers"],
+        ["OWNUSDT row 8", "close is nan", "allowed is finite numbers", "correct these rows of the frame"],
     ),
     "wrong symbol": (
         lambda: ta.backtest(DATA, Config(symbol="ETHUSDT")),
@@ -271,9 +271,15 @@ SIGNALS = {
     "NaN": (
         signals(candles=changed("low", 3, np.nan)),
         DataError,
-        ["row 4", "low is nan", "allowed is finite numbers"],
+        ["candles row 4", "low is nan", "allowed is finite numbers", "correct these rows of the frame"],
     ),
     "zero price": (signals(candles=changed("low", 3, 0.0)), DataError, ["row 4", "low is 0", "prices above 0"]),
+    "a column of another kind": (signals(candles=FRAME.assign(sma=1.0)), DataError, ["candles: unknown column 'sma'"]),
+    "times between": (
+        signals(candles=FRAME.set_axis(FRAME.index + pd.Timedelta("1min"))),
+        DataError,
+        ["candles row 1", "not on the 5m grid", "resample the candles"],
+    ),
     "high below low": (
         signals(candles=changed("high", 3, 1.0)),
         DataError,

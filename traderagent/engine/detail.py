@@ -55,7 +55,7 @@ def _check_each(data: MultiTimeframeData, columns: dict[str, np.ndarray]) -> Non
     sound = (low > 0) & (low <= np.minimum(open_, close)) & (high >= np.maximum(open_, close)) & np.isfinite(high)
     if not sound.all():
         timeframe = str(data.detail_timeframe)
-        check(traded(data.detail), f"{data.symbol} {timeframe}", timeframe)
+        check(traded(data.detail), f"{data.symbol} {timeframe}", timeframe, in_memory=True)
 
 
 def _check(data: MultiTimeframeData, columns: dict[str, np.ndarray], counts: np.ndarray) -> None:

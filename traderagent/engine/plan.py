@@ -157,7 +157,7 @@ def check_candles(data: MultiTimeframeData) -> None:
                 "give their timeframe with base=…"
             )
         if not sound.all() or (steps <= 0).any() or (tape.time % tape.duration != 0).any():
-            check(traded(data.candles), data.symbol, data.base)
+            check(traded(data.candles), data.symbol, data.base, in_memory=True)
         data.__dict__["_sound"] = True
 
 

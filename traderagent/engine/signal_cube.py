@@ -19,7 +19,6 @@ from traderagent.base.threads import check_count, cores
 from traderagent.engine.assumptions import CODE
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.events import blank_features, packed, run_events
-from traderagent.engine.plan import check_candles
 from traderagent.engine.run import new_account, new_books, new_feed, new_pair, setup_of
 from traderagent.engine.signal_input import Columns, check_same, columns_of, data_of
 from traderagent.engine.tape import tape_of
@@ -138,7 +137,6 @@ def _given(candles: Any, entries: Any, exits: Any) -> tuple[dict[str, MultiTimef
     symbols, given = {}, {}
     for symbol, of in candles.items():
         data = data_of(of, symbol) if symbol else data_of(of)
-        check_candles(data)
         where = f"{symbol} " if symbol else ""
         index = pd.DatetimeIndex(traded(data.candles).index)
         symbols[symbol] = data

@@ -1,5 +1,6 @@
 """What `backtest_signals` is given: a bare frame of candles, and boolean series or columns on the same candles."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,19 +8,30 @@ import numpy as np
 import pandas as pd
 
 from traderagent.base.errors import DataError
+from traderagent.engine.plan import check_candles
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import COLUMNS, TIMEFRAMES, milliseconds
 
+UNNAMED = "SIGNALSUSDT"  # symbol of a frame for which nobody gave one
 
-def data_of(candles: pd.DataFrame | MultiTimeframeData, symbol: str = "SIGNALSUSDT") -> MultiTimeframeData:
-    """One symbol's data; of a bare frame the timeframe is the smallest step of its index.
+
+def data_of(candles: pd.DataFrame | MultiTimeframeData, symbol: str = UNNAMED) -> MultiTimeframeData:
+    """One symbol's data, checked; of a bare frame the timeframe is the smallest step of its index.
 
     Raises
     ------
     DataError
-        Where the frame has another index or other columns than candles have.
+        Where the frame has another index or other columns than candles have, or a candle breaks a rule. A frame without
+        a symbol is called `candles`.
     """
-    return candles if isinstance(candles, MultiTimeframeData) else _from_frame(candles, symbol)
+    try:
+        data = candles if isinstance(candles, MultiTimeframeData) else _from_frame(candles, symbol)
+        check_candles(data)
+    except DataError as error:
+        if isinstance(candles, MultiTimeframeData):
+            raise
+        raise DataError(re.sub(rf"^{UNNAMED}( m5)?\b", "candles", str(error))) from None
+    return data
 
 
 def _from_frame(candles: pd.DataFrame, symbol: str) -> MultiTimeframeData:

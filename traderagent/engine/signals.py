@@ -10,7 +10,7 @@ import xarray as xr
 from traderagent.base.errors import ConfigError
 from traderagent.engine.config import Costs, OrchestratorBacktestConfig
 from traderagent.engine.events import features_of_events
-from traderagent.engine.plan import Plan, check_candles
+from traderagent.engine.plan import Plan
 from traderagent.engine.result import OrchestratorBacktestResult
 from traderagent.engine.run import setup_of, simulate
 from traderagent.engine.signal_cube import cube_of
@@ -62,7 +62,6 @@ def backtest_signals(
     if isinstance(candles, Mapping) or np.ndim(entries) == 2 or np.ndim(exits) == 2:
         return cube_of(candles, entries, exits, config, strategy, workers=workers, progress=progress)
     data = data_of(candles)
-    check_candles(data)
     index = pd.DatetimeIndex(traded(data.candles).index)
     features = features_of_events(series_of("entries", entries, index), series_of("exits", exits, index))
     n = len(index)

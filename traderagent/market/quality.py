@@ -117,7 +117,24 @@ def schema(timeframe: str) -> Any:
     )
 
 
-def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool = False) -> None:
+# What to do about candles that break a rule: those that were read from a file, and those that stand in memory alone.
+_IN_FILE = {
+    "rule": "fix the file or set repair='drop'",
+    "spacing": "rename the file to its true timeframe or set timeframe",
+    "order": "sort the file",
+    "grid": "resample the file or correct its times",
+}
+_IN_MEMORY = {
+    "rule": "correct these rows of the frame or drop them, and build the data anew",
+    "spacing": "give their true timeframe with base=…",
+    "order": "sort the frame",
+    "grid": "resample the candles or correct their times",
+}
+
+
+def check(
+    frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool = False, in_memory: bool = False
+) -> None:
     """Refuse candles that break a rule.
 
     Parameters
@@ -126,6 +143,7 @@ def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool 
     name : what the error calls them, usually the file
     timeframe : theirs; open times must lie on its grid
     newest_first : the file had them the other way round, so rows count from its end
+    in_memory : there may be no file that could be fixed, and no load that could repair it
 
     Raises
     ------
@@ -134,6 +152,7 @@ def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool 
     """
     import pandera.pandas as pa
 
+    remedies = _IN_MEMORY if in_memory else _IN_FILE
     try:
         schema(timeframe).validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
@@ -142,15 +161,14 @@ def check(frame: pd.DataFrame, name: str, timeframe: str, *, newest_first: bool 
             number = len(frame) - position if newest_first else position + 1
             return f"{name} row {number} ({frame.index[position]:%Y-%m-%d %H:%M:%S} UTC)"
 
-        _explain_times(milliseconds(frame.index), name, timeframe, row)
+        _explain_times(milliseconds(frame.index), name, timeframe, row, remedies)
         for rule in RULES:
             broken = rule.broken(frame)
             if broken.any():
                 first = int(np.argmax(broken))
                 got, n_bad = rule.got(frame.iloc[first]), int(broken.sum())
                 raise DataError(
-                    f"{row(first)}: {got}; allowed is {rule.allowed} ({n_bad} rows break this rule); "
-                    f"fix the file or set repair='drop'"
+                    f"{row(first)}: {got}; allowed is {rule.allowed} ({n_bad} rows break this rule); {remedies['rule']}"
                 ) from None
         raise DataError(f"{name}: {error.failure_cases.iloc[0]['check']} fails") from None
 
@@ -161,14 +179,15 @@ def _spacing(time: np.ndarray) -> int:
     return int(steps[steps > 0].min(initial=np.iinfo(np.int64).max)) if (steps > 0).any() else 0
 
 
-def _explain_times(time: np.ndarray, name: str, timeframe: str, row: Callable[[int], str]) -> None:
+def _explain_times(
+    time: np.ndarray, name: str, timeframe: str, row: Callable[[int], str], remedies: Mapping[str, str]
+) -> None:
     steps = np.diff(time)
     duration = duration_of(timeframe)
     step = _spacing(time)
     if step > duration or (0 < step < duration and np.median(steps) == step):
         raise DataError(
-            f"{name}: taken as {timeframe}, but its candles are {_every(step)} apart; "
-            f"rename the file to its true timeframe or set timeframe"
+            f"{name}: taken as {timeframe}, but its candles are {_every(step)} apart; {remedies['spacing']}"
         )
     if (steps == 0).any():
         raise DataError(
@@ -178,12 +197,12 @@ def _explain_times(time: np.ndarray, name: str, timeframe: str, row: Callable[[i
     if (steps < 0).any():
         raise DataError(
             f"{row(int(np.argmax(steps < 0)) + 1)}: earlier than the row before; allowed are rising times "
-            f"(or all newest first); sort the file"
+            f"(or all newest first); {remedies['order']}"
         )
     if (time % duration != 0).any():
         raise DataError(
             f"{row(int(np.argmax(time % duration != 0)))}: not on the {timeframe} grid; allowed are open "
-            f"times that are multiples of it; resample the file or correct its times"
+            f"times that are multiples of it; {remedies['grid']}"
         )
 
 
