@@ -20,7 +20,7 @@ from traderagent.market.instruments import Instrument
 from traderagent.market.planted import Planted
 from traderagent.market.rates import hash_of_rates, rates_of
 from traderagent.market.symbols import symbol_name
-from traderagent.market.times import day, span
+from traderagent.market.times import day, span, span_in_words
 
 __all__ = ["COLUMNS", "FRAMES", "TIMEFRAMES", "Market", "MultiTimeframeData", "Planted", "symbol_name"]
 
@@ -242,7 +242,7 @@ class MultiTimeframeData:
         keep = (index >= first) & (index < last)
         if not keep.any():
             raise DataError(
-                f"{self.symbol}: no candles from {day(first)} to {day(last)}; "
+                f"{self.symbol}: no candles {span_in_words(start, end)}; "
                 f"there are candles from {day(self.start)} to {day(self.end)}"
             )
         detail = self._frames["detail"]
