@@ -188,6 +188,7 @@ def test_market_slice_reports_who_has_nothing_there(data):
     late = MultiTimeframeData.from_base("ETH", make_candles(100, start=1_735_689_600_000))
     part = Market({"BTC": data, "ETH": late}).slice("2024-01-01", "2024-02-01")
     assert part.symbols == ["BTCUSDT"]
+    assert part.skipped["ETHUSDT"].startswith("no candles ")
     assert "there are candles from 2025-01-01" in part.skipped["ETHUSDT"]
 
 

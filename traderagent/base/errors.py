@@ -1,7 +1,7 @@
 """Errors that say what is wrong, what was got, what is allowed and what to do next."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 # What a symbol is priced in, behind at least two letters of what is traded.
@@ -30,6 +30,16 @@ class DataError(TraderAgentError, ValueError):
 
 class StageError(TraderAgentError, RuntimeError):
     """A notebook stage that did not run to its end."""
+
+
+def reason(error: Exception, symbol: str) -> str:
+    """What an error says, without the symbol at its beginning: for tables and lists that name it already."""
+    return str(error).removeprefix(f"{symbol}: ")
+
+
+def reasons(skipped: Mapping[str, str]) -> str:
+    """Symbols with their reasons, in a row."""
+    return "; ".join(f"{symbol}: {why}" for symbol, why in skipped.items())
 
 
 def closest(name: object, allowed: Iterable[str], *, symbols: bool = False) -> str:

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.base.errors import ConfigError, DataError, reason, reasons, unknown
 from traderagent.base.hashing import hash_bytes, hash_frame
 from traderagent.base.words import counted
 from traderagent.market import shown
@@ -378,9 +378,9 @@ class Market(dict[str, MultiTimeframeData]):
             try:
                 kept[symbol] = data.slice(start, end)
             except DataError as error:
-                skipped[symbol] = str(error)
+                skipped[symbol] = reason(error, symbol)
         if not kept and self:
-            raise DataError(f"no symbol has candles there: {'; '.join(skipped.values())}")
+            raise DataError(f"no symbol has candles there: {reasons(skipped)}")
         return Market(kept, skipped=skipped, source=self.source)
 
     def table(self) -> pd.DataFrame:
