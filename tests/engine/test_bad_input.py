@@ -363,9 +363,11 @@ def test_a_symbol_that_is_too_short_is_skipped_with_its_reason():
     results = ta.backtest(market, progress=False)
     assert list(results) == ["LONGUSDT"]
     assert list(results.skipped) == ["SHORTUSDT"]
-    assert "SHORTUSDT: got 100 candles of 5m, allowed are" in results.skipped["SHORTUSDT"]
-    assert "skipped SHORTUSDT" in repr(results)
-    assert "skipped SHORTUSDT" in results._repr_html_()
+    assert results.skipped["SHORTUSDT"].startswith("got 100 candles of 5m, allowed are")
+    assert "skipped SHORTUSDT: got 100 candles" in repr(results)
+    assert "skipped SHORTUSDT: got 100 candles" in results._repr_html_()
+    with pytest.raises(DataError, match="no symbol could be run: SHORTUSDT: got 100 candles"):
+        ta.backtest({"SHORTUSDT": market["SHORTUSDT"]}, progress=False)
 
 
 def test_a_config_error_stops_a_whole_market():

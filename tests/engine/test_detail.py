@@ -72,8 +72,11 @@ def test_finer_candles_that_do_not_cover_the_span_are_refused_by_name():
     fine = minutes(*FLAT, *LAST)
     with pytest.raises(ta.DataError, match=r"XUSDT 1m: the candle of 2024-01-01 01:15.* has none of them \(1 of 4"):
         run(data_of(fine, fine.iloc[:15]), 95.0)
-    with pytest.raises(ta.DataError, match=r"those of 2024-01-01 01:15.* make close 96.0, the 5m candle says 97.0"):
+    with pytest.raises(ta.DataError, match=r"5 candles that 2024-01-01 01:15.* there are 4, .*close 96.0, .*says 97.0"):
         run(data_of(fine, fine.iloc[:19]), 95.0)
+    gone = fine.drop(fine.index[[15, 16, 17]])
+    with pytest.raises(ta.DataError, match=r"XUSDT 1m: of the 5 candles that .* there are 2, .*load the missing ones"):
+        run(data_of(fine, gone), 95.0)
 
 
 @pytest.mark.parametrize(("column", "row"), [("open", 15), ("high", 15), ("low", 18), ("close", 19)])

@@ -120,3 +120,11 @@ def test_a_market_is_split_symbol_by_symbol() -> None:
 
 def test_the_whole_span_says_so(data: MultiTimeframeData) -> None:
     assert ta.backtest(data, CONFIG).assumptions["sample"] == "whole"
+
+
+def test_too_few_candles_before_the_hold_out_are_said_to_be_that(data: MultiTimeframeData) -> None:
+    n = int(data.index.searchsorted(data.cut(0.99)))
+    with pytest.raises(ta.DataError, match=rf"got {n} candles of 5m before the hold-out, .*set aside less or shorten"):
+        ta.backtest(data, CONFIG, holdout=0.99)
+    with pytest.raises(ta.DataError, match=rf"got {n} candles of 5m, .*load a longer span or shorten"):
+        ta.backtest(data.slice(None, data.cut(0.99)), CONFIG)

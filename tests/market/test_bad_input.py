@@ -273,6 +273,8 @@ def test_places_that_are_not_there(tmp_path):
     (tmp_path / "candles").mkdir()
     with pytest.raises(DataError, match="(?s)candels: no such folder or file.*did you mean 'candles'.*give the folder"):
         load_market(tmp_path / "candels")
+    with pytest.raises(DataError, match=r"0_else: no such folder or file; give the folder that holds the candles$"):
+        load_market(tmp_path / "0_else")
     with pytest.raises(DataError, match="no candle files; allowed are names like"):
         load_market(tmp_path / "candles")
     with pytest.raises(ConfigError, match=r"path is missing; give path="):

@@ -108,6 +108,13 @@ def test_slice_includes_start_and_excludes_end(data):
     assert len(part.h1) == 1
     with pytest.raises(DataError, match="BTCUSDT: no candles from 2030-01-01.*there are candles from 2024-01-01"):
         data.slice("2030-01-01", "2031-01-01")
+    for start, end, said in (
+        ("2030-01-01", "2030-02-01", "from 2030-01-01 to 2030-02-01"),
+        ("2030-01-01", None, "from 2030-01-01 on"),
+        (None, "2020-01-01 12:00", "before 2020-01-01 12:00"),
+    ):
+        with pytest.raises(DataError, match=f"BTCUSDT: no candles {said}; there are candles from 2024-01-01 to "):
+            data.slice(start, end)
     with pytest.raises(ConfigError, match="start 2024-02-01 is not before end 2024-01-01"):
         data.slice("2024-02-01", "2024-01-01")
 
@@ -181,6 +188,7 @@ def test_market_slice_reports_who_has_nothing_there(data):
     late = MultiTimeframeData.from_base("ETH", make_candles(100, start=1_735_689_600_000))
     part = Market({"BTC": data, "ETH": late}).slice("2024-01-01", "2024-02-01")
     assert part.symbols == ["BTCUSDT"]
+    assert part.skipped["ETHUSDT"].startswith("no candles ")
     assert "there are candles from 2025-01-01" in part.skipped["ETHUSDT"]
 
 

@@ -150,7 +150,7 @@ def test_a_symbol_too_short_is_skipped_with_its_reason():
     market = ta.Market({"SYN-01": MARKET["SYN-01"], "SYN-02": short})
     cube = ta.sweep(market, CONFIG, {"dca_tp_pct": [0.005, 0.02]}, progress=False)
     assert list(cube.symbol.values) == ["SYN-01"]
-    assert cube.attrs["skipped"][0].startswith("SYN-02: SYN-02: got 500 candles of 5m, allowed are")
+    assert cube.attrs["skipped"][0].startswith("SYN-02: got 500 candles of 5m, allowed are")
     with pytest.raises(ta.DataError, match="no symbol could be swept: SYN-02: got 500 candles"):
         ta.sweep(short, CONFIG, {"dca_tp_pct": [0.005, 0.02]}, progress=False)
 

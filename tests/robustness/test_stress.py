@@ -245,7 +245,7 @@ def test_a_symbol_too_short_for_the_windows_is_skipped_and_the_others_run(market
     young = market["SYN-02"].slice(None, "2024-01-22")
     found = ta.stress({"SYN-01": market["SYN-01"], "SYN-02": young}, holdout=0.3, **QUIET)
     assert list(found.cube["symbol"]) == ["SYN-01"]
-    assert "SYN-02: got windows of 7 days, allowed are up to" in found.skipped["SYN-02"]
+    assert found.skipped["SYN-02"].startswith("got windows of 7 days, allowed are up to")
     assert np.isfinite(found.cube["worst_pct"].sel(scenario="volatile_window_1")).all()
     with pytest.raises(DataError, match="SYN-02: got windows of 7 days"):
         ta.stress(young, holdout=0.3, **QUIET)

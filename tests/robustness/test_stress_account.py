@@ -78,6 +78,7 @@ def test_symbols_that_do_not_trade_yet_or_never_stay_as_they_are(market):
     given = {"SYN-01": market["SYN-01"], "SYN-02": late, "SYN-03": short.replace(symbol="SYN-03")}
     at = late.index[50]
     found = ta.stress(given, LIMITS, "crash", at=at, **QUIET)
+    assert found.skipped["SYN-03"].startswith("got ")
     assert "warm-up takes" in found.skipped["SYN-03"]
     row = row_at(given["SYN-01"], int(milliseconds(pd.DatetimeIndex([at]))[0]))
     bent = {**given, "SYN-01": shocked(given["SYN-01"], SCENARIOS["crash"], row)}

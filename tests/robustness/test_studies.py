@@ -270,6 +270,7 @@ def test_a_symbol_that_is_too_short_is_skipped_with_its_reason(market):
     for found in (stressed, lucky, walked):
         assert found.symbols == ["SYN-01"]
         assert "candles" in found.skipped["SYN-02"]
+        assert "SYN-02" not in found.skipped["SYN-02"]
         assert f"- **SYN-02** was skipped: {found.skipped['SYN-02']}." in found.in_words()
     with pytest.raises(DataError, match="no symbol could be run"):
         ta.luck_study({"SYN-02": both["SYN-02"]}, CONFIG, **LUCK)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from traderagent.account.config import PortfolioBacktestConfig
-from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.base.errors import ConfigError, DataError, reason, reasons, unknown
 from traderagent.base.progress import bar
 from traderagent.base.threads import check_count
 from traderagent.engine.plan import Plan, plan
@@ -82,9 +82,9 @@ def layouts_of(
 
     with ThreadPoolExecutor(workers) as pool:
         found = dict(zip(data, bar(pool.map(one, data), len(data), shown=progress, delay=2), strict=True))
-    skipped = {s: str(error) for s, error in found.items() if isinstance(error, DataError)}
+    skipped = {s: reason(error, s) for s, error in found.items() if isinstance(error, DataError)}
     if skipped and (config.symbols is not None or config.weights is not None or len(skipped) == len(data)):
-        raise DataError(f"{len(skipped)} of {len(data)} symbols cannot be run: {'; '.join(skipped.values())}")
+        raise DataError(f"{len(skipped)} of {len(data)} symbols cannot be run: {reasons(skipped)}")
     plans = {s: of for s, of in found.items() if not isinstance(of, DataError)}
     return {part: {s: of[k] for s, of in plans.items()} for k, part in enumerate(parts)}, skipped
 

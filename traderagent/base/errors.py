@@ -1,7 +1,11 @@
 """Errors that say what is wrong, what was got, what is allowed and what to do next."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+
+# What a symbol is priced in, behind at least two letters of what is traded.
+_QUOTE = re.compile(r"(?<=[A-Z0-9]{2})(USDT|USDC|FDUSD|BUSD|TUSD|USD|EUR|BTC|ETH)$")
 
 
 class TraderAgentError(Exception):
@@ -28,11 +32,31 @@ class StageError(TraderAgentError, RuntimeError):
     """A notebook stage that did not run to its end."""
 
 
-def nearest(name: object, allowed: Iterable[str]) -> str:
+def reason(error: Exception, symbol: str) -> str:
+    """What an error says, without the symbol at its beginning: for tables and lists that name it already."""
+    return str(error).removeprefix(f"{symbol}: ")
+
+
+def reasons(skipped: Mapping[str, str]) -> str:
+    """Symbols with their reasons, in a row."""
+    return "; ".join(f"{symbol}: {why}" for symbol, why in skipped.items())
+
+
+def closest(name: object, allowed: Iterable[str], *, symbols: bool = False) -> str:
+    """The allowed name that is most like this one, "" where none is; of symbols the currency of the price counts for
+    nothing, since most share one.
+    """
+    by_base = {(_QUOTE.sub("", n) if symbols else n): n for n in sorted(map(str, allowed), reverse=True)}
+    written = _QUOTE.sub("", str(name).upper()) if symbols else str(name)
+    close = get_close_matches(written, by_base, n=1, cutoff=0.5)
+    return by_base[close[0]] if close else ""
+
+
+def nearest(name: object, allowed: Iterable[str], *, symbols: bool = False) -> str:
     """Sentence that names the closest allowed name and lists what is allowed."""
     names = sorted(str(n) for n in allowed)
-    close = get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    close = closest(name, names, symbols=symbols)
+    hint = f"did you mean {close!r}? " if close else ""
     shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
     return f"{hint}allowed: {shown or 'nothing'}"
 
@@ -40,4 +64,4 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
 def unknown(what: str, name: object, allowed: Iterable[str], where: str = "") -> UnknownName:
     """Error for a name that is not among `allowed`, with the nearest match."""
     place = f" in {where}" if where else ""
-    return UnknownName(f"unknown {what} {name!r}{place}: {nearest(name, allowed)}")
+    return UnknownName(f"unknown {what} {name!r}{place}: {nearest(name, allowed, symbols=what == 'symbol')}")

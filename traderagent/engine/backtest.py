@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.errors import ConfigError, DataError, reason, reasons
 from traderagent.base.progress import bar
 from traderagent.base.threads import check_count, check_flag
 from traderagent.engine.config import OrchestratorBacktestConfig
@@ -128,9 +128,9 @@ def over_symbols(
                 strict=True,
             )
         )
-    skipped = {s: str(r) for s, r in found.items() if isinstance(r, DataError)}
+    skipped = {s: reason(r, s) for s, r in found.items() if isinstance(r, DataError)}
     if len(skipped) == len(found):
-        raise DataError(f"no symbol could be run: {'; '.join(skipped.values())}")
+        raise DataError(f"no symbol could be run: {reasons(skipped)}")
     return Results({s: r for s, r in found.items() if s not in skipped}, skipped)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from traderagent.base.errors import DataError
 from traderagent.engine.tape import tape_of
 from traderagent.market.candles import MultiTimeframeData
-from traderagent.market.frames import milliseconds, traded
+from traderagent.market.frames import duration_of, milliseconds, traded
 from traderagent.market.quality import check
 
 
@@ -78,6 +78,13 @@ def _check(data: MultiTimeframeData, columns: dict[str, np.ndarray], counts: np.
         wrong = values != getattr(tape, column)
         if wrong.any():
             row = int(np.argmax(wrong))
+            whole = data.duration // duration_of(str(data.detail_timeframe))
+            if counts[row] < whole:
+                raise DataError(
+                    f"{name}: of the {whole} candles that {index[row]} is made of there are {counts[row]}, which make "
+                    f"{column} {values[row]}, while the {data.base} candle says {getattr(tape, column)[row]}; load the "
+                    "missing ones, or choose another path"
+                )
             raise DataError(
                 f"{name}: those of {index[row]} make {column} {values[row]}, the {data.base} candle says "
                 f"{getattr(tape, column)[row]} ({int(wrong.sum())} candles differ); load both from one source"

@@ -86,9 +86,10 @@ def plan(
     tape = tape_of(data)
     start = warmup_rows(data, config, members)
     if len(tape) <= start + 1:
+        before, less = (" before the hold-out", ", set aside less") if data.sample == "in" else ("", "")
         raise DataError(
-            f"{data.symbol}: got {len(tape)} candles of {data.base}, allowed are {start + 2} or more, "
-            f"since the warm-up takes {start}; load a longer span or shorten the look-backs"
+            f"{data.symbol}: got {len(tape)} candles of {data.base}{before}, allowed are {start + 2} or more, "
+            f"since the warm-up takes {start}; load a longer span{less} or shorten the look-backs"
         )
     _check_sides(config, members)
     start = start if first is None else max(start, first)

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import ConfigError, DataError, unknown
+from traderagent.base.errors import ConfigError, DataError, reason, reasons, unknown
 from traderagent.base.hashing import hash_bytes, hash_frame
 from traderagent.base.words import counted
 from traderagent.market import shown
@@ -20,7 +20,7 @@ from traderagent.market.instruments import Instrument
 from traderagent.market.planted import Planted
 from traderagent.market.rates import hash_of_rates, rates_of
 from traderagent.market.symbols import symbol_name
-from traderagent.market.times import day, span
+from traderagent.market.times import day, span, span_in_words
 
 __all__ = ["COLUMNS", "FRAMES", "TIMEFRAMES", "Market", "MultiTimeframeData", "Planted", "symbol_name"]
 
@@ -242,7 +242,7 @@ class MultiTimeframeData:
         keep = (index >= first) & (index < last)
         if not keep.any():
             raise DataError(
-                f"{self.symbol}: no candles from {day(first)} to {day(last)}; "
+                f"{self.symbol}: no candles {span_in_words(start, end)}; "
                 f"there are candles from {day(self.start)} to {day(self.end)}"
             )
         detail = self._frames["detail"]
@@ -378,9 +378,9 @@ class Market(dict[str, MultiTimeframeData]):
             try:
                 kept[symbol] = data.slice(start, end)
             except DataError as error:
-                skipped[symbol] = str(error)
+                skipped[symbol] = reason(error, symbol)
         if not kept and self:
-            raise DataError(f"no symbol has candles there: {'; '.join(skipped.values())}")
+            raise DataError(f"no symbol has candles there: {reasons(skipped)}")
         return Market(kept, skipped=skipped, source=self.source)
 
     def table(self) -> pd.DataFrame:

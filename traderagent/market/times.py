@@ -19,6 +19,14 @@ def span(start: object, end: object) -> tuple[pd.Timestamp, pd.Timestamp]:
     return first, last
 
 
+def span_in_words(start: object, end: object) -> str:
+    """The same as text: from … to …, from … on, or before …."""
+    first, last = span(start, end)
+    if end is None:
+        return "at all" if start is None else f"from {day(first)} on"
+    return f"before {day(last)}" if start is None else f"from {day(first)} to {day(last)}"
+
+
 def _moment(name: str, value: object, default: str) -> pd.Timestamp:
     try:
         time = pd.Timestamp(default if value is None else value)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from importlib import import_module
 from threading import Lock
 from typing import Any
 
-from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.errors import ConfigError, DataError, reason
 from traderagent.base.kernel import code_hash
 from traderagent.engine.assumptions import CODE
 from traderagent.market.candles import MultiTimeframeData
@@ -148,7 +148,7 @@ def _task(job: Job, k: int, place: Place, start: int, stop: int, where: str | No
     try:
         runner.lane(place, start)
     except DataError as error:
-        return str(error)
+        return reason(error, place[0])
     found = runner.run(place, start, stop)
     if where is None:
         return found

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from traderagent.base.errors import DataError
+from traderagent.base.errors import DataError, reason
 from traderagent.base.threads import cores
 from traderagent.research.job import Place, Runner
 from traderagent.research.outcomes import Outcomes
@@ -34,7 +34,7 @@ def run_here(runner: Runner, outcomes: Outcomes, workers: int | None, done: Call
                 try:
                     runner.lane(place, first)
                 except DataError as error:
-                    skipped[place[0]] = str(error)
+                    skipped[place[0]] = reason(error, place[0])
                     continue
                 futures = [pool.submit(_task, runner, outcomes, k, place, task) for task in tasks]
                 for future in as_completed(futures):

@@ -12,7 +12,7 @@ from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.portfolio import portfolio
 from traderagent.account.result import CODE as ACCOUNT_CODE
 from traderagent.base.account_evidence import AccountEvidence
-from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.errors import ConfigError, DataError, reasons
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
 from traderagent.base.kernel import code_hash
@@ -119,7 +119,7 @@ def _alike(
     while True:
         kept = {symbol: candles for symbol, candles in data.items() if symbol not in short}
         if not kept:
-            raise DataError(f"no symbol is long enough for all runs: {'; '.join(short.values())}")
+            raise DataError(f"no symbol is long enough for all runs: {reasons(short)}")
         records, frames, skipped = _runs(kept, variants, holdout, workers, progress)
         short |= {symbol: why for one in skipped for symbol, why in one.items()}
         if all(one == skipped[0] for one in skipped):

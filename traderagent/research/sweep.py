@@ -15,7 +15,7 @@ import xarray as xr
 
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.base.cube import axis_values
-from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.errors import ConfigError, DataError, reasons
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
 from traderagent.base.progress import counting
@@ -124,7 +124,7 @@ def sweep(
         outcomes = Outcomes(job) if checkpoint is None else Checkpoint(job, checkpoint)
         skipped = _run(job, symbols, outcomes, opened, workers, progress)
     if len(skipped) == len(symbols):
-        raise DataError(f"no symbol could be swept: {'; '.join(skipped.values())}")
+        raise DataError(f"no symbol could be swept: {reasons(skipped)}")
     kept = [k for k, (symbol, _) in enumerate(job.places) if symbol not in skipped]
     found = outcomes.read(kept) if isinstance(outcomes, Checkpoint) else outcomes
     cube = _cube(job, found, skipped, refused, [data for symbol, data in symbols.items() if symbol not in skipped])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.errors import ConfigError, DataError, reason, reasons
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
@@ -151,9 +151,9 @@ def _every(
             parameters = "chosen" if symbol in choices.configs else "given"
             symbols[symbol] = {"parameters": parameters, **_drawn(run, counts, options, frames)}
         except DataError as error:
-            skipped[symbol] = str(error)
+            skipped[symbol] = reason(error, symbol)
     if not symbols:
-        raise DataError(f"monte_carlo: no symbol could be run: {'; '.join(skipped.values())}")
+        raise DataError(f"monte_carlo: no symbol could be run: {reasons(skipped)}")
     return symbols, skipped, {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
 
 

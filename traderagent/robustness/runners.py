@@ -10,7 +10,7 @@ import pandas as pd
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.account.result import PortfolioBacktestResult
 from traderagent.account.run import roster_of, simulate_account
-from traderagent.base.errors import DataError
+from traderagent.base.errors import DataError, reason, reasons
 from traderagent.engine.backtest import execute
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.plan import Plan, plan
@@ -64,9 +64,9 @@ def one_account(strategies: Sequence[Strategy] = ()) -> Runner:
             try:
                 plans[symbol] = plan(data, config.of_pair(symbol), strategies, first=_first(data, symbol, begins))
             except DataError as error:
-                short[symbol] = str(error)
+                short[symbol] = reason(error, symbol)
         if short and (config.symbols is not None or config.weights is not None or not plans):
-            raise DataError(f"{len(short)} of {len(candles)} symbols cannot be run: {'; '.join(short.values())}")
+            raise DataError(f"{len(short)} of {len(candles)} symbols cannot be run: {reasons(short)}")
         roster = roster_of(plans, config)
         found = PortfolioBacktestResult(config, roster, simulate_account(roster, config), short)
         return shared_course(found)

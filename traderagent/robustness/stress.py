@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from traderagent.account.config import PortfolioBacktestConfig
-from traderagent.base.errors import ConfigError, DataError
+from traderagent.base.errors import ConfigError, DataError, reason, reasons
 from traderagent.base.hashing import hash_values
 from traderagent.base.kernel import code_hash
 from traderagent.base.progress import counting
@@ -147,9 +147,9 @@ def _accounts(
             return error
 
     results = dict(zip(groups, pool.map(attempt, groups.items()), strict=True))
-    skipped = {name: str(found) for name, found in results.items() if isinstance(found, DataError)}
+    skipped = {name: reason(found, name) for name, found in results.items() if isinstance(found, DataError)}
     if len(skipped) == len(groups):
-        raise DataError(f"stress: no symbol could be run: {'; '.join(skipped.values())}")
+        raise DataError(f"stress: no symbol could be run: {reasons(skipped)}")
     accounts = [account for found in results.values() if not isinstance(found, DataError) for account in found]
     return accounts, skipped | {s: why for account in accounts for s, why in account.course.skipped.items()}
 
@@ -185,7 +185,7 @@ def _fitting(
     fitting = [case for case in cases if case.account.name not in short]
     if not fitting:
         raise next(iter(short.values()))
-    return fitting, {name: str(error) for name, error in short.items()}
+    return fitting, {name: reason(error, name) for name, error in short.items()}
 
 
 def _cases(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import DataError, unknown
+from traderagent.base.errors import DataError, closest, unknown
 from traderagent.base.words import counted
 from traderagent.market.columns import Table, normalise
 from traderagent.market.frames import TIMEFRAMES, milliseconds, resample
@@ -87,9 +87,9 @@ def files_source(
 def _place(path: str | Path) -> Path:
     place = Path(path).expanduser()
     if not place.exists():
-        parent = place.parent if place.parent.is_dir() else None
-        near = f": {unknown('name', place.name, [p.name for p in parent.iterdir()])}" if parent else ""
-        raise DataError(f"{place}: no such folder or file{near}; give the folder that holds the candles")
+        near = closest(place.name, (p.name for p in place.parent.iterdir())) if place.parent.is_dir() else ""
+        hint = f", did you mean {near!r}?" if near else ";"
+        raise DataError(f"{place}: no such folder or file{hint} give the folder that holds the candles")
     return place
 
 
