@@ -64,6 +64,7 @@ def test_what_is_read_back_is_what_was_found(which, request):
     found, results = request.getfixturevalue(which)
     back = SearchEvidence.load(results / "optimization")
     assert back.record.pop("candles") == {s: MARKET[s].hash for s in MARKET}
+    assert set(back.record.pop("grid_spacing_sigma")) == set(found.rows)
     assert back.record == found.evidence.record
     for name, frame in found.evidence.frames.items():
         pd.testing.assert_frame_equal(back.frames[name], frame, check_dtype=False, check_exact=True)

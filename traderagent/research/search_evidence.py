@@ -82,10 +82,8 @@ def save_search(
         save_cube(result.cube, scratch / CUBE)
         for name, cube in result.fine.items():
             save_cube(cube, scratch / "fine" / name)
-        rows = {name: dict(row) for name, row in evidence.record["symbols"].items()}
-        for name, value in (spacings or {}).items():
-            rows[name]["grid_spacing_sigma"] = value
-        write_json(scratch / RECORD, {**evidence.record, "symbols": rows, "candles": dict(candles)})
+        told = {"candles": dict(candles), "grid_spacing_sigma": dict(spacings or {})}
+        write_json(scratch / RECORD, {**evidence.record, **told})
         for name in FRAMES:
             evidence.frames[name].to_parquet(scratch / f"{name}.parquet", compression="zstd", index=False)
     result.to_yaml(folder.parent / "best_params.yaml")

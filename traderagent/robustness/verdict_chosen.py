@@ -172,7 +172,7 @@ class Searched:
         """
         if not any(name.startswith("grid_") for name in self.search.axes):
             return given
-        value = self.search.row(row).get("grid_spacing_sigma", math.nan)
+        value = self.search.record.get("grid_spacing_sigma", {}).get(row, math.nan)
         return None if value is None else float(value)
 
     def _sharpe_in(self, value: float) -> float | None:
