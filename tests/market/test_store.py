@@ -34,6 +34,16 @@ def test_comes_back_whole(market, tmp_path):
     assert (tmp_path / "quality.parquet").is_file()
 
 
+def test_funding_comes_back(market, tmp_path):
+    times = pd.date_range("2024-01-01", periods=10, freq="8h", tz="UTC")
+    rates = pd.Series([0.0001, -0.0002] * 5, times)
+    given = ta.Market({"SYN-01": market["SYN-01"].replace(funding=rates), "SYN-02": market["SYN-02"]})
+    back = ta.load_market("stored", path=ta.save_market(given, tmp_path / "candles"), progress=False)
+    pd.testing.assert_series_equal(back["SYN-01"].funding, rates, check_names=False, check_freq=False)
+    assert back["SYN-02"].funding is None
+    assert back.hash == given.hash
+
+
 def test_same_bytes_twice_and_nothing_of_the_old(market, tmp_path):
     first = digest(ta.save_market(market, tmp_path / "a"))
     assert digest(ta.save_market(market, tmp_path / "b")) == first

@@ -276,6 +276,12 @@ def test_a_symbol_that_is_too_short_is_skipped_with_its_reason(market):
         ta.luck_study({"SYN-02": both["SYN-02"]}, CONFIG, **LUCK)
 
 
+def test_where_no_method_has_anything_to_draw_from_it_says_why(market):
+    short = {"SYN-01": market["SYN-01"].slice(None, "2024-01-08")}
+    with pytest.raises(DataError, match=r"no run could be drawn again: SYN-01 by block_bootstrap: .* days"):
+        ta.luck_study(short, CONFIG, holdout=None, **LUCK | {"methods": ["block_bootstrap"]})
+
+
 def test_a_symbol_too_short_for_the_windows_is_skipped_by_the_stage(market):
     both = {"SYN-01": market["SYN-01"], "SYN-02": market["SYN-02"].slice(None, "2024-01-22")}
     found = ta.stress_study(both, CONFIG, **STRESS | {"scenarios": ["gap", "volatile_windows"], "window": "7D"})

@@ -223,6 +223,7 @@ def _finish(symbol: str, loaded: Loaded, *, request: Request, gaps: str, max_gap
         instrument=loaded.instrument,
         detail=detail,
         detail_timeframe=loaded.detail_timeframe,
+        funding=loaded.funding,
         source=loaded.source,
         synthetic=loaded.synthetic,
         planted=planted,

@@ -22,7 +22,7 @@ from traderagent.market.instruments import Instrument
 
 LABELS = "market.json"
 _LABELS = ("base", "detail", "synthetic", "caption", "source", "notes", "instrument", "planted", "files")
-_PLANTED = ".planted"  # a hidden folder: no candles in there
+_PLANTED, _FUNDING = ".planted", ".funding"  # hidden folders: no candles in there
 
 
 def save_market(
@@ -52,6 +52,7 @@ def save_market(
     source = market.source if isinstance(market, Market) else own
     with replacing(folder) as scratch:
         (scratch / _PLANTED).mkdir(parents=True)
+        (scratch / _FUNDING).mkdir()
         labels = {symbol: _save_symbol(data, scratch) for symbol, data in sorted(every.items())}
         write_json(scratch / LABELS, {"source": source, "skipped": every.skipped, "symbols": labels})
     if quality is not None:
@@ -93,6 +94,12 @@ def read_planted(folder: Path, symbol: str, labels: dict[str, Any]) -> Planted |
     return Planted(planted["edge"], planted["cluster"], frame["regime"], planted["parameters"])
 
 
+def read_funding(folder: Path, symbol: str, labels: dict[str, Any]) -> pd.Series | None:
+    """A symbol's funding rates by time, or None. Errors as of `read_candles`."""
+    name = f"{_FUNDING}/{symbol}.parquet"
+    return _read(folder, name, labels)["rate"] if name in labels["files"] else None
+
+
 def read_candles(folder: Path, symbol: str, timeframe: str, labels: dict[str, Any]) -> pd.DataFrame:
     """Candles of one stored symbol.
 
@@ -113,6 +120,8 @@ def _save_symbol(data: MultiTimeframeData, folder: Path) -> dict[str, Any]:
     frames = {f"{data.symbol}_{data.base}.parquet": data.candles}
     if data.detail is not None:
         frames[f"{data.symbol}_{data.detail_timeframe}.parquet"] = data.detail
+    if data.funding is not None:
+        frames[f"{_FUNDING}/{data.symbol}.parquet"] = data.funding.to_frame("rate")
     planted = None
     if data.planted is not None:
         frames[f"{_PLANTED}/{data.symbol}.parquet"] = data.planted.regime.to_frame("regime")

@@ -154,6 +154,9 @@ def _every(
             skipped[symbol] = reason(error, symbol)
     if not symbols:
         raise DataError(f"monte_carlo: no symbol could be run: {reasons(skipped)}")
+    if not frames["fans"]:
+        why = {f"{symbol} by {m}": said for symbol, one in symbols.items() for m, said in one["why"].items()}
+        raise DataError(f"monte_carlo: no run could be drawn again: {reasons(why)}")
     return symbols, skipped, {name: pd.concat(parts, ignore_index=True) for name, parts in frames.items()}
 
 

@@ -41,6 +41,7 @@ class Loaded:
     notes: tuple[str, ...] = ()
     layouts: frozenset[str] = frozenset()
     checked: bool = False
+    funding: pd.Series | None = None
 
 
 @dataclass(frozen=True)

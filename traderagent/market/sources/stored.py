@@ -6,7 +6,7 @@ from typing import Any
 
 from traderagent.base.errors import ConfigError, unknown
 from traderagent.market.sources import SOURCES, Loaded, Offer, Request
-from traderagent.market.store import read_candles, read_instrument, read_labels, read_planted
+from traderagent.market.store import read_candles, read_funding, read_instrument, read_labels, read_planted
 
 
 @SOURCES.register("stored")
@@ -48,4 +48,5 @@ def _load(folder: Path, symbol: str, labels: dict[str, Any]) -> Loaded:
         labels["synthetic"],
         labels["source"],
         tuple(labels["notes"]),
+        funding=read_funding(folder, symbol, labels),
     )
