@@ -1,12 +1,13 @@
 """A rule that changes what outlives the candle, reads a clock, rolls dice or opens a file is refused by its source."""
 
 import datetime
+import linecache
 import os
 import random
 import time
 from collections import deque
 from datetime import date
-from itertools import count
+from pathlib import Path
 from time import time_ns
 from typing import ClassVar
 
@@ -17,6 +18,8 @@ from numpy.random import default_rng
 
 import traderagent as ta
 from tests.strategies.own_markets import ALONE, generated, trade
+from traderagent.strategies.own.effects import check_effects
+from traderagent.strategies.own.source import method
 
 DATA = generated(5, 600)
 SEEN: list = []
@@ -25,7 +28,6 @@ RING = deque(maxlen=3)
 NAMES = {"a"}
 ROWS = np.zeros(4)
 RNG = np.random.default_rng(1)
-NUMBERS = count()
 FILE = None
 
 
@@ -55,6 +57,28 @@ def doubled(price):
     parts = [price]
     parts.append(price)
     return sum(parts)
+
+
+def counted(values):
+    n = 0
+
+    def one():
+        nonlocal n
+        n += 1
+
+    for _ in values:
+        one()
+    return n
+
+
+class Box(dict):
+    """A dict whose keys are attributes."""
+
+    __getattr__ = dict.__getitem__
+
+
+PRICES, DATES = pd.Series([1.0]), pd.Index([1])
+HERE, BOX = Path(__file__), Box(doubled=lambda price: 2 * price)
 
 
 def rule_of(decide, **more):
@@ -90,25 +114,12 @@ def fills(self, now, book):
     ROWS.fill(now.close)
 
 
-def by_another_name(self, now, book):
-    seen = SEEN
-    seen.append(now.close)
-
-
 def of_the_class(self, now, book):
     self.kept.append(now.close)
 
 
 def of_the_class_by_place(self, now, book):
     self.table["n"] = now.close
-
-
-def takes_next(self, now, book):
-    return ta.buy(size=0.1) if next(NUMBERS) % 7 == 0 and book.flat else None
-
-
-def of_an_object(self, now, book):
-    return ta.buy(size=0.1) if COUNTER.add(1) % 7 == 0 and book.flat else None
 
 
 def by_a_function(self, now, book):
@@ -131,11 +142,8 @@ OUTLIVES = (
         (adds, rf"changes NAMES by \.add\(…\), which {OUTLIVES}"),
         (sorts, rf"changes ROWS by \.sort\(…\), which {OUTLIVES}"),
         (fills, rf"changes ROWS by \.fill\(…\), which {OUTLIVES}"),
-        (by_another_name, rf"changes seen by \.append\(…\), which {OUTLIVES}"),
         (of_the_class, rf"changes self\.kept by \.append\(…\), which {OUTLIVES}"),
         (of_the_class_by_place, rf"writes to self\.table, which {OUTLIVES}"),
-        (takes_next, rf"calls next, which changes NUMBERS, and that {OUTLIVES}"),
-        (of_an_object, rf"calls COUNTER\.add, which in its line \d+ writes to self, which {OUTLIVES}"),
         (by_a_function, rf"calls noted, which in its line \d+ changes SEEN by \.append\(…\), which {OUTLIVES}"),
     ],
 )
@@ -251,6 +259,53 @@ def test_in_a_fill_and_in_a_method_of_its_own():
     with pytest.raises(ta.RuleError, match=rf"Breakout\.on_fill changes SEEN .*{OUTLIVES}"):
         trade(rule_of(decide, order=plain, on_fill=on_fill), DATA)
     assert len(trade(rule_of(decide, order=plain), DATA).trades) == 1
+
+
+def copies(self, now, book):
+    seen, part, rows = SEEN[:], TABLE["rows"][-2:], ROWS[ROWS > 3]
+    seen.append(now.close)
+    part.reverse()
+    rows[:] = 1.0
+    return ta.buy(size=0.1) if book.flat else None
+
+
+def adds_columns(self, now, book):
+    return ta.buy(size=0.1) if PRICES.add(1.0).iloc[0] > 0 and book.flat and DATES.insert(0, 5)[0] == 5 else None
+
+
+def counts_inside(self, now, book):
+    return ta.buy(size=0.1) if counted([now.close]) == 1 and book.flat else None
+
+
+def by_a_property(self, now, book):
+    levels = self.levels
+    levels.append(now.close)
+    return ta.buy(size=0.1) if book.flat else None
+
+
+def of_a_path(self, now, book):
+    return ta.buy(size=0.1) if HERE.stem.startswith("test") and BOX["doubled"](1.0) == 2.0 and book.flat else None
+
+
+@pytest.mark.parametrize("decide", [copies, adds_columns, counts_inside, by_a_property, of_a_path])
+def test_what_changes_nothing_outside_is_allowed(decide):
+    rule = rule_of(decide, levels=property(lambda self: [1.0]))
+    assert len(trade(rule, DATA, form="never").trades) == 1
+
+
+def test_helpers_that_call_one_another_are_looked_into_once():
+    many = {f"f{k}": None for k in range(14)}
+    body = " + ".join(f"f{k}(n - 1)" for k in range(14))
+    source = "".join(f"def f{k}(n):\n    return n if n < 1 else {body}\n\n" for k in range(14))
+    linecache.cache["<helpers>"] = (len(source), None, source.splitlines(keepends=True), "<helpers>")
+    exec(compile(source, "<helpers>", "exec"), many)
+
+    def decide(self, now, book):
+        return ta.buy(size=0.1) if many["f0"](0) == 0 and helper(0) == 0 and book.flat else None
+
+    helper = many["f0"]
+    rule = rule_of(decide)
+    check_effects(method(rule, "decide"), rule)  # 14 to the power of 14 where each is looked into at every call
 
 
 def test_what_stays_inside_is_allowed(capsys):
