@@ -200,3 +200,9 @@ def test_a_broken_notebook_file_is_an_error(project):
     (project / "notebooks/toy.ipynb").write_text("{")
     with pytest.raises(StageError, match="toy.ipynb: not readable as a notebook"):
         stages.run("toy", project)
+
+
+def test_a_parameter_file_that_is_no_text_is_refused(project):
+    (project / "params" / "data.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match=r"data.yaml: not readable as YAML"):
+        stages.run("toy", project)

@@ -229,7 +229,8 @@ def _read(path: Path) -> Any:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    return read_yaml(path) if path.read_text(encoding="utf-8").strip() else {}
+    """A parameter file; one without a byte says nothing. Errors as of `read_yaml`."""
+    return {} if path.is_file() and not path.read_bytes().strip() else read_yaml(path)
 
 
 def _declared_elsewhere(root: Path) -> set[str]:

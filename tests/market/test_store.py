@@ -44,6 +44,18 @@ def test_funding_comes_back(market, tmp_path):
     assert back.hash == given.hash
 
 
+def test_a_folder_that_is_no_stored_market_is_left_alone(market, tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "BTCUSDT_5m.csv").write_text("mine")
+    for place in (mine, mine / "BTCUSDT_5m.csv"):
+        with pytest.raises(DataError, match="holds something else than a stored market"):
+            ta.save_market(market, place)
+    assert (mine / "BTCUSDT_5m.csv").read_text() == "mine"
+    assert ta.save_market(market, tmp_path / "new").is_dir()
+    assert ta.save_market(market, tmp_path / "new").is_dir()
+
+
 def test_same_bytes_twice_and_nothing_of_the_old(market, tmp_path):
     first = digest(ta.save_market(market, tmp_path / "a"))
     assert digest(ta.save_market(market, tmp_path / "b")) == first

@@ -154,7 +154,9 @@ def allows(field: FieldInfo, value: Any) -> bool:
         return False
     except PydanticUserError:  # of a kind with rules of its own, which it keeps by itself
         return True
-    return value is None or not ((low is not None and value < low) or (high is not None and value > high))
+    if not isinstance(value, (int, float)):  # bounds are of numbers
+        return True
+    return not ((low is not None and value < low) or (high is not None and value > high))
 
 
 def allowed_of(field: FieldInfo) -> str:

@@ -24,6 +24,8 @@ def stored_record(path: str | Path, stage: str) -> dict[str, Any]:
     if not isinstance(record, dict) or record.get("stage") != stage:
         raise DataError(f"{path}: not a record of the stage {stage}; run it again")
     names = WHOLE.get(stage, ("candles",))
+    if not isinstance(record.get("skipped", {}), dict):
+        raise DataError(f"{path}: written by an earlier version; run the stage {stage} again")
     if not (all(name in record for name in names) and isinstance(record[names[0]], dict)):
         raise DataError(f"{path}: not a whole record of the stage {stage}; run it again")
     return record

@@ -3,6 +3,8 @@
 import os
 from typing import Any
 
+import numpy as np
+
 from traderagent.base.errors import ConfigError
 
 
@@ -31,5 +33,5 @@ def check_flag(name: str, value: Any) -> None:
     ConfigError
         With the name of the argument.
     """
-    if not isinstance(value, bool):
+    if not isinstance(value, (bool, np.bool_)):
         raise ConfigError(f"{name}: got {value!r:.80}, allowed are True and False")

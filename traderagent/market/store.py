@@ -46,8 +46,15 @@ def save_market(
     ------
     ConfigError
         Where `market` is neither a market nor candles of one symbol.
+    DataError
+        Where the folder holds something else than a stored market.
     """
-    folder, every = Path(folder), market_of(market)
+    folder, every = Path(folder).expanduser(), market_of(market)
+    if folder.exists() and not (folder.is_dir() and ((folder / LABELS).is_file() or not any(folder.iterdir()))):
+        raise DataError(
+            f"{folder}: holds something else than a stored market, and would be replaced; allowed are a folder that is "
+            "empty, not there yet, or written by save_market; give another one"
+        )
     own = ", ".join(dict.fromkeys(data.source for data in every.values()))
     source = market.source if isinstance(market, Market) else own
     with replacing(folder) as scratch:
