@@ -203,7 +203,7 @@ def test_a_symbol_that_fails_leaves_the_others(monkeypatch):
     monkeypatch.setattr(Runner, "lane", broken)
     cube = swept()
     assert list(cube.symbol.values) == ["SYN-02"]
-    assert cube.attrs["skipped"] == ["SYN-01: SYN-01: no good"]
+    assert cube.attrs["skipped"] == ["SYN-01: no good"]
     monkeypatch.undo()
     whole = swept()
     np.testing.assert_array_equal(cube.returns, whole.returns.sel(symbol=["SYN-02"]))
