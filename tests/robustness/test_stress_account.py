@@ -113,6 +113,7 @@ def test_the_stage_shocks_the_account_that_the_stage_portfolio_ran(market, tmp_p
     ta.shared_account(market, LIMITS, holdout=0.3, progress=False).save(tmp_path / "portfolio")
     found = ta.stress_study(market, None, account=tmp_path / "portfolio", **options)
     alone = ta.stress(market, LIMITS, **options).cube
+    assert set(found.cells()["symbol"]) == set(found.symbols)  # the account is none of them
     cells = found.frames["cells"].query("symbol == 'account'")
     np.testing.assert_array_equal(cells["worst_pct"], alone["worst_pct"].to_numpy().ravel())
     assert found.record["account"] == LIMITS.to_dict()

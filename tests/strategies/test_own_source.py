@@ -1,5 +1,6 @@
 """A rule is recognised by its source, what it takes from around, and its parameters; features know their frames."""
 
+import importlib
 import linecache
 import subprocess
 import sys
@@ -261,3 +262,24 @@ def test_an_identity_is_the_same_in_another_process():
         for _ in range(2)
     }
     assert len(found) == 1
+
+
+def test_a_rule_whose_methods_stand_elsewhere_is_not_its_parent(tmp_path, monkeypatch):
+    """Functions of another module, and a class made by `type`, whose module is another one as well."""
+    (tmp_path / "elsewhere.py").write_text(
+        "def never(self, now, book):\n    return None\n\n\ndef other(self, m5):\n    return {'x': m5.close.ema(50)}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    elsewhere = importlib.import_module("elsewhere")
+    parent = from_cell(9)
+    traded = len(trade(parent, DATA).trades)
+    children = [
+        type(parent)("FromCell", (parent,), {"decide": elsewhere.never, "__module__": parent.__module__}),
+        type(parent)("FromCell", (parent,), {"decide": elsewhere.never}),
+    ]
+    assert traded > 0
+    for child in children:
+        assert child().identity() != parent().identity()
+        assert len(trade(child, DATA).trades) == 0
+    changed = type(parent)("FromCell", (parent,), {"features": elsewhere.other, "__module__": parent.__module__})
+    assert changed().identity() != parent().identity()

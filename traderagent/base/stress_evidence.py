@@ -42,11 +42,14 @@ class StressEvidence(StageEvidence):
         return {name: one["words"] for name, one in self.record["scenarios"].items()}
 
     def cells(self, variant: str | None = None, sample: str | None = None) -> pd.DataFrame:
-        """One row a scenario and symbol of a variant (default: as given) and a sample (default: the one set aside)."""
+        """One row a scenario and symbol of a variant (default: as given) and a sample (default: the one set aside); the
+        shared account, which the verdict reads, is no symbol.
+        """
         variant = self.known("variant", variant, self.variants, "given")
         sample = self.known("sample", sample, self.samples, self.shown)
         every = self.frames["cells"]
-        return every[(every["variant"] == variant) & (every["sample"] == sample)].drop(columns=["variant", "sample"])
+        mine = (every["variant"] == variant) & (every["sample"] == sample) & every["symbol"].isin(self.symbols)
+        return every[mine].drop(columns=["variant", "sample"])
 
     def table(self, variant: str | None = None, sample: str | None = None, field: str = "worst_pct") -> pd.DataFrame:
         """One number of every cell, scenario × symbol; NaN where the scenario does not fit or nothing came back."""

@@ -15,7 +15,7 @@ from typing import Any
 from traderagent.base.errors import RuleError
 from traderagent.base.hashing import hash_values
 from traderagent.base.syntax import parsed
-from traderagent.strategies.own.fingerprint import fingerprint, fingerprint_of, outer_values
+from traderagent.strategies.own.fingerprint import fingerprint, fingerprint_of, is_installed, outer_values
 
 METHODS = ("features", "wakes", "decide", "on_fill")
 # Of a class's attributes these are no part of what its rule says: names, how it is run, the methods themselves.
@@ -112,35 +112,30 @@ def lookup(function: FunctionType, name: str) -> Any:
 
 
 def functions_of(cls: type) -> Iterator[FunctionType]:
-    """All functions written in an own strategy's classes."""
+    """All functions of an own strategy's classes that are the user's, wherever they were written."""
     for owner in own_classes(cls):
         for value in vars(owner).values():
             function = getattr(value, "__func__", value)
-            if isinstance(function, FunctionType) and function.__module__ == owner.__module__:
+            if isinstance(function, FunctionType) and (
+                function.__module__ == owner.__module__ or not is_installed(function)
+            ):
                 yield function
 
 
 def class_source(cls: type) -> str:
-    """Text of an own strategy's class, and of those own ones it is made from."""
-    parts = []
-    for owner in own_classes(cls):
-        functions = [f for f in map(_plain_function, vars(owner).values()) if f and f.__module__ == owner.__module__]
-        known = [f for f in functions if f.__code__.co_filename != "<string>"]
-        if not known:
-            continue
-        lines = lines_of(known[0])
-        for name, first, last in _classes_in("".join(lines)):
-            if name == owner.__name__ and first <= known[0].__code__.co_firstlineno <= last:
-                parts.append("".join(lines[first - 1 : last]))
-                break
-        else:
-            parts += ["".join(inspect.getblock(lines[f.__code__.co_firstlineno - 1 :])) for f in known]
-    return "\n".join(parts)
+    """Text of an own strategy's class, of those own ones it is made from, and of functions written elsewhere."""
+    names = {owner.__name__ for owner in own_classes(cls)}
+    known = [f for f in functions_of(cls) if f.__code__.co_filename != "<string>"]
+    return "\n".join(dict.fromkeys(_text_around(function, names) for function in known))
 
 
-def _plain_function(value: Any) -> FunctionType | None:
-    function = getattr(value, "__func__", value)
-    return function if isinstance(function, FunctionType) else None
+def _text_around(function: FunctionType, names: set[str]) -> str:
+    """Text of the class of one of these names that a function stands in, or its own."""
+    lines, at = lines_of(function), function.__code__.co_firstlineno
+    for name, first, last in _classes_in("".join(lines)):
+        if name in names and first <= at <= last:
+            return "".join(lines[first - 1 : last])
+    return "".join(inspect.getblock(lines[at - 1 :]))
 
 
 @lru_cache(32)  # a sweep asks for the identity of every parameter set, and each set has the same text
