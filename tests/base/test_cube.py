@@ -117,3 +117,12 @@ def test_values_of_an_axis_as_a_cube_holds_them(given, held):
     found = axis_values(given)
     assert found.dtype != object
     np.testing.assert_array_equal(found, held)
+
+
+def test_a_cube_is_read_without_the_scheduler_that_a_closed_client_left_behind(tmp_path):
+    """A dask client closed on another thread leaves its scheduler's name among dask's settings."""
+    import dask
+
+    save_cube(small(), tmp_path / "cube")
+    with dask.config.set(scheduler="dask.distributed"):
+        xr.testing.assert_identical(load_cube(tmp_path / "cube"), small())

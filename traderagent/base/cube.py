@@ -87,7 +87,7 @@ def load_cube(where: str | Path) -> xr.Dataset:
         Where there is none, or it cannot be read.
     """
     try:
-        with _quiet(), xr.open_zarr(place_of(where), consolidated=True) as stored:
+        with _quiet(), xr.open_zarr(place_of(where), chunks=None, consolidated=True) as stored:
             return stored.load()
     except ImportError as error:
         raise cannot_be_opened(where, error) from None
