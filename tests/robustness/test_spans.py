@@ -161,7 +161,7 @@ class Honest(Sneak):
 
 
 def test_own_features_that_look_ahead_are_refused(data):
-    with pytest.raises(ta.RuleError, match="sneak: its feature 'mean' on SYN-01 up to 2024-01-16 changes when later"):
+    with pytest.raises(ta.RuleError, match=r"Sneak\.features: 'mean' looks ahead: at the candle of 2024-01-01"):
         runs_of(data, CONFIG.only(), {"sneak_size": [0.1, 0.2]}, spans_of(*CUTS), [Sneak()])
 
 

@@ -22,6 +22,8 @@ from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import COLUMNS, candle_frame, milliseconds, traded
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.features import frames_of
+from traderagent.strategies.own.columns import computed
+from traderagent.strategies.own.columns import moments as asked_moments
 
 N_MOMENTS, N_RUN_MOMENTS = 24, 6
 SOON = 500  # candles of a changed future that a run is shown
@@ -102,6 +104,8 @@ def audit(
         )
     dice = np.random.default_rng(seed)
     checks = [_features_check(subject, data, dice)]
+    if subject.is_own() and not checks[0].passed:  # a run refuses such features
+        return Audit(subject.name, data.symbol, checks)
     whole = _run(subject, data, config)
     repeats = _repeats(subject, data, config, whole)
     checks.append(_runs_check(subject, data, config, whole, dice, repeats.passed))
@@ -157,7 +161,8 @@ def _features_check(subject: Strategy, data: MultiTimeframeData, dice: np.random
     data = _rebuilt_whole(data)
     time, duration = tape_of(data).time, data.duration
     whole = _columns(subject, data)
-    moments = _moments(len(time), min(len(time) // 10, 2_000), N_MOMENTS, dice)
+    drawn = _moments(len(time), min(len(time) // 10, 2_000), N_MOMENTS, dice)
+    moments = sorted({*drawn, *(stop - 1 for stop in asked_moments(whole, len(time)))})  # and those that a run asks
     for row in moments:
         for other in (_cut(data, row), _changed(data, row, dice)):
             found = _first_change(whole, _columns(subject, other), row)
@@ -180,7 +185,9 @@ def _features_check(subject: Strategy, data: MultiTimeframeData, dice: np.random
 
 
 def _columns(subject: Strategy, data: MultiTimeframeData) -> dict[str, np.ndarray]:
-    return {name: values.copy() for name, values in subject.columns(frames_of(data)).items()}
+    frames = frames_of(data)
+    named = computed(subject, frames) if subject.is_own() else subject.columns(frames)
+    return {name: values.copy() for name, values in named.items()}
 
 
 def _first_change(whole: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], row: int) -> tuple[str, int] | None:

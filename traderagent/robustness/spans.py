@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from traderagent.base.errors import RuleError
 from traderagent.base.progress import counting
 from traderagent.base.threads import cores
 from traderagent.engine.lane import Columns, Lane, columns_of
@@ -20,13 +19,12 @@ from traderagent.engine.plan import regimes_on_base
 from traderagent.engine.tape import DAY, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import milliseconds
-from traderagent.market.times import day
 from traderagent.metrics.record import METRICS, evaluate
 from traderagent.research.job import Block, Job, block_at
 from traderagent.research.placement import Placement
 from traderagent.robustness.splits import Interval
-from traderagent.strategies.base import Strategy
 from traderagent.strategies.features import frames_of
+from traderagent.strategies.own.columns import check_causal
 
 SUMS = ("sum_d", "sum_d2", "n_days")  # of daily returns, beside the metrics
 FEWEST = 2  # candles of a span: one to decide at, one to fill in
@@ -151,7 +149,9 @@ class _Task:
         ready = sorted(rows for rows in map(self._rows, runs.spans) if rows[1] - rows[0] >= FEWEST)
         if job.own and ready:
             names = {strategy.name for strategy in job.own}
-            check_causal(data, [one for of in block.trials.sets for one in of if one.name in names], ready[0][1])
+            frames = frames_of(data)
+            for strategy in (one for of in block.trials.sets for one in of if one.name in names):
+                check_causal(strategy, frames, strategy.columns(frames), ready[0][1])  # training must not see its test
             # An own rule is compared with its compiled form once, before many threads use it.
             self._lane(*ready[0], daily=False).run(0, 1)
 
@@ -193,29 +193,3 @@ class _Task:
         trials = self._block.trials
         assert trials is not None
         return Lane(self._data, trials, first=first, stop=stop, daily=daily, columns=self._columns)
-
-
-def check_causal(data: MultiTimeframeData, strategies: Sequence[Strategy], stop: int) -> None:
-    """Refuse own features that change when later candles are known: training would look at its own test.
-
-    Parameters
-    ----------
-    data : all candles
-    strategies : whose features are computed again on the first `stop` candles alone
-
-    Raises
-    ------
-    RuleError
-        With strategy and feature.
-    """
-    end = pd.Timestamp(int(tape_of(data).time[stop - 1]) + data.duration, unit="ms", tz="UTC")
-    alone = frames_of(data.slice(None, end))
-    for strategy in strategies:
-        whole = strategy.columns(frames_of(data))
-        for name, values in strategy.columns(alone).items():
-            if not np.array_equal(np.asarray(values), np.asarray(whole[name])[:stop], equal_nan=True):
-                raise RuleError(
-                    f"{strategy.name}: its feature {name!r} on {data.symbol} up to {day(end)} changes when later "
-                    "candles are known, so that training would see its own test; allowed are features of candles that "
-                    "have closed; ta.audit shows the candle"
-                )

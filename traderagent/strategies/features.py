@@ -12,7 +12,7 @@ import numpy as np
 
 from traderagent.indicators import INDICATORS
 from traderagent.indicators.cache import FeatureCache
-from traderagent.market.candles import MultiTimeframeData
+from traderagent.market.candles import FRAMES, MultiTimeframeData
 from traderagent.market.frames import COLUMNS, duration_of, last_closed, milliseconds, on_base, traded
 
 _cache: list[FeatureCache] = []
@@ -90,10 +90,10 @@ class Frame:
 
 
 class Frames:
-    """Frames of one symbol by timeframe: `frames["1h"]`, `frames["base"]`."""
+    """Frames of one symbol by timeframe: `frames["1h"]`, `frames["base"]`; `data` is what they were made of."""
 
     def __init__(self, data: MultiTimeframeData, on_disk: bool = True) -> None:
-        self._data, self._on_disk = data, on_disk
+        self.data, self._on_disk = data, on_disk
         self._frames: dict[str, Frame] = {}
         self._known: dict[Hashable, Any] = {}
 
@@ -104,9 +104,9 @@ class Frames:
         return self._known[key]
 
     def __getitem__(self, timeframe: str) -> Frame:
-        name = self._data.base if timeframe == "base" else timeframe
+        name = self.data.base if timeframe == "base" else timeframe
         if name not in self._frames:
-            self._frames[name] = Frame(self._data, name, self._on_disk)
+            self._frames[name] = Frame(self.data, name, self._on_disk)
         return self._frames[name]
 
 
@@ -117,3 +117,14 @@ def frames_of(data: MultiTimeframeData, on_disk: bool = True) -> Frames:
     see again.
     """
     return data.__dict__.setdefault("_features", Frames(data, on_disk))
+
+
+def frames_closed_by(data: MultiTimeframeData, end: int) -> Frames:
+    """The frames of a symbol as they were at `end` (milliseconds): of every timeframe the candles that had closed."""
+    duration = {"m5": data.duration} | {name: duration_of(timeframe) for name, timeframe in FRAMES.items()}
+    given = {name: getattr(data, name) for name in duration}
+    known = {
+        name: None if frame is None else frame[milliseconds(frame.index) + duration[name] <= end]
+        for name, frame in given.items()
+    }
+    return Frames(data.replace(detail=None, detail_timeframe=None, **known), on_disk=False)

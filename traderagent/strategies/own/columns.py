@@ -1,20 +1,23 @@
-"""An own strategy's class completed, and its features as columns on base candles."""
+"""An own strategy's class completed, and its features as columns on base candles, refused where they look ahead."""
 
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from traderagent.base.config import allowed_of, allows
 from traderagent.base.errors import RuleError, nearest
 from traderagent.market.frames import TIMEFRAMES
-from traderagent.strategies.features import Frame, Frames
+from traderagent.market.times import day
+from traderagent.strategies.features import Frame, Frames, frames_closed_by
 from traderagent.strategies.own.blueprint import WAKES, check_features
 from traderagent.strategies.own.source import identity_of, method_of, snake_case
 from traderagent.strategies.own.views import on_base_closes, views_of
 
 KEPT = 16
+N_MOMENTS, APART = 4, 997  # candles; a prime, so that hours and days are cut off in their middle
 
 
 def complete(cls: Any) -> None:
@@ -46,6 +49,8 @@ def columns_of(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
     key = identity_of(type(strategy), strategy.to_dict())
     if key not in kept:
         found = computed(strategy, data)
+        for stop in moments(found, len(data["base"].time)):
+            check_causal(strategy, data, found, stop)
         for old in list(kept)[: max(0, len(kept) + 1 - KEPT)]:
             kept.pop(old, None)
         kept[key] = found
@@ -68,6 +73,53 @@ def computed(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
         values = on_base_closes(WAKES, _called(strategy, "wakes", data), base.time, f"{cls.__name__}.wakes")
         return {WAKES: ((values != 0) & ~np.isnan(values)).astype(np.float64)} | columns
     return columns
+
+
+# --- what a feature may know ---------------------------------------------------------------------------
+def moments(columns: Mapping[str, np.ndarray], n: int) -> list[int]:
+    """Candles after which the future is cut off: soon after every feature is a number, since short cuts are cheap."""
+    first = max((int(np.argmax(np.isfinite(values))) for values in columns.values()), default=n)
+    rows = [(first // APART + k) * APART for k in range(1, N_MOMENTS + 1)]
+    return [row for row in rows if row < n] or [row for row in [(first + n) // 2] if first < row < n]
+
+
+def check_causal(strategy: Any, data: Frames, columns: Mapping[str, np.ndarray], stop: int) -> None:
+    """Refuse features that were others while the candles from `stop` on were not known.
+
+    This asks one moment; `ta.audit` asks many. What does not bear fewer candles (a table of its own, indexed by row)
+    cannot be asked.
+
+    Raises
+    ------
+    RuleError
+        With feature and candle.
+    """
+    base = data["base"]
+    end = int(base.time[stop - 1]) + base.duration
+    try:
+        alone = computed(strategy, frames_closed_by(data.data, end))
+    except (RuleError, ArithmeticError, LookupError, ValueError):  # of the user's own code
+        return
+    for name, values in alone.items():
+        at = _first_other(values, columns[name][:stop])
+        if at is None:
+            continue
+        where = f"{type(strategy).__name__}.features: {name!r}"
+        if _first_other(computed(strategy, data)[name], columns[name]) is not None:
+            raise RuleError(
+                f"{where} is another each time it is computed; allowed are features of candles; fix its seed"
+            )
+        candle, then = (day(pd.Timestamp(int(t), unit="ms", tz="UTC")) for t in (base.time[at], end))
+        raise RuleError(
+            f"{where} looks ahead: at the candle of {candle} on {data.data.symbol} it is another value while the "
+            f"candles from {then} on are not known; allowed are features of candles that have closed; ta.audit names "
+            "the candle that it uses"
+        )
+
+
+def _first_other(left: np.ndarray, right: np.ndarray) -> int | None:
+    other = ~((left == right) | (np.isnan(left) & np.isnan(right)))
+    return int(np.argmax(other)) if other.any() else None
 
 
 def _inherited(strategy: Any, data: Frames) -> Any:
