@@ -8,6 +8,7 @@ import pytest
 import traderagent as ta
 from tests.reference.frames import H1
 from tests.reference.markets import START
+from traderagent.account.axis import moments_of
 from traderagent.account.run import roster_of, simulate_account
 from traderagent.base.kernel import kernel
 from traderagent.engine.limits import pearson
@@ -133,26 +134,31 @@ def test_what_is_worth_less_than_one_counts_too():
 
 
 @kernel
-def correlations(limits):
-    pearson(limits, 0, 10, 250)
+def correlations(limits, s):
+    pearson(limits, s, 10, 250)
 
 
-def test_a_correlation_is_pearsons_over_the_hours_that_both_have():
+@pytest.mark.parametrize("s", [0, 2])
+def test_a_correlation_is_pearsons_over_the_hours_that_both_have(s):
     draw = np.random.default_rng(5)
-    returns = 0.01 + 0.02 * draw.normal(size=(6, 300))
+    returns = 0.01 + 0.02 * draw.normal(size=(8, 300))
     returns[1] = -0.7 * returns[0] + 0.01 * returns[1]
     returns[2, ::7] = np.nan
     returns[3, 10 + 167 :] = np.nan  # one hour too few
     returns[4] = 0.0  # it does not move
-    returns[5, 10 + 168 :] = np.nan
-    limits = np.zeros(1, LIMITS)
-    by_hour, sums, found = np.ascontiguousarray(returns.T), np.zeros((5, 6)), np.zeros((6, 6))
+    returns[5, 10 + 168 + 28 * (s == 2) :] = np.nan  # just enough in common with either
+    returns[6, :41] = np.nan  # it comes later
+    returns[7] = 0.003  # it grows evenly
+    limits, found = np.zeros(1, LIMITS), np.zeros((8, 8))
+    kept = moments_of(returns) | {"rho": found}
     limits["n"], limits["n_hours"] = returns.shape
-    limits["returns"], limits["sums"], limits["rho"] = (a.ctypes.data for a in (by_hour, sums, found))
-    correlations(limits[0])
-    found = found[0]
+    for name, array in kept.items():
+        limits[name] = array.ctypes.data
+    correlations(limits[0], s)
     inside = returns[:, 10:251]
-    for k in (0, 1, 2, 5):
-        both = ~np.isnan(inside[k])
-        assert found[k] == pytest.approx(np.corrcoef(inside[0, both], inside[k, both])[0, 1], abs=1e-12)
-    assert np.isnan(found[[3, 4]]).all()
+    for k in (0, 1, 2, 5, 6):
+        both = ~np.isnan(inside[k]) & ~np.isnan(inside[s])
+        assert both.sum() >= 168
+        assert found[s, k] == pytest.approx(np.corrcoef(inside[s, both], inside[k, both])[0, 1], abs=1e-12)
+    assert np.isnan(found[s, [3, 4, 7]]).all()
+    assert not np.delete(found, s, axis=0).any()

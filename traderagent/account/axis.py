@@ -122,3 +122,25 @@ def hourly_returns(axis: Axis, tapes: Mapping[str, Tape]) -> tuple[np.ndarray, i
     returns = np.full_like(closes, np.nan)
     returns[:, 1:] = np.log(closes[:, 1:] / closes[:, :-1])
     return returns, first + 1, hour
+
+
+def moments_of(returns: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays from which the correlation over any window takes a few differences and one sum of products.
+
+    Parameters
+    ----------
+    returns : (n, n_hours) float64, NaN for unknown ones
+
+    Returns
+    -------
+    returns : (n_hours, n), zero for unknown ones
+    known, sum, square : (n, n_hours + 1) how many are known before each hour, their sum and that of their squares
+    """
+    known = ~np.isnan(returns)
+    returns = np.where(known, returns, 0.0)
+
+    def before(values: np.ndarray) -> np.ndarray:
+        return np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))
+
+    sums = {"known": before(known).astype(np.int32), "sum": before(returns), "square": before(returns * returns)}
+    return {"returns": np.ascontiguousarray(returns.T)} | sums

@@ -39,6 +39,16 @@ def value_at_close(limits, quantity):
 
 
 @inner_kernel
+def stand_at(limits, low, high, close, rows, t):
+    """Where the candles of a place on the axis stand, given the addresses of its arrays."""
+    step = 8 * limits.n
+    limits.low, limits.high = low + step * t, high + step * t
+    limits.before, limits.present = close + step * max(t - 1, 0), close + step * t
+    limits.close = limits.before
+    limits.rows = rows + 4 * limits.n * t
+
+
+@inner_kernel
 def next_row(limits, s):
     """A symbol's row at this time, or its next one where it has no candle."""
     row = int32_at(limits.rows, s)
@@ -185,7 +195,7 @@ def meet_all(limits, queue, n_queue, is_kept):
         s = int64_at(queue, k)
         row = int32_at(limits.rows, s)
         write_int64(limits.due, s, row)
-        meet_candle(seat_of(limits, s), row, is_kept)
+        meet_candle(limits, seat_of(limits, s), row, is_kept)
 
 
 @inner_kernel
@@ -198,7 +208,7 @@ def decide_all(limits, queue, n_queue, is_kept):
         s = int64_at(queue, k)
         seat, row = seat_of(limits, s), int32_at(limits.rows, s)
         if (seat.fresh == 0) & (int64_at(limits.due, s) <= row):
-            meet_candle(seat, row, is_kept)
+            meet_candle(limits, seat, row, is_kept)
             mark_symbol(seat, is_kept)
         if (seat.fresh == 1) & (limits.halted == 0):
             prepare(limits, seat)
@@ -210,7 +220,7 @@ def decide_all(limits, queue, n_queue, is_kept):
                 if seat.fresh == 0:
                     if not wants_cash(seat):
                         continue
-                    meet_candle(seat, int32_at(limits.rows, s), is_kept)
+                    meet_candle(limits, seat, int32_at(limits.rows, s), is_kept)
                     mark_symbol(seat, is_kept)
                     prepare(limits, seat)
                 decide_turn(seat, turn)
@@ -269,8 +279,7 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
     for t in range(axis.first, axis.n):
         opened = int64_at(axis.time, t)
         limits.time = opened + axis.duration
-        limits.close = close.ctypes.data + 8 * n * max(t - 1, 0)
-        limits.rows = row_at.ctypes.data + 4 * n * t
+        stand_at(limits, low.ctypes.data, high.ctypes.data, close.ctypes.data, row_at.ctypes.data, t)
         turn, is_news = (opened // axis.duration) % n, False
         for s in range(n):
             is_met[s] = (low[t, s] <= below[s]) | (high[t, s] >= above[s]) | (due[s] <= row_at[t, s])
@@ -289,7 +298,7 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
             if shares[t] >= 0:
                 share_out(limits, weights[shares[t]], equity, is_kept)
             is_news = True
-        limits.close = close.ctypes.data + 8 * n * t
+        limits.close = limits.present
         closes_out = (shared.sell_at_end == 1) & (t == axis.n - 1)
         if n_queue > 0:
             start_candle(shared)
@@ -298,7 +307,8 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
             for k in range(n_queue):
                 account = account_of(seat_of(limits, queue[k]))
                 mark_symbol(seat_of(limits, queue[k]), is_kept & (not closes_out))
-                inventory[queue[k]], costs[queue[k]] = account.inventory, account.cost
+                inventory[queue[k]] = account.inventory
+                costs[queue[k]] = account.cost
             shared.cost = costs.sum()
         shared.inventory = value_at_close(limits, inventory)
         equity = shared.cash + shared.inventory

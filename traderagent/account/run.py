@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from traderagent.account.axis import Axis, axis_of, hourly_returns
+from traderagent.account.axis import Axis, axis_of, hourly_returns, moments_of
 from traderagent.account.config import PortfolioBacktestConfig, span
 from traderagent.account.loop import run_account
 from traderagent.account.weights import VOLATILITY_WINDOW, Allocate, rebalance_places, weights_at
@@ -46,6 +47,11 @@ class Roster:
     setups: tuple[Setup, ...]
     hours: tuple[np.ndarray, int, int]
     shares: Shares
+
+    @cached_property
+    def moments(self) -> dict[str, np.ndarray]:
+        """What correlations read; the same for every run."""
+        return moments_of(self.hours[0])
 
 
 @dataclass
@@ -139,12 +145,10 @@ def new_limits(
     limits["n"], limits["seats"] = n, seats.ctypes.data
     returns, limits["first_hour"], limits["hour"] = roster.hours
     limits["n_hours"] = returns.shape[1]
-    kept = {
+    kept = roster.moments | {
         "held": np.zeros(n),
         "entries": np.zeros(n),
-        "returns": np.ascontiguousarray(returns.T),
         "rho": np.zeros((n, n)),
-        "sums": np.zeros((5, n)),
         "stamp": np.zeros(n, np.int64),
     }
     for name, array in kept.items():

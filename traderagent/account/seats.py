@@ -14,6 +14,7 @@ from traderagent.engine.loop import (
     liquidate,
     may_be_granted,
     read_candle,
+    read_rest,
     write_ledger,
 )
 from traderagent.engine.marks import mark, settle, use_capital
@@ -33,17 +34,23 @@ def catch_up(seat, row):
 
 
 @inner_kernel
-def meet_candle(seat, row, is_marked):
-    """A symbol's present candle begins: what a hole before it has left open is settled."""
+def meet_candle(limits, seat, row, is_marked):
+    """A symbol's present candle begins: what a hole before it has left open is settled.
+
+    Its prices are read from the common axis, where those of all symbols lie side by side.
+    """
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
+    now, s = now_of(pair), account.seat
     seat.row = row
     seat.fresh = 1
     if is_marked:
         catch_up(seat, row)
         if row >= block_of(pair, feed).end:
             pair.block += 1
-    pair.last_close = float64_at(feed.close, row - 1) if row > 0 else float64_at(feed.open, 0)
-    read_candle(pair, feed, row)
+    now.time = limits.time
+    now.low, now.high, now.close = float64_at(limits.low, s), float64_at(limits.high, s), float64_at(limits.present, s)
+    read_rest(pair, feed, row)
+    pair.last_close = float64_at(limits.before, s) if row > 0 else now.open
     if (account.perpetual == 1) & (row > feed.first):
         settle_funding(account, pair, float64_at(feed.funding_gap, row), pair.last_close)
     account.n_events += 1

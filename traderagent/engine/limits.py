@@ -4,13 +4,16 @@ Asked after minimum notional, the position gate and cash; a single run has no su
 committed is its inventory, whatever its side, and its entries that were granted, at its last close.
 """
 
-from traderagent.base.kernel import float64_at, inner_kernel, int64_at, write_float64, write_int64
+import numpy as np
+
+from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, write_float64, write_int64
 from traderagent.engine.records import account_of, book_of, limits_of, seat_of
 from traderagent.strategies.contract import CORRELATION, RESTING, RISK_EXPOSURE, RISK_PAIR, WAITING, cell_of
 
 SLACK = 1 + 1e-9
 TIE = 1e-9  # a correlation this close to the limit has reached it
 ENOUGH_HOURS = 168
+STILL = 1e-12  # a scatter this small a share of the squares is rounding
 
 
 @inner_kernel
@@ -109,7 +112,7 @@ def correlate(limits, s):
     stamp = last * 4_000_000 + (last - first)
     if int64_at(limits.stamp, s) != stamp:
         write_int64(limits.stamp, s, stamp)
-        first = max(first - limits.first_hour, 0)
+        first = max(first - limits.first_hour, 1)  # of the hour before there is no return
         pearson(limits, s, first, min(last - limits.first_hour, limits.n_hours - 1))
 
 
@@ -117,42 +120,51 @@ def correlate(limits, s):
 def pearson(limits, s, first, last):
     """Over hours first to last of the returns; NaN below 168 common ones, or where one does not move.
 
-    Everybody at once, hour by hour: a sum runs in the order of the hours, and those of several symbols side by side.
+    Everybody's products at once, hour by hour, missing returns as zero; the other sums are differences of running ones.
     """
-    n, sums = limits.n, limits.sums
-    common, mean, their_mean, square, their_square = sums, sums + 8 * n, sums + 16 * n, sums + 24 * n, sums + 32 * n
-    across = limits.rho + 8 * s * n
+    n, across = limits.n, limits.rho + 8 * s * limits.n
     for o in range(n):
         write_float64(across, o, 0.0)
-        for k in range(5):
-            write_float64(sums, k * n + o, 0.0)
     for h in range(first, last + 1):
         theirs = limits.returns + 8 * h * n
         x = float64_at(theirs, s)
-        if x == x:
-            for o in range(n):
-                y = float64_at(theirs, o)
-                write_float64(common, o, float64_at(common, o) + (1.0 if y == y else 0.0))
-                write_float64(mean, o, float64_at(mean, o) + (x if y == y else 0.0))
-                write_float64(their_mean, o, float64_at(their_mean, o) + (y if y == y else 0.0))
+        for o in range(n):
+            write_float64(across, o, float64_at(across, o) + x * float64_at(theirs, o))
     for o in range(n):
-        write_float64(mean, o, float64_at(mean, o) / float64_at(common, o))
-        write_float64(their_mean, o, float64_at(their_mean, o) / float64_at(common, o))
-    for h in range(first, last + 1):
-        theirs = limits.returns + 8 * h * n
-        x = float64_at(theirs, s)
-        if x == x:  # one sum a loop: what writes to more is not done for several symbols side by side
-            for o in range(n):
-                y = float64_at(theirs, o) - float64_at(their_mean, o)
-                write_float64(across, o, float64_at(across, o) + ((x - float64_at(mean, o)) * y if y == y else 0.0))
-            for o in range(n):
-                y = float64_at(theirs, o)
-                d = x - float64_at(mean, o)
-                write_float64(square, o, float64_at(square, o) + (d * d if y == y else 0.0))
-            for o in range(n):
-                y = float64_at(theirs, o) - float64_at(their_mean, o)
-                write_float64(their_square, o, float64_at(their_square, o) + (y * y if y == y else 0.0))
-    for o in range(n):
-        size = (float64_at(square, o) * float64_at(their_square, o)) ** 0.5
-        is_known = (float64_at(common, o) >= ENOUGH_HOURS) & (size > 0.0)
-        write_float64(across, o, float64_at(across, o) / size if is_known else float("nan"))
+        write_float64(across, o, coefficient(limits, s, o, first, last, float64_at(across, o)))
+
+
+@inner_kernel
+def grown(limits, running, s, first, last):
+    """By how much a symbol's running sum grows over the hours from first to last."""
+    at = s * (limits.n_hours + 1)
+    return float64_at(running, at + last + 1) - float64_at(running, at + first)
+
+
+@inner_kernel
+def known_between(limits, s, first, last):
+    """How many returns of the hours from first to last a symbol has."""
+    at = s * (limits.n_hours + 1)
+    return int32_at(limits.known, at + last + 1) - int32_at(limits.known, at + first)
+
+
+@inner_kernel
+def coefficient(limits, s, o, first, last, xy):
+    """Pearson of two symbols from their running sums, without hours that only one of them has."""
+    common, hours = known_between(limits, s, first, last), last + 1 - first
+    x, xx = grown(limits, limits.sum, s, first, last), grown(limits, limits.square, s, first, last)
+    y, yy = grown(limits, limits.sum, o, first, last), grown(limits, limits.square, o, first, last)
+    if (common < hours) | (known_between(limits, o, first, last) < hours):
+        for h in range(first, last + 1):
+            is_known = known_between(limits, s, h, h)
+            if is_known != known_between(limits, o, h, h):
+                r = float64_at(limits.returns, h * limits.n + (s if is_known == 1 else o))
+                common -= is_known
+                x, xx = x - is_known * r, xx - is_known * r * r
+                y, yy = y - (1 - is_known) * r, yy - (1 - is_known) * r * r
+    if common < ENOUGH_HOURS:
+        return np.nan
+    moved, their_moved = xx - x * x / common, yy - y * y / common
+    if (moved <= STILL * xx) | (their_moved <= STILL * yy):
+        return np.nan
+    return (xy - x * y / common) / (moved * their_moved) ** 0.5

@@ -54,8 +54,9 @@ def show(feed, now, book, equity):
     """
     row = now.row
     now.equity = equity * float64_at(feed.size_factor, row)
-    now.volume = float64_at(feed.volume, row)
-    now.regime = int8_at(feed.regime, row)
+    if book.everywhere == 1:  # built-in rules ask neither
+        now.volume = float64_at(feed.volume, row)
+        now.regime = int8_at(feed.regime, row)
     now.signal = 0
     if book.signal >= 0:
         now.signal = int(next_signal(feed, book, row) == row)
@@ -258,14 +259,21 @@ def liquidate(account, pair, price):
 def read_candle(pair, feed, row):
     """Put a row's candle where steps and fills see it."""
     now = now_of(pair)
-    now.row = row
-    now.candle = row if pair.path != DETAIL else int32_at(feed.detail_first, row + 1) - 1
-    now.duration = feed.duration
-    now.time = int64_at(feed.time, row) + feed.duration
-    now.open = float64_at(feed.open, row)
     now.high = float64_at(feed.high, row)
     now.low = float64_at(feed.low, row)
     now.close = float64_at(feed.close, row)
+    now.time = int64_at(feed.time, row) + feed.duration
+    read_rest(pair, feed, row)
+
+
+@inner_kernel
+def read_rest(pair, feed, row):
+    """What else there is of a candle beside its prices and time."""
+    now = now_of(pair)
+    now.row = row
+    now.candle = row if pair.path != DETAIL else int32_at(feed.detail_first, row + 1) - 1
+    now.duration = feed.duration
+    now.open = float64_at(feed.open, row)
 
 
 @inner_kernel

@@ -69,18 +69,19 @@ SEAT = record_dtype(
     ("max_daily_loss", "f8"),
 )
 
-# What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries,
-# close: addresses of (n,) quantity held, notional of entries, last close; rows: of (n,) int32 row at this time, or −1
-# less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum over all at
-# the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends at first_hour × hour
-# ms; rho, stamp: addresses of (n, n) correlations and of (n,) the hours that each row is of; sums: of (5, n) what they
-# are made of.
+# What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries:
+# addresses of (n,) quantity held, notional of entries; low, high, before, present: of (n,) the candles of this time,
+# their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row at this
+# time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum
+# over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends at
+# first_hour × hour ms, and known, sum, square what `account.axis.moments_of` makes of them; rho, stamp: of (n, n)
+# correlations and of (n,) the hours that each row is of.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
-    ("n seats n_turns time counted held entries close rows due", "i8"),
-    ("hour window returns n_hours first_hour rho sums stamp", "i8"),
+    ("n seats n_turns time counted held entries low high before present close rows due", "i8"),
+    ("hour window returns n_hours first_hour known sum square rho stamp", "i8"),
 )
 
 FILL = record_dtype(

@@ -131,7 +131,7 @@ def new_books(
 ) -> tuple:
     """Books with their cells and exits; the arrays must outlive the run, the records hold their addresses."""
     sides = sides_of(strategies)
-    books = np.zeros(len(sides), BOOK)
+    books = blank_books(len(sides))
     cells = [np.zeros(max(strategies[s].n_cells(), 1), CELL) for s, _ in sides]
     exit_lists = [np.zeros(exits + 2 * strategies[s].n_cells(), EXIT) for s, _ in sides]
     for b, (s, _) in enumerate(sides):
@@ -144,6 +144,28 @@ def new_books(
     return books, cells, exit_lists
 
 
+def blank_books(n: int) -> np.ndarray:
+    """(n,) books that hold nothing, wait for nothing and are asked at no price."""
+    return _BLANK.repeat(n)
+
+
+def _blank() -> np.ndarray:
+    book = np.zeros(1, BOOK)
+    book["top_entry"], book["refused_row"] = -1, -2
+    for names, value in (
+        ("below wake_below watch_below extreme", -np.inf),
+        ("above wake_above watch_above idle_lowest breakeven_start trail_start", np.inf),
+        ("stop liquidation", NO_STOP),
+        ("watch_row wake_time want fresh", NEVER),
+    ):
+        for name in names.split():
+            book[name] = value
+    return book
+
+
+_BLANK = _blank()
+
+
 def set_up_book(
     book: np.void, b: int, sides: Sequence[tuple[int, float]], strategy: Strategy, rule: Rule, first: int
 ) -> None:
@@ -154,27 +176,7 @@ def set_up_book(
     book["index"], book["entry"], book["ask"] = b, OFF_ROUTE, 1
     book["step"] = rule.address
     book["everywhere"] = strategy.everywhere
-    book["top_entry"], book["refused_row"] = -1, -2
-    for name, value in (
-        ("below", -np.inf),
-        ("above", np.inf),
-        ("wake_below", -np.inf),
-        ("wake_above", np.inf),
-        ("watch_below", -np.inf),
-        ("watch_above", np.inf),
-        ("watch_row", NEVER),
-        ("idle_lowest", np.inf),
-        ("breakeven_start", np.inf),
-        ("trail_start", np.inf),
-        ("extreme", -np.inf),
-        ("stop", NO_STOP),
-        ("liquidation", NO_STOP),
-        ("wake_time", NEVER),
-        ("wake_row", first),
-        ("want", NEVER),
-        ("fresh", NEVER),
-    ):
-        book[name] = value
+    book["wake_row"] = first
     values = strategy.parameter_values()
     book["parameter"][: len(values)] = values
     rule.prepare(book)

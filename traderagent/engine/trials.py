@@ -11,7 +11,7 @@ import numpy as np
 from traderagent.base.errors import ConfigError
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.engine.records import ACCOUNT, PAIR
-from traderagent.engine.run import new_account, new_pair, set_up_book, sides_of
+from traderagent.engine.run import blank_books, new_account, new_pair, set_up_book, sides_of
 from traderagent.market.instruments import Instrument
 from traderagent.strategies.base import Rule, Strategy
 from traderagent.strategies.contract import BOOK
@@ -78,7 +78,7 @@ def trials_of(trials: Sequence[Trial], first: int) -> Trials:
         accounts[t] = new_account(config)[0]
         pairs[t] = new_pair(config, Instrument(), books[t])[0]
     for b, (s, _) in enumerate(sides):
-        blank = np.zeros(len(sets[s]), BOOK)
+        blank = blank_books(len(sets[s]))
         for k, strategy in enumerate(sets[s]):
             rule = Rule(0) if strategy.is_own() else strategy.rule(())
             set_up_book(blank[k], b, sides, strategy, rule, first)
