@@ -125,3 +125,26 @@ def test_plots_fit_a_phone(found, tmp_path):
 def test_what_is_no_run_is_refused_with_the_next_step(wrong):
     with pytest.raises(ta.ConfigError, match=r"plots.market: got .*, allowed is one run .* of a hold-out res\['out'\]"):
         ta.plots.market(wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, "a", {"a": 1}, pd.DataFrame({"a": [1.0]})], ids=lambda w: type(w).__name__)
+@pytest.mark.parametrize(
+    ("plot", "allowed"),
+    [
+        (plots.regime_table, "one run of one symbol"),
+        (plots.excursions, "one run of one symbol"),
+        (plots.quality_table, r"the table of ta\.quality"),
+        (plots.coverage, "a market, as ta.load_market gives it"),
+        (plots.atr_by_timeframe, "a market, as ta.load_market gives it"),
+    ],
+)
+def test_another_object_names_plot_and_what_is_allowed(plot, allowed, wrong):
+    with pytest.raises(ConfigError, match=rf"plots\.{plot.__name__}: got {type(wrong).__name__}, allowed is {allowed}"):
+        plot(wrong)
+
+
+def test_a_range_of_no_table_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"plots\.range_by_timeframe: got str, allowed is the table of ta\.true_range_pct"
+    ):
+        plots.range_by_timeframe("a")

@@ -1,6 +1,6 @@
 """What a rule may not do is an error that says class, line, what is allowed and what to do instead."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -299,6 +299,16 @@ def test_a_default_that_its_declaration_does_not_allow(kind, default, bounds, al
         rule_of(
             lambda self, now, book: None, lookback=ta.parameter(default, **bounds), __annotations__={"lookback": kind}
         )
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"), [(str, "a"), (list, [1]), (dict, {}), (complex, 1j), (int | str, 1), (Any, 1)]
+)
+def test_a_parameter_of_a_kind_that_has_no_number(kind, default):
+    with pytest.raises(
+        ta.RuleError, match=r"^Breakout\.mode: it is .*, allowed are int, float, bool, Literal texts, and"
+    ):
+        rule_of(lambda self, now, book: None, mode=ta.parameter(default), __annotations__={"mode": kind})
 
 
 def test_a_default_at_its_bounds_is_none_or_numpy_is_allowed():

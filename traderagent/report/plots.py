@@ -31,6 +31,7 @@ from traderagent.report.search_plots import in_out, parallel
 from traderagent.report.stress_plots import shock, stress_heat, stress_table
 from traderagent.report.tables import Column, Table, alike
 
+ONE_RUN = "one run of one symbol, as ta.backtest gives it, or a result of ta.baseline; of a market give res[symbol]"
 __all__ = [
     "account",
     "account_table",
@@ -101,6 +102,7 @@ def drawdown(results: Any) -> Any:
 
 def regime_table(res: Any, sample: str | None = None) -> Table:
     """Net PnL by regime and strategy in % of the initial balance, marked at closes."""
+    _check(hasattr(res, "pnl_by_regime") or isinstance(res, BaselineEvidence), "regime_table", res, ONE_RUN)
     if isinstance(res, BaselineEvidence):
         frame, where = res.by_regime(sample), f"all symbols, sample {sample or res.shown}"
     else:
@@ -139,6 +141,7 @@ def excursions(res: Any) -> Any:
     """How far each round trip went against its position and for it, in % of its cost; the colour is the strategy's."""
     import bokeh.models as bm
 
+    _check(hasattr(res, "round_trips") or isinstance(res, BaselineEvidence), "excursions", res, ONE_RUN)
     trips = res.stack("round_trips") if isinstance(res, BaselineEvidence) else res.round_trips.assign(symbol=res.symbol)
     trips = trips.assign(against=np.maximum(-trips["worst_pct"], 0.0), gain=np.maximum(trips["best_pct"], 0.0))
     where = "all symbols" if isinstance(res, BaselineEvidence) else res.symbol
@@ -196,6 +199,9 @@ def rejections(results: Any) -> Table:
 
 def quality_table(quality: pd.DataFrame) -> Table:
     """What is odd in the finest candles of each symbol, from the table of `ta.quality`."""
+    _check(
+        hasattr(quality, "columns") and {*QUALITY} <= {*quality}, "quality_table", quality, "the table of ta.quality"
+    )
     table = quality.groupby(level="symbol", sort=False).head(1).droplevel("timeframe")
     table = table.assign(gap_share=table["gap_share"] * 100, zero_volume_share=table["zero_volume_share"] * 100)
     synthetic = bool(table["synthetic"].any()) if "synthetic" in table else False
@@ -206,6 +212,7 @@ def coverage(market: Mapping[str, MultiTimeframeData]) -> Any:
     """Span of every symbol's candles as a bar, with every hole."""
     import bokeh.models as bm
 
+    _check_market(market, "coverage")
     names = list(market)[::-1]
     synthetic = any(d.synthetic for d in market.values())
     plot = figure("candles", synthetic=synthetic, height=110 + 22 * len(names), y_range=names, x_label="time, UTC")
@@ -265,13 +272,25 @@ def _spans(market: Mapping[str, MultiTimeframeData]) -> tuple[pd.DataFrame, pd.D
 
 def atr_by_timeframe(market: Mapping[str, MultiTimeframeData]) -> Table:
     """Mean true range of a candle in % of the price, symbol × timeframe: what spacing and stops are measured by."""
+    _check_market(market, "atr_by_timeframe")
     return range_by_timeframe(true_range_pct(market), any(d.synthetic for d in market.values()))
 
 
 def range_by_timeframe(ranges: pd.DataFrame, synthetic: bool = False) -> Table:
     """The same from the table of `ta.true_range_pct`."""
+    _check(isinstance(ranges, pd.DataFrame), "range_by_timeframe", ranges, "the table of ta.true_range_pct")
     columns = {name: Column(str(name), unit="%", heat="sequential", digits=3) for name in ranges.columns}
     return Table(ranges, columns, "mean true range of a candle (ATR), % of price", synthetic, shared_heat=False)
+
+
+def _check(is_fit: bool, name: str, got: Any, allowed: str) -> None:
+    if not is_fit:
+        raise ConfigError(f"plots.{name}: got {type(got).__name__}, allowed is {allowed}")
+
+
+def _check_market(market: Any, name: str) -> None:
+    fits = isinstance(market, Mapping) and all(isinstance(data, MultiTimeframeData) for data in market.values())
+    _check(fits, name, market, "a market, as ta.load_market gives it; of one symbol {symbol: its candles}")
 
 
 def _curves(results: Any) -> tuple[dict[str, pd.Series], bool, str]:

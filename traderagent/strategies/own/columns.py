@@ -1,13 +1,13 @@
 """An own strategy's class completed, and its features as columns on base candles, refused where they look ahead."""
 
 from collections.abc import Mapping
-from types import FunctionType
-from typing import Any
+from types import FunctionType, NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 import pandas as pd
 
-from traderagent.base.config import allowed_of, allows
+from traderagent.base.config import allowed_of, allows, type_words
 from traderagent.base.errors import RuleError, nearest
 from traderagent.market.frames import TIMEFRAMES
 from traderagent.market.times import day
@@ -35,12 +35,26 @@ def complete(cls: Any) -> None:
     if isinstance(cls.max_orders, bool) or not isinstance(cls.max_orders, int) or not 1 <= cls.max_orders <= 10_000:
         raise RuleError(f"{where}.max_orders: got {cls.max_orders!r}, allowed is a whole number from 1 to 10000")
     for name, field in cls.model_fields.items():
+        if not _is_number(field.annotation):
+            raise RuleError(
+                f"{where}.{name}: it is {type_words(field.annotation)}, allowed are int, float, bool, Literal texts, "
+                "and None beside them, since rules read numbers; what is fixed stands in the rule itself"
+            )
         if not field.is_required() and field.default_factory is None and not allows(field, field.default):
             raise RuleError(
                 f"{where}.{name}: its default is {field.default!r}, allowed is {allowed_of(field)}; give a default "
                 "that its own declaration allows"
             )
     cls.signal = WAKES if cls.every is not None or cls.wakes is not None else None
+
+
+def _is_number(kind: Any) -> bool:
+    """Whether values of a kind have a number in a record: choices have their position, None is NaN."""
+    if get_origin(kind) is Literal:
+        return True
+    if get_origin(kind) in (Union, UnionType):
+        return all(map(_is_number, get_args(kind)))
+    return isinstance(kind, type) and issubclass(kind, (int, float, NoneType))
 
 
 def columns_of(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
