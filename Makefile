@@ -22,6 +22,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # A user's own pip settings stay in force, but for those that would install beside the environment.
 PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
+CHOSEN := params/data.yaml now says these candles, 'git checkout params/data.yaml' goes back
+
 .DEFAULT_GOAL := help
 .PHONY: help repro test slow mutants lab lint bench cluster-demo docs peers lock clean
 
@@ -46,8 +48,8 @@ $(WARM): $(STAMP) $(wildcard traderagent/*/*.py traderagent/*/*/*.py)
 repro: $(WARM)  ## set up and run the main job; CANDLES=folder takes your own candles
 	@echo "3/3 stages"
 	@$(if $(CANDLES),test -e "$(CANDLES)" || { echo "error: no folder or file $(CANDLES); say CANDLES=path/to/candles" >&2; exit 1; })
-	@$(if $(CANDLES),dvc exp run -S params/data.yaml:source=files -S "params/data.yaml:options.files.path=$(CANDLES)",dvc repro)
-	@$(if $(CANDLES),echo "params/data.yaml now says these candles; 'git checkout params/data.yaml' goes back")
+	@$(if $(CANDLES),dvc exp run -S params/data.yaml:source=files -S "params/data.yaml:options.files.path=$(CANDLES)",dvc repro) || { echo "error: stopped before the end; reports/index.html, where there is one, is of an earlier run$(if $(CANDLES),; $(CHOSEN))" >&2; exit 1; }
+	@$(if $(CANDLES),echo "$(CHOSEN)")
 	@echo "open $(CURDIR)/reports/index.html"
 
 test: $(STAMP)  ## fast tests and every notebook with its small defaults

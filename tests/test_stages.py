@@ -158,7 +158,10 @@ def test_a_failing_notebook_leaves_old_results_and_is_kept_under_another_name(pr
         "from traderagent.base.errors import DataError; raise DataError('X.csv row 3: high below low')",
         "print(1)",
     )
-    with pytest.raises(StageError, match=r"(?s)toy, cell 5: DataError: X.csv row 3: high below low.*toy.failed.ipynb"):
+    match = (
+        r"(?s)toy, cell 5: DataError: X.csv row 3: high below low.*toy.failed.ipynb; its parameters: params/toy.yaml$"
+    )
+    with pytest.raises(StageError, match=match):
         stages.run("toy", project)
     after = {p.name: p.read_bytes() for p in (project / "reports").iterdir()}
     assert "so far" in after.pop("toy.failed.ipynb").decode()

@@ -126,7 +126,8 @@ def run(name: str, root: Path | None = None) -> Path:
             if not scratch.exists():
                 raise
             os.replace(scratch, failed)
-            raise StageError(f"{error}\nkept as far as it came: {failed.relative_to(root)}") from None
+            chosen = f"; its parameters: params/{name}.yaml" if (root / "params" / f"{name}.yaml").exists() else ""
+            raise StageError(f"{error}\nkept as far as it came: {failed.relative_to(root)}{chosen}") from None
         _write_page(name, executed, reports / f"{name}.html")
     print(f"{name}: written reports/{name}.html", flush=True)
     return reports / f"{name}.html"
