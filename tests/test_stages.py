@@ -71,6 +71,7 @@ def test_two_runs_show_the_same(project):
     [
         ("n: 5\nholdot: 0.2\n", r"unknown parameter 'holdot' in params/toy.yaml.*did you mean 'holdout'"),
         ("", r"declares 'n', but no params file gives it"),
+        ("# n: 5\n\n  # later\n", r"declares 'n', but no params file gives it"),
         ("N: 5\n", r"unknown parameter 'N'"),
         ("n: 5\nholdout: 0.1\n", r"'holdout' stands in params/toy.yaml and in params/data.yaml"),
         ("- 5\n", r"got list, allowed is a mapping"),

@@ -230,8 +230,9 @@ def _read(path: Path) -> Any:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """A parameter file; one without a byte says nothing. Errors as of `read_yaml`."""
-    return {} if path.is_file() and not path.read_bytes().strip() else read_yaml(path)
+    """A parameter file; one of empty lines and comments says nothing. Errors as of `read_yaml`."""
+    lines = path.read_bytes().splitlines() if path.is_file() else [b"?"]
+    return {} if all(line.strip()[:1] in (b"", b"#") for line in lines) else read_yaml(path)
 
 
 def _declared_elsewhere(root: Path) -> set[str]:

@@ -305,7 +305,9 @@ def test_what_can_just_be_is_taken():
 
 
 def test_what_is_no_evidence_is_refused():
-    with pytest.raises(ConfigError, match=r"evidence: got dict, allowed is ta.VerdictEvidence; ta.verdicts"):
+    with pytest.raises(
+        ConfigError, match=r"evidence: got dict, .* ta.VerdictEvidence; ta.evidence_of\(res\) .* ta.verdicts"
+    ):
         ta.verdict({"dsr": 1.0})
     with pytest.raises(ConfigError, match=r"limits: got dict, allowed is ta.Thresholds"):
         ta.verdict(GOOD, {"trade_dsr": 0.5})

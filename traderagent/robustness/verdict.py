@@ -130,8 +130,8 @@ def verdict(evidence: VerdictEvidence, limits: Thresholds | None = None) -> Verd
     """
     if not isinstance(evidence, VerdictEvidence):
         raise ConfigError(
-            f"evidence: got {type(evidence).__name__}, allowed is ta.VerdictEvidence; ta.verdicts(results) gathers it "
-            "from what the stages wrote"
+            f"evidence: got {type(evidence).__name__}, allowed is ta.VerdictEvidence; ta.evidence_of(res) makes it of "
+            "a run, ta.verdicts(results) gathers it from what the stages wrote"
         )
     limits = thresholds() if limits is None else limits
     if not isinstance(limits, Thresholds):
