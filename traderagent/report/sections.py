@@ -51,7 +51,7 @@ def verdicts(evidence: Evidence) -> str:
         "deflated_sharpe": Column("DSR", unit="prob."),
         "overfitting": Column("PBO", unit="prob."),
         "cycles": Column("cycles", unit=f"closed, {where}", digits=0),
-        "worst_stress": Column("worst stress", unit="%"),
+        "worst_stress": Column("worst stress", unit=f"%, {where}"),
         "reason": Column("main reason", text=True, wide=True),
         "change": Column("what would change it", text=True, wide=True),
     }

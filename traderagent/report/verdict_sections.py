@@ -31,7 +31,7 @@ def verdicts(evidence: Evidence) -> str:
         "dsr": Column("DSR", unit="prob."),
         "pbo": Column("PBO", unit="prob."),
         "cycles": Column("cycles", unit="closed", digits=0),
-        "worst_stress_pct": Column("worst stress", unit="%", digits=1),
+        "worst_stress_pct": Column("worst stress", unit="%, on all candles", digits=1),
         "reason": Column("main reason", text=True, wide=True),
         "change": Column("what would change it", text=True, wide=True),
     }
