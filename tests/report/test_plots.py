@@ -148,3 +148,15 @@ def test_a_range_of_no_table_is_refused():
         ConfigError, match=r"plots\.range_by_timeframe: got str, allowed is the table of ta\.true_range_pct"
     ):
         plots.range_by_timeframe("a")
+
+
+@pytest.mark.parametrize("plot", [plots.equity, plots.drawdown, plots.summary, plots.rejections])
+def test_curves_and_tables_of_what_is_no_run_are_refused(plot, market):
+    shared = ta.portfolio(market, progress=False)
+    for wrong in (shared, market, {"a": 1}, {}, None):
+        with pytest.raises(
+            ConfigError, match=rf"got {type(wrong).__name__}, allowed are a result of ta\.backtest, several"
+        ):
+            plot(wrong)
+    with pytest.raises(ConfigError, match=r"plots\.excursions: got PortfolioBacktestResult, allowed is one run"):
+        plots.excursions(shared)

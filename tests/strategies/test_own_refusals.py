@@ -1,6 +1,7 @@
 """What a rule may not do is an error that says class, line, what is allowed and what to do instead."""
 
-from typing import Any, Literal
+import enum
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -301,14 +302,48 @@ def test_a_default_that_its_declaration_does_not_allow(kind, default, bounds, al
         )
 
 
+class Level(enum.IntEnum):
+    LOW = 1
+
+
 @pytest.mark.parametrize(
-    ("kind", "default"), [(str, "a"), (list, [1]), (dict, {}), (complex, 1j), (int | str, 1), (Any, 1)]
+    ("kind", "default"),
+    [
+        (str, "a"),
+        (list, [1]),
+        (dict, {}),
+        (complex, 1j),
+        (int | str, 1),
+        (Any, 1),
+        (Level, Level.LOW),
+        (np.float64, 2.0),
+        (Literal[2, "auto"], "auto"),  # 2, or the third choice?
+        (Literal["a", None], "a"),
+        (Literal["a"] | Literal["b"], "b"),
+        (int | Literal["auto"], "auto"),
+    ],
 )
-def test_a_parameter_of_a_kind_that_has_no_number(kind, default):
-    with pytest.raises(
-        ta.RuleError, match=r"^Breakout\.mode: it is .*, allowed are int, float, bool, Literal texts, and"
-    ):
+def test_a_parameter_of_a_kind_that_has_no_number_of_its_own(kind, default):
+    match = r"^Breakout\.mode: it is .*, allowed are int, float, bool, or one Literal of texts, and None"
+    with pytest.raises(ta.RuleError, match=match):
         rule_of(lambda self, now, book: None, mode=ta.parameter(default), __annotations__={"mode": kind})
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"),
+    [
+        (int | float | None, None),
+        (Literal["a", "b"] | None, "b"),
+        (Literal[1, 2.5, True], 2.5),
+        (Annotated[int, "candles"] | None, 3),
+    ],
+)
+def test_a_parameter_of_a_kind_that_has_one(kind, default):
+    def decide(self, now, book):
+        return None
+
+    cls = rule_of(decide, mode=ta.parameter(default), __annotations__={"mode": kind})
+    assert trade(cls, DATA).raw.fills.size == 0
 
 
 def test_a_default_at_its_bounds_is_none_or_numpy_is_allowed():

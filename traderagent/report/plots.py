@@ -102,7 +102,7 @@ def drawdown(results: Any) -> Any:
 
 def regime_table(res: Any, sample: str | None = None) -> Table:
     """Net PnL by regime and strategy in % of the initial balance, marked at closes."""
-    _check(hasattr(res, "pnl_by_regime") or isinstance(res, BaselineEvidence), "regime_table", res, ONE_RUN)
+    _check(_is_run(res) or isinstance(res, BaselineEvidence), "regime_table", res, ONE_RUN)
     if isinstance(res, BaselineEvidence):
         frame, where = res.by_regime(sample), f"all symbols, sample {sample or res.shown}"
     else:
@@ -141,7 +141,7 @@ def excursions(res: Any) -> Any:
     """How far each round trip went against its position and for it, in % of its cost; the colour is the strategy's."""
     import bokeh.models as bm
 
-    _check(hasattr(res, "round_trips") or isinstance(res, BaselineEvidence), "excursions", res, ONE_RUN)
+    _check(_is_run(res) or isinstance(res, BaselineEvidence), "excursions", res, ONE_RUN)
     trips = res.stack("round_trips") if isinstance(res, BaselineEvidence) else res.round_trips.assign(symbol=res.symbol)
     trips = trips.assign(against=np.maximum(-trips["worst_pct"], 0.0), gain=np.maximum(trips["best_pct"], 0.0))
     where = "all symbols" if isinstance(res, BaselineEvidence) else res.symbol
@@ -317,16 +317,22 @@ def _curves(results: Any) -> tuple[dict[str, pd.Series], bool, str]:
 
 def _by_name(results: Any) -> dict[str, Any]:
     """Runs by name; of a run with a hold-out the part set aside."""
-    if hasattr(results, "equity"):
+    if _is_run(results):
         return {results.symbol: results}
-    if not isinstance(results, Mapping) or not results:
+    found = dict(results) if isinstance(results, Mapping) else {}
+    if set(found) == {"in", "out"} and _is_run(found["out"]):
+        return {found["out"].symbol: found["out"]}
+    found = {name: r["out"] if isinstance(r, Mapping) and "out" in r else r for name, r in found.items()}
+    if not found or not all(map(_is_run, found.values())):
         raise ConfigError(
             f"got {type(results).__name__}, allowed are a result of ta.backtest, several by name, "
-            "or a result of ta.baseline"
+            "or a result of ta.baseline; an account is drawn by ta.plots.account"
         )
-    if set(results) == {"in", "out"}:
-        return {results["out"].symbol: results["out"]}
-    return {name: r["out"] if isinstance(r, Mapping) else r for name, r in results.items()}
+    return found
+
+
+def _is_run(res: Any) -> bool:
+    return all(hasattr(res, name) for name in ("symbol", "equity", "assumptions"))
 
 
 def _against_holds(res: Any, metric: str) -> dict[str, float]:

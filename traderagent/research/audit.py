@@ -22,8 +22,8 @@ from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.frames import COLUMNS, candle_frame, milliseconds, traded
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.features import frames_of
+from traderagent.strategies.own.causal import FAILURES, check_features, first_other
 from traderagent.strategies.own.columns import computed
-from traderagent.strategies.own.columns import moments as asked_moments
 
 N_MOMENTS, N_RUN_MOMENTS = 24, 6
 SOON = 500  # candles of a changed future that a run is shown
@@ -161,11 +161,16 @@ def _features_check(subject: Strategy, data: MultiTimeframeData, dice: np.random
     data = _rebuilt_whole(data)
     time, duration = tape_of(data).time, data.duration
     whole = _columns(subject, data)
-    drawn = _moments(len(time), min(len(time) // 10, 2_000), N_MOMENTS, dice)
-    moments = sorted({*drawn, *(stop - 1 for stop in asked_moments(whole, len(time)))})  # and those that a run asks
+    moments = _moments(len(time), min(len(time) // 10, 2_000), N_MOMENTS, dice)
     for row in moments:
         for other in (_cut(data, row), _changed(data, row, dice)):
-            found = _first_change(whole, _columns(subject, other), row)
+            try:
+                columns = _columns(subject, other)
+            except FAILURES as error:
+                return Check(
+                    name, False, f"cannot be asked: {type(error).__name__} on other candles than all ({error})"
+                )
+            found = _first_change(whole, columns, row)
             if found is not None:
                 again = _first_change(whole, _columns(subject, _rebuilt_whole(data)), len(time) - 1)
                 if again is not None:
@@ -178,6 +183,11 @@ def _features_check(subject: Strategy, data: MultiTimeframeData, dice: np.random
                     f"looks ahead: feature {feature!r} at {_clock(time[at])} uses "
                     + (f"the candle of {_clock(time[used], time[at])}" if used is not None else "candles to come"),
                 )
+    if subject.is_own():
+        try:
+            check_features(subject, frames_of(data), whole)
+        except RuleError as refused:  # at a moment that was not drawn
+            return Check(name, False, str(refused))
     last = pd.Timestamp(int(time[-1]) + duration, unit="ms", tz="UTC")
     return Check(
         name, True, f"{len(whole)} features, {len(moments)} moments cut off and changed, up to {last:%Y-%m-%d}"
@@ -196,10 +206,9 @@ def _first_change(whole: Mapping[str, np.ndarray], other: Mapping[str, np.ndarra
     for name, values in whole.items():
         if name not in other:
             return name, row
-        left, right = values[: row + 1], other[name][: row + 1]
-        same = (left == right) | (np.isnan(left) & np.isnan(right))
-        if not same.all():
-            found.append((int(np.argmin(same)), name))
+        at = first_other(values[: row + 1], other[name][: row + 1])
+        if at is not None:
+            found.append((at, name))
     return (min(found)[1], min(found)[0]) if found else None
 
 
@@ -215,8 +224,8 @@ def _first_used(
     n = len(tape_of(data))
 
     def depends_beyond(row: int) -> bool:
-        other = _columns(subject, _changed(data, row, dice))[feature][at]
-        return not (other == whole[feature][at] or (np.isnan(other) and np.isnan(whole[feature][at])))
+        other = _columns(subject, _changed(data, row, dice))[feature]
+        return first_other(other[: at + 1], whole[feature][: at + 1]) == at
 
     if not depends_beyond(at):
         return None  # only a cut shows it: its window reaches past the end

@@ -24,7 +24,7 @@ from traderagent.research.job import Block, Job, block_at
 from traderagent.research.placement import Placement
 from traderagent.robustness.splits import Interval
 from traderagent.strategies.features import frames_of
-from traderagent.strategies.own.columns import check_causal
+from traderagent.strategies.own.causal import check_causal
 
 SUMS = ("sum_d", "sum_d2", "n_days")  # of daily returns, beside the metrics
 FEWEST = 2  # candles of a span: one to decide at, one to fill in

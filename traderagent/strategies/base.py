@@ -133,7 +133,7 @@ class Strategy(Config, metaclass=_Declared):
             if type(self).step is None:
                 raise RuleError(f"{type(self).__name__} has no rule: write `def decide(self, now, book):`")
             return self.features(data)
-        from traderagent.strategies.own.columns import columns_of
+        from traderagent.strategies.own.causal import columns_of
 
         return columns_of(self, data)
 

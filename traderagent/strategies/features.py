@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from traderagent.indicators import INDICATORS
 from traderagent.indicators.cache import FeatureCache
@@ -119,12 +120,20 @@ def frames_of(data: MultiTimeframeData, on_disk: bool = True) -> Frames:
     return data.__dict__.setdefault("_features", Frames(data, on_disk))
 
 
-def frames_closed_by(data: MultiTimeframeData, end: int) -> Frames:
-    """The frames of a symbol as they were at `end` (milliseconds): of every timeframe the candles that had closed."""
+def candles_at(data: MultiTimeframeData, end: int, factor: float | None = None, ahead: int = 0) -> MultiTimeframeData:
+    """The candles of a symbol as they were at `end` (ms): of every timeframe the candles that had closed.
+
+    With a factor, those that close up to `ahead` ms later follow, with prices and volumes times the factor.
+    """
     duration = {"m5": data.duration} | {name: duration_of(timeframe) for name, timeframe in FRAMES.items()}
-    given = {name: getattr(data, name) for name in duration}
-    known = {
-        name: None if frame is None else frame[milliseconds(frame.index) + duration[name] <= end]
-        for name, frame in given.items()
-    }
-    return Frames(data.replace(detail=None, detail_timeframe=None, **known), on_disk=False)
+    known: dict[str, pd.DataFrame | None] = {}
+    for name, span in duration.items():
+        frame = getattr(data, name)
+        if frame is not None:
+            closes = milliseconds(frame.index) + span
+            frame = frame[closes <= (end if factor is None else end + ahead)]
+            if factor is not None:
+                times = np.where(closes[: len(frame)] > end, factor, 1.0)
+                frame = frame.assign(**{column: frame[column] * times for column in COLUMNS})
+        known[name] = frame
+    return data.replace(detail=None, detail_timeframe=None, **known)

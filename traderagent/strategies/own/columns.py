@@ -1,23 +1,18 @@
-"""An own strategy's class completed, and its features as columns on base candles, refused where they look ahead."""
+"""An own strategy's class completed, and its features as columns on base candles."""
 
 from collections.abc import Mapping
 from types import FunctionType, NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
-import pandas as pd
 
 from traderagent.base.config import allowed_of, allows, type_words
 from traderagent.base.errors import RuleError, nearest
 from traderagent.market.frames import TIMEFRAMES
-from traderagent.market.times import day
-from traderagent.strategies.features import Frame, Frames, frames_closed_by
+from traderagent.strategies.features import Frame, Frames
 from traderagent.strategies.own.blueprint import WAKES, check_features
-from traderagent.strategies.own.source import identity_of, method_of, snake_case
+from traderagent.strategies.own.source import method_of, snake_case
 from traderagent.strategies.own.views import on_base_closes, views_of
-
-KEPT = 16
-N_MOMENTS, APART = 4, 997  # candles; a prime, so that hours and days are cut off in their middle
 
 
 def complete(cls: Any) -> None:
@@ -35,10 +30,10 @@ def complete(cls: Any) -> None:
     if isinstance(cls.max_orders, bool) or not isinstance(cls.max_orders, int) or not 1 <= cls.max_orders <= 10_000:
         raise RuleError(f"{where}.max_orders: got {cls.max_orders!r}, allowed is a whole number from 1 to 10000")
     for name, field in cls.model_fields.items():
-        if not _is_number(field.annotation):
+        if not _has_number(field.annotation):
             raise RuleError(
-                f"{where}.{name}: it is {type_words(field.annotation)}, allowed are int, float, bool, Literal texts, "
-                "and None beside them, since rules read numbers; what is fixed stands in the rule itself"
+                f"{where}.{name}: it is {type_words(field.annotation)}, allowed are int, float, bool, or one "
+                "Literal of texts, and None beside them, since rules read numbers; what is fixed stands in the rule"
             )
         if not field.is_required() and field.default_factory is None and not allows(field, field.default):
             raise RuleError(
@@ -48,31 +43,28 @@ def complete(cls: Any) -> None:
     cls.signal = WAKES if cls.every is not None or cls.wakes is not None else None
 
 
-def _is_number(kind: Any) -> bool:
-    """Whether values of a kind have a number in a record: choices have their position, None is NaN."""
-    if get_origin(kind) is Literal:
-        return True
+def _has_number(kind: Any) -> bool:
+    """Whether each value of a kind has a number of its own in a record: texts have their position, None is NaN."""
+    kinds = [one for one in _kinds(kind) if one is not NoneType]
+    choices = [choice for one in kinds if get_origin(one) is Literal for choice in get_args(one)]
+    if any(isinstance(choice, str) for choice in choices):
+        return len(kinds) == 1 and all(isinstance(choice, str) for choice in choices)
+    return all(one in (int, float, bool) or get_origin(one) is Literal for one in kinds) and all(
+        type(choice) in (int, float, bool) for choice in choices
+    )
+
+
+def _kinds(kind: Any) -> list[Any]:
+    """The kinds that a declaration allows."""
+    if get_origin(kind) is Annotated:
+        return _kinds(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
-        return all(map(_is_number, get_args(kind)))
-    return isinstance(kind, type) and issubclass(kind, (int, float, NoneType))
-
-
-def columns_of(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
-    """(n_base,) float64 by name, made once per candles, source and parameters; the wakes first, where there are any."""
-    kept = data.__dict__.setdefault("_own", {})
-    key = identity_of(type(strategy), strategy.to_dict())
-    if key not in kept:
-        found = computed(strategy, data)
-        for stop in moments(found, len(data["base"].time)):
-            check_causal(strategy, data, found, stop)
-        for old in list(kept)[: max(0, len(kept) + 1 - KEPT)]:
-            kept.pop(old, None)
-        kept[key] = found
-    return dict(kept[key])
+        return [one for part in get_args(kind) for one in _kinds(part)]
+    return [kind]
 
 
 def computed(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
-    """The same, computed anew."""
+    """(n_base,) float64 by name; the wakes first, where there are any."""
     cls = type(strategy)
     where = f"{cls.__name__}.features"
     base = data["base"]
@@ -87,53 +79,6 @@ def computed(strategy: Any, data: Frames) -> dict[str, np.ndarray]:
         values = on_base_closes(WAKES, _called(strategy, "wakes", data), base.time, f"{cls.__name__}.wakes")
         return {WAKES: ((values != 0) & ~np.isnan(values)).astype(np.float64)} | columns
     return columns
-
-
-# --- what a feature may know ---------------------------------------------------------------------------
-def moments(columns: Mapping[str, np.ndarray], n: int) -> list[int]:
-    """Candles after which the future is cut off: soon after every feature is a number, since short cuts are cheap."""
-    first = max((int(np.argmax(np.isfinite(values))) for values in columns.values()), default=n)
-    rows = [(first // APART + k) * APART for k in range(1, N_MOMENTS + 1)]
-    return [row for row in rows if row < n] or [row for row in [(first + n) // 2] if first < row < n]
-
-
-def check_causal(strategy: Any, data: Frames, columns: Mapping[str, np.ndarray], stop: int) -> None:
-    """Refuse features that were others while the candles from `stop` on were not known.
-
-    This asks one moment; `ta.audit` asks many. What does not bear fewer candles (a table of its own, indexed by row)
-    cannot be asked.
-
-    Raises
-    ------
-    RuleError
-        With feature and candle.
-    """
-    base = data["base"]
-    end = int(base.time[stop - 1]) + base.duration
-    try:
-        alone = computed(strategy, frames_closed_by(data.data, end))
-    except (RuleError, ArithmeticError, LookupError, ValueError):  # of the user's own code
-        return
-    for name, values in alone.items():
-        at = _first_other(values, columns[name][:stop])
-        if at is None:
-            continue
-        where = f"{type(strategy).__name__}.features: {name!r}"
-        if _first_other(computed(strategy, data)[name], columns[name]) is not None:
-            raise RuleError(
-                f"{where} is another each time it is computed; allowed are features of candles; fix its seed"
-            )
-        candle, then = (day(pd.Timestamp(int(t), unit="ms", tz="UTC")) for t in (base.time[at], end))
-        raise RuleError(
-            f"{where} looks ahead: at the candle of {candle} on {data.data.symbol} it is another value while the "
-            f"candles from {then} on are not known; allowed are features of candles that have closed; ta.audit names "
-            "the candle that it uses"
-        )
-
-
-def _first_other(left: np.ndarray, right: np.ndarray) -> int | None:
-    other = ~((left == right) | (np.isnan(left) & np.isnan(right)))
-    return int(np.argmax(other)) if other.any() else None
 
 
 def _inherited(strategy: Any, data: Frames) -> Any:

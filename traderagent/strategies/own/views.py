@@ -22,7 +22,7 @@ COLUMNS = ("open", "high", "low", "close", "volume")
 
 
 class View:
-    """Candles of one timeframe: columns open, high, low, close, volume, and every indicator as a method."""
+    """Candles of one timeframe: columns open, high, low, close, volume, every indicator as a method, times as index."""
 
     def __init__(self, name: str, frame: Frame) -> None:
         self._name, self._frame = name, frame
@@ -36,8 +36,13 @@ class View:
             raise AttributeError(name)
         raise _unknown(self._name, name, dir(self))
 
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        """(m,) open times, UTC."""
+        return pd.to_datetime(self._frame.time, unit="ms", utc=True)
+
     def __dir__(self) -> list[str]:
-        return [*COLUMNS, *INDICATORS]
+        return [*COLUMNS, "index", *INDICATORS]
 
     def __len__(self) -> int:
         return len(self._frame.close)
