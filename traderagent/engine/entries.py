@@ -9,6 +9,7 @@ from traderagent.engine.orders import (
     clear_protection,
     drop_deal,
     find_cursors,
+    nearer_exit,
     next_entry_below,
     reserve_cell,
     rest,
@@ -52,7 +53,7 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
     cell.order = account.next_order
     account.next_order += 1
     book.n_lots += 1
-    book.bottom_exit = min(book.bottom_exit, k)
+    book.bottom_exit = nearer_exit(book, k, book.bottom_exit)
 
 
 @inner_kernel

@@ -9,7 +9,7 @@ from traderagent.engine.orders import (
     clear_protection,
     find_cursors,
     make_idle,
-    next_exit_above,
+    next_exit,
     rest,
     set_triggers,
 )
@@ -72,7 +72,7 @@ def close_cell(account, pair, book, price, rate):
     close_lot(account, pair, book, reason, cell, cell.held, price, fee)
     cell.held = 0.0
     cell.initial = 0
-    book.bottom_exit = next_exit_above(book, k)
+    book.bottom_exit = next_exit(book, k)
     book.changed = 1
     if not may_rearm(account, book):
         make_idle(book, k)

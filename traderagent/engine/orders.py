@@ -93,7 +93,7 @@ def find_cursors(book):
             if cell.order < book.fresh:
                 book.top_entry = max(book.top_entry, k)
         elif (cell.state == HOLDING) and (cell.exit_price != 0.0):
-            book.bottom_exit = k
+            book.bottom_exit = nearer_exit(book, k, book.bottom_exit)
         elif cell.state == IDLE:
             book.n_idle += 1
             book.bottom_idle = k
@@ -102,6 +102,17 @@ def find_cursors(book):
                 book.n_refused += 1
             else:
                 book.idle_lowest = cell.price
+
+
+@inner_kernel
+def nearer_exit(book, k, other):
+    """Which of two holding cells' exits is met first: the nearer, at one price the one placed earlier."""
+    if other == book.n_cells:
+        return k
+    one, two = cell_of(book, k), cell_of(book, other)
+    if one.exit_price != two.exit_price:
+        return k if one.exit_price < two.exit_price else other
+    return k if one.order < two.order else other
 
 
 @inner_kernel
@@ -145,12 +156,19 @@ def let_in(account, pair):
 
 
 @inner_kernel
-def next_exit_above(book, k):
-    """Lowest holding cell with an exit above k, or n_cells."""
-    k += 1
-    while (k < book.n_cells) and (cell_of(book, k).state != HOLDING):
-        k += 1
-    return k
+def next_exit(book, k):
+    """The holding cell whose exit is met next once that of the k-th has filled, or n_cells."""
+    low = k
+    while (low > 0) and (cell_of(book, low - 1).exit_price == cell_of(book, k).exit_price):
+        low -= 1
+    nearest = book.n_cells
+    for j in range(low, book.n_cells):
+        if (j == k) | (cell_of(book, j).state != HOLDING):
+            continue
+        if nearest < book.n_cells and cell_of(book, j).exit_price > cell_of(book, nearest).exit_price:
+            break
+        nearest = nearer_exit(book, j, nearest)
+    return nearest
 
 
 @inner_kernel
