@@ -13,7 +13,8 @@ from traderagent.strategies.contract import CORRELATION, RESTING, RISK_EXPOSURE,
 SLACK = 1 + 1e-9
 TIE = 1e-9  # a correlation this close to the limit has reached it
 ENOUGH_HOURS = 168
-STILL = 1e-12  # a scatter this small a share of the squares is rounding
+STILL = 1e-20  # a scatter this small beside the mean is rounding
+FINE = 1e-4  # a scatter this small a share of all squares so far is not told by their differences
 
 
 @inner_kernel
@@ -165,6 +166,27 @@ def coefficient(limits, s, o, first, last, xy):
     if common < ENOUGH_HOURS:
         return np.nan
     moved, their_moved = xx - x * x / common, yy - y * y / common
-    if (moved <= STILL * xx) | (their_moved <= STILL * yy):
-        return np.nan
+    if (moved < FINE * grown(limits, limits.square, s, 0, last)) | (
+        their_moved < FINE * grown(limits, limits.square, o, 0, last)
+    ):
+        return of_deviations(limits, s, o, first, last, common)
     return (xy - x * y / common) / (moved * their_moved) ** 0.5
+
+
+@inner_kernel
+def of_deviations(limits, s, o, first, last, common):
+    """The same where one hardly moves beside what it once did, which differences of running sums cannot tell."""
+    mean, their_mean = 0.0, 0.0
+    for h in range(first, last + 1):
+        if (known_between(limits, s, h, h) == 1) & (known_between(limits, o, h, h) == 1):
+            mean += float64_at(limits.returns, h * limits.n + s) / common
+            their_mean += float64_at(limits.returns, h * limits.n + o) / common
+    moved, their_moved, both = 0.0, 0.0, 0.0
+    for h in range(first, last + 1):
+        if (known_between(limits, s, h, h) == 1) & (known_between(limits, o, h, h) == 1):
+            x = float64_at(limits.returns, h * limits.n + s) - mean
+            y = float64_at(limits.returns, h * limits.n + o) - their_mean
+            moved, their_moved, both = moved + x * x, their_moved + y * y, both + x * y
+    if (moved <= STILL * common * mean**2) | (their_moved <= STILL * common * their_mean**2):
+        return np.nan
+    return both / (moved * their_moved) ** 0.5
