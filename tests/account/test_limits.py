@@ -138,10 +138,10 @@ def correlations(limits, s):
     pearson(limits, s, 10, 250)
 
 
-@pytest.mark.parametrize("s", [0, 2])
+@pytest.mark.parametrize("s", [0, 2, 8])
 def test_a_correlation_is_pearsons_over_the_hours_that_both_have(s):
     draw = np.random.default_rng(5)
-    returns = 0.01 + 0.02 * draw.normal(size=(10, 300))
+    returns = 0.01 + 0.02 * draw.normal(size=(11, 300))
     returns[1] = -0.7 * returns[0] + 0.01 * returns[1]
     returns[2, ::7] = np.nan
     returns[3, 10 + 167 :] = np.nan  # one hour too few
@@ -152,14 +152,15 @@ def test_a_correlation_is_pearsons_over_the_hours_that_both_have(s):
     returns[8, 10:] = 1e-6 + 1e-9 * returns[0, 10:]  # it hardly moves any more
     returns[9, 10:] *= 1e-5
     returns[9, 10::9] = np.nan
-    limits, found = np.zeros(1, LIMITS), np.zeros((10, 10))
+    returns[10, 50] = np.nan  # one hour is missing
+    limits, found = np.zeros(1, LIMITS), np.zeros((11, 11))
     kept = moments_of(returns) | {"rho": found}
     limits["n"], limits["n_hours"] = returns.shape
     for name, array in kept.items():
         limits[name] = array.ctypes.data
     correlations(limits[0], s)
     inside = returns[:, 10:251]
-    for k in (0, 1, 2, 5, 6, 8, 9):
+    for k in (0, 1, 2, 5, 6, 8, 9, 10):
         both = ~np.isnan(inside[k]) & ~np.isnan(inside[s])
         assert both.sum() >= 168
         assert found[s, k] == pytest.approx(np.corrcoef(inside[s, both], inside[k, both])[0, 1], abs=1e-12)

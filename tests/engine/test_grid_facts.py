@@ -229,22 +229,3 @@ def test_cells_in_every_state_are_accounted_for():
     parameters = ladder(95.0, 105.0, 11, initial_inventory="none")
     cells = trade(path, parameters, **FREE, **OPEN_GATE).raw.cells[0]
     assert cells["state"].tolist() == [RESTING] * 4 + [HOLDING] * 2 + [IDLE] * 4
-
-
-def test_exits_that_round_to_one_price_fill_in_the_order_in_which_they_were_placed():
-    """Sold at 200 and 201, both bought back at 199 (0.5 % and more below, down to a tick of 1)."""
-    path = candles_through([199.5, 199.5, 203.0, 198.5, 203.0, 198.5])
-    parameters = {
-        "direction": "short",
-        "lower_price": 200.0,
-        "upper_price": 201.0,
-        "num_levels": 2,
-        "profit_per_grid": 0.005,
-        "amount_per_grid": 1_000.0,
-        "initial_inventory": "none",
-        "trailing_enabled": False,
-    }
-    result = trade(path, parameters, **FREE, **OPEN_GATE, account="perpetual", tick=1.0)
-    fills = result.trades
-    assert fills["price"].tolist() == [200.0, 201.0, 199.0, 199.0] * 2
-    assert fills["quantity"].round(3).tolist() == [5.0, 4.975, 5.0, 4.975] * 2

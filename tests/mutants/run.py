@@ -29,6 +29,7 @@ HANDS = (
     "tests.engine.test_market_orders",
     "tests.engine.test_detail",
     "tests.engine.test_grid_shift",
+    "tests.engine.test_grid_ties",
     "tests.engine.test_logs",
     "tests.strategies.test_own_fills",
     "tests.account.test_limits",
