@@ -219,14 +219,7 @@ def coverage(market: Mapping[str, MultiTimeframeData]) -> Any:
     spans, holes = _spans(market)
     look = {"y": "symbol", "left": "left", "right": "right"}
     present = plot.hbar(source=source(spans), height=0.5, fill_color=style.PRICE, line_color=None, **look)
-    absent = plot.hbar(
-        source=source(holes),
-        height=0.8,
-        fill_color=style.ABSENT,
-        line_color=style.ABSENT,
-        line_width=2,
-        **look,
-    )
+    absent = plot.hbar(source=source(holes), height=0.8, color=style.ABSENT, line_width=2, **look)
     plot.add_tools(
         bm.HoverTool(
             renderers=[present],
