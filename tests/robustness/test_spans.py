@@ -165,6 +165,18 @@ def test_own_features_that_look_ahead_are_refused(data):
         runs_of(data, CONFIG.only(), {"sneak_size": [0.1, 0.2]}, spans_of(*CUTS), [Sneak()])
 
 
+@pytest.mark.filterwarnings("ignore:Table.features cannot be asked")
+def test_own_features_that_cannot_be_asked_are_refused(data):
+    of_all = data.candles["close"].to_numpy()
+
+    class Table(Sneak):
+        def features(self, m5):
+            return {"mean": of_all}
+
+    with pytest.raises(ta.RuleError, match="table: its features cannot be computed on the candles of a training alone"):
+        runs_of(data, CONFIG.only(), {"table_size": [0.1, 0.2]}, spans_of(*CUTS), [Table()])
+
+
 def test_own_strategies_run_on_spans(data):
     space, span = {"honest_size": [0.1, 0.2]}, spans_of(CUTS[1])
     _, runs = runs_of(data, CONFIG.only(), space, span, [Honest()])

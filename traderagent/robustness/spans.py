@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from traderagent.base.errors import RuleError
 from traderagent.base.progress import counting
 from traderagent.base.threads import cores
 from traderagent.engine.lane import Columns, Lane, columns_of
@@ -151,7 +152,11 @@ class _Task:
             names = {strategy.name for strategy in job.own}
             frames = frames_of(data)
             for strategy in (one for of in block.trials.sets for one in of if one.name in names):
-                check_causal(strategy, frames, strategy.columns(frames), ready[0][1])  # training must not see its test
+                if not check_causal(strategy, frames, strategy.columns(frames), ready[0][1]):
+                    raise RuleError(
+                        f"{strategy.name}: its features cannot be computed on the candles of a training alone, so that "
+                        "training might see its own test; allowed are features of the frames that they are given"
+                    )
             # An own rule is compared with its compiled form once, before many threads use it.
             self._lane(*ready[0], daily=False).run(0, 1)
 
