@@ -30,11 +30,25 @@ from traderagent.strategies.contract import HALTED, RISK_DAILY
 
 
 @inner_kernel
-def value_at_close(limits, quantity):
-    """Σ quantity × last close, in the order of the symbols."""
+def value_at(quantity, price, n):
+    """Σ quantity × price of (n,) each; four sums side by side, since one would wait for each of its additions."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    for s in range(0, n - 3, 4):
+        a += float64_at(quantity, s) * float64_at(price, s)
+        b += float64_at(quantity, s + 1) * float64_at(price, s + 1)
+        c += float64_at(quantity, s + 2) * float64_at(price, s + 2)
+        d += float64_at(quantity, s + 3) * float64_at(price, s + 3)
+    for s in range(n - n % 4, n):
+        a += float64_at(quantity, s) * float64_at(price, s)
+    return (a + b) + (c + d)
+
+
+@inner_kernel
+def gross_at(quantity, price, n):
+    """Σ |quantity| × price of (n,) each."""
     total = 0.0
-    for s in range(limits.n):
-        total += quantity[s] * float64_at(limits.close, s)
+    for s in range(n):
+        total += abs(float64_at(quantity, s)) * float64_at(price, s)
     return total
 
 
@@ -178,14 +192,21 @@ def judge(limits, equity, floor):
 
 @inner_kernel
 def line_up(n, turn, is_met, queue):
-    """Put the symbols that are met into the queue, in the turn; returns how many they are."""
-    n_queue, s = 0, turn
-    for _ in range(n):
-        if uint8_at(is_met, s):
+    """Put the symbols that are met into the queue, in the turn; returns where it begins, and how many they are.
+
+    Flags are looked at eight at a time, since most are 0; those before the turn go to the end.
+    """
+    n_queue, n_before = 0, 0
+    for of in range(0, n, 8):
+        if int64_at(is_met + of, 0) == 0:
+            continue
+        for s in range(of, of + 8):
             write_int64(queue, n_queue, s)
-            n_queue += 1
-        s = s + 1 if s + 1 < n else 0
-    return n_queue
+            n_queue += uint8_at(is_met, s)
+            n_before += uint8_at(is_met, s) & (s < turn)
+    for k in range(n_before):
+        write_int64(queue, n_queue + k, int64_at(queue, k))
+    return queue + 8 * n_before, n_queue
 
 
 @inner_kernel
@@ -271,8 +292,9 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
     curves, committed, log = out
     n, is_kept, day = limits.n, len(curves) > 0, 0
     below, above, inventory, costs = np.full(n, -np.inf), np.full(n, np.inf), np.zeros(n), np.zeros(n)
-    due, queue = np.empty(n, np.int64), np.empty(n, np.int64)
-    is_met, is_short, n_short = np.zeros(n, np.bool_), np.zeros(n, np.bool_), 0
+    ones = np.ones(n)
+    due, room = np.empty(n, np.int64), np.empty(2 * n + 8, np.int64)
+    is_met, is_short, n_short = np.zeros(n + 8, np.bool_), np.zeros(n, np.bool_), 0
     limits.due = due.ctypes.data
     take_seats(limits)
     clock.block, clock.next_day, floor = axis.first_block, axis.first, daily_floor(limits)
@@ -283,10 +305,10 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
         turn, is_news = (opened // axis.duration) % n, False
         for s in range(n):
             is_met[s] = (low[t, s] <= below[s]) | (high[t, s] >= above[s]) | (due[s] <= row_at[t, s])
-        n_queue = line_up(n, turn, is_met.ctypes.data, queue.ctypes.data)
-        meet_all(limits, queue.ctypes.data, n_queue, is_kept)
+        queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
+        meet_all(limits, queue, n_queue, is_kept)
         if (t >= clock.next_day) | (shares[t] >= 0):
-            equity = shared.cash + value_at_close(limits, inventory)
+            equity = shared.cash + value_at(inventory.ctypes.data, limits.close, n)
             if t >= clock.next_day:
                 clock.next_day = int32_at(axis.next_day, t)
                 if t > axis.first:
@@ -303,19 +325,19 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
         if n_queue > 0:
             start_candle(shared)
             for k in range(n_queue):
-                walk_symbol(seat_of(limits, queue[k]))
+                walk_symbol(seat_of(limits, int64_at(queue, k)))
             for k in range(n_queue):
-                account = account_of(seat_of(limits, queue[k]))
-                mark_symbol(seat_of(limits, queue[k]), is_kept & (not closes_out))
-                inventory[queue[k]] = account.inventory
-                costs[queue[k]] = account.cost
-            shared.cost = costs.sum()
-        shared.inventory = value_at_close(limits, inventory)
+                s = int64_at(queue, k)
+                account = account_of(seat_of(limits, s))
+                mark_symbol(seat_of(limits, s), is_kept & (not closes_out))
+                inventory[s], costs[s] = account.inventory, account.cost
+            shared.cost = value_at(costs.ctypes.data, ones.ctypes.data, n)
+        shared.inventory = value_at(inventory.ctypes.data, limits.close, n)
         equity = shared.cash + shared.inventory
         if t >= block_of(clock, axis).end:
             clock.block += 1
         if t + 1 == block_of(clock, axis).end:
-            shared.gross = value_at_close(limits, np.abs(inventory))
+            shared.gross = gross_at(inventory.ctypes.data, limits.close, n)
         if not closes_out:
             mark(shared, block_of(clock, axis), t, 1.0)
         if judge(limits, equity, floor):
@@ -324,12 +346,12 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
         if is_news | (n_short > 0):
             for s in range(n):
                 is_met[s] = (row_at[t, s] >= 0) & ((due[s] <= row_at[t, s]) | is_short[s])
-            n_queue = line_up(n, turn, is_met.ctypes.data, queue.ctypes.data)
+            queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
         if n_queue > 0:
             limits.equity = equity
-            decide_all(limits, queue.ctypes.data, n_queue, is_kept)
+            decide_all(limits, queue, n_queue, is_kept)
             for k in range(n_queue):
-                s = queue[k]
+                s = int64_at(queue, k)
                 seat = seat_of(limits, s)
                 if seat.fresh == 1:
                     finish_symbol(limits, seat, closes_out)
