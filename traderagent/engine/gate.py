@@ -54,6 +54,15 @@ def count_cell_refusal(account, book, cell, reason):
 @inner_kernel
 def resting_notional(book, close):
     """Notional of the book's resting and pending entries; market orders at the close."""
+    if (book.resting_seen != book.moves) | (book.market_quantity != 0.0):
+        book.resting_seen = book.moves
+        book.resting = sum_of_resting(book, close)
+    return book.resting
+
+
+@inner_kernel
+def sum_of_resting(book, close):
+    """The same by a walk over all cells."""
     total = book.market_quantity * close
     for k in range(book.n_cells):
         cell = cell_of(book, k)
@@ -141,6 +150,7 @@ def authorise_ladder(account, pair, book, equity):
         if reason >= 0:
             count_cell_refusal(account, book, cell, reason)
             cell.state = IDLE
+            book.moves += 1
         else:
             reserve_cell(account, pair, book, cell, reserve)
             used += cell.quantity * abs(cell.price)

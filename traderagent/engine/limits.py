@@ -35,6 +35,15 @@ def granted_entries(book, close):
 
 
 @inner_kernel
+def granted_of(book, close):
+    """The same, looked up again where orders may have changed since, or one is valued at the close."""
+    if (book.granted_seen != book.moves) | (book.market_quantity != 0.0):
+        book.granted_seen = book.moves
+        book.granted = granted_entries(book, close)
+    return book.granted
+
+
+@inner_kernel
 def recount(limits, pair, s):
     """Count anew what a symbol holds and has resting, where that can have changed."""
     seat = seat_of(limits, s)
@@ -46,7 +55,7 @@ def recount(limits, pair, s):
     for b in range(pair.n_books):
         book = book_of(pair, b)
         held += book.quantity
-        entries += granted_entries(book, float64_at(limits.close, s))
+        entries += granted_of(book, float64_at(limits.close, s))
     write_float64(limits.held, s, held)
     write_float64(limits.entries, s, entries)
 
@@ -59,16 +68,21 @@ def committed_of(limits, s):
 
 @inner_kernel
 def commit(account, pair):
-    """Before a book's orders ask: what its symbol and all of them have committed by now."""
+    """Before a book's orders ask: what its symbol has committed by now."""
     limits = limits_of(account)
-    if limits.counted != limits.time:
-        limits.counted = limits.time
-        limits.committed = 0.0
-        for s in range(limits.n):
-            limits.committed += committed_of(limits, s)
     before = committed_of(limits, account.seat)
     recount(limits, pair, account.seat)
-    limits.committed += committed_of(limits, account.seat) - before
+    if limits.counted == limits.time:
+        limits.committed += committed_of(limits, account.seat) - before
+
+
+@inner_kernel
+def commit_all(limits):
+    """What all symbols have committed, counted anew for the first order that asks at this close."""
+    limits.counted = limits.time
+    limits.committed = 0.0
+    for s in range(limits.n):
+        limits.committed += committed_of(limits, s)
 
 
 @inner_kernel
@@ -78,6 +92,8 @@ def ask_limits(account, notional):
     committed = committed_of(limits, account.seat)
     if committed + notional > limits.pair * limits.equity * SLACK:
         return RISK_PAIR
+    if limits.counted != limits.time:
+        commit_all(limits)
     if limits.committed + notional > limits.total * limits.equity * SLACK:
         return RISK_EXPOSURE
     is_first = (committed == 0.0) & (limits.correlation <= 1.0)

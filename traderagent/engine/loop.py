@@ -170,10 +170,13 @@ def decide_book(account, pair, feed, book, equity):
     """Step 6 for one book; for the halves of a ladder where the first one's turn is."""
     now = now_of(pair)
     if book.partner < 0:
-        asked = is_asked(account, feed, now, book)
+        if is_quiet(feed, now, book):
+            return
+        due = is_due(account, now, book)
+        asked = is_asked(feed, now, book, due)
         if asked:
             hear(account, pair, feed, book, equity)
-        if asked or is_due(account, now, book):
+        if asked | due:
             grant(account, pair, book, equity)
     elif book.partner > book.index:
         decide_both(account, pair, feed, book, book_of(pair, book.partner), equity)
@@ -183,26 +186,38 @@ def decide_book(account, pair, feed, book, equity):
 def decide_both(account, pair, feed, book, other, equity):
     """Step 6 for both halves of a ladder: they are asked and granted together."""
     now = now_of(pair)
-    asked = is_asked(account, feed, now, book) or is_asked(account, feed, now, other)
+    if is_quiet(feed, now, book) and is_quiet(feed, now, other):
+        return
+    due, other_due = is_due(account, now, book), is_due(account, now, other)
+    asked = is_asked(feed, now, book, due) | is_asked(feed, now, other, other_due)
     if asked:
         hear(account, pair, feed, book, equity)
         hear(account, pair, feed, other, equity)
-    if asked or is_due(account, now, book) or is_due(account, now, other):
+    if asked | due | other_due:
         grant(account, pair, book, equity)
         grant(account, pair, other, equity)
 
 
 @inner_kernel
-def is_asked(account, feed, now, book):
+def is_quiet(feed, now, book):
+    """Whether a book has no reason of any kind to be asked or granted anything at this close."""
+    waits = (book.ask == 0) & (book.changed == 0) & (book.n_refused == 0) & (feed.every == 0)
+    waits &= now.row < min(book.wake_row, book.watch_row)
+    return waits & (
+        (now.high < min(book.wake_above, book.watch_above)) & (now.low > max(book.wake_below, book.watch_below))
+    )
+
+
+@inner_kernel
+def is_asked(feed, now, book, due):
     """Whether a book's rule has a reason to be asked at this close.
 
     What the engine may grant by itself is no reason for a ladder's rule, but where the next close is one, this one
     saves it.
     """
-    due = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1)
-    if due | (now.high >= book.wake_above) | (now.low <= book.wake_below):
-        return True
-    return ((book.is_ladder == 0) | (now.row + 1 >= book.wake_row)) and is_due(account, now, book)
+    asks = (book.ask == 1) | (now.row >= book.wake_row) | (feed.every == 1)
+    asks |= (now.high >= book.wake_above) | (now.low <= book.wake_below)
+    return asks | (due & ((book.is_ladder == 0) | (now.row + 1 >= book.wake_row)))
 
 
 @inner_kernel

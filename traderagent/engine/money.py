@@ -31,6 +31,7 @@ def move_cash(account, book, cash, reserved, locked):
         purse.cash += cash
         purse.reserved += reserved
         purse.locked += locked
+    book.moves += 1
     book.reserved += reserved
     book.flow += cash - reserved - locked
     purse.lost += min(book.flow, 0.0)

@@ -75,6 +75,7 @@ def set_triggers(account, pair, book):
     else:
         book.below, book.below_kind = -ahead, EXIT_KIND
         book.above, book.above_kind = -against, kind
+    pair.known = 0
 
 
 @inner_kernel
@@ -137,7 +138,7 @@ def next_entry_below(book, k):
 @inner_kernel
 def hold_back(account, pair):
     """A jump begins: it passes by what its fills place; only own rules place what it could meet."""
-    for b in range(pair.n_books):
+    for b in range(pair.n_books * pair.own):
         book = book_of(pair, b)
         if book.everywhere == 1:
             book.fresh = account.next_order
@@ -146,7 +147,7 @@ def hold_back(account, pair):
 @inner_kernel
 def let_in(account, pair):
     """The market orders of the open are done: what fills have placed until then stands in the market."""
-    for b in range(pair.n_books):
+    for b in range(pair.n_books * pair.own):
         book = book_of(pair, b)
         if book.everywhere == 1:
             book.fresh = NEVER

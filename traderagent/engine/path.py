@@ -29,20 +29,30 @@ def low_comes_first(path, open_, high, low, close):
 def walk(account, pair, target, direction):
     """Meet orders from the present price to `target`, nearest first; ties by kind, then book."""
     liquidate_due(account, pair)
-    while True:
+    while is_ahead(pair, target, direction):
         best, nearest, kind = -1, -np.inf, 9
         for b in range(pair.n_books):
             book = book_of(pair, b)
             price, its = (-book.above, book.above_kind) if direction > 0 else (book.below, book.below_kind)
             if (price >= -direction * target) and ((price > nearest) or (price == nearest and its < kind)):
                 best, nearest, kind = b, price, its
-        if best < 0:
-            break
         price = -direction * nearest
         pair.price = max(pair.price, price) if direction > 0 else min(pair.price, price)
         meet(account, pair, book_of(pair, best), kind)
         liquidate_due(account, pair)
     pair.price = target
+
+
+@inner_kernel
+def is_ahead(pair, target, direction):
+    """Whether an order stands between the present price and `target`."""
+    if pair.known == 0:
+        pair.known = 1
+        pair.below, pair.above = -np.inf, np.inf
+        for b in range(pair.n_books):
+            pair.below = max(pair.below, book_of(pair, b).below)
+            pair.above = min(pair.above, book_of(pair, b).above)
+    return pair.above <= target if direction > 0 else pair.below >= target
 
 
 @inner_kernel
@@ -88,7 +98,7 @@ def pass_open(account, pair, last_close):
     pair.fresh = account.next_order
     hold_back(account, pair)
     walk_jump(account, pair, last_close)
-    if pair.is_first == 1:
+    if (pair.is_first == 1) & ((pair.pending == 1) | (account.n_fills > n_fills)):
         trade_at_open(account, pair)
     let_in(account, pair)
     if account.n_fills > n_fills:  # only a fill places what stands beyond the open
@@ -166,8 +176,7 @@ def is_pending(book):
 @inner_kernel
 def is_touched(pair, low, high):
     """Whether this candle can fill anything: an order inside its range or one pending for its open."""
+    pair.pending = 0
     for b in range(pair.n_books):
-        book = book_of(pair, b)
-        if is_pending(book) | (book.below >= low) | (book.above <= high):
-            return True
-    return False
+        pair.pending |= int(is_pending(book_of(pair, b)))
+    return (pair.pending == 1) | is_ahead(pair, low, -1.0) | is_ahead(pair, high, 1.0)

@@ -152,6 +152,7 @@ def blank_books(n: int) -> np.ndarray:
 def _blank() -> np.ndarray:
     book = np.zeros(1, BOOK)
     book["top_entry"], book["refused_row"] = -1, -2
+    book["resting_seen"] = book["granted_seen"] = -1
     for names, value in (
         ("below wake_below watch_below extreme", -np.inf),
         ("above wake_above watch_above idle_lowest breakeven_start trail_start", np.inf),
@@ -356,6 +357,7 @@ def open_pass(
     rules = [strategies[s].rule(names[s], (forms or {}).get(strategies[s].name)) for s, _ in sides_of(strategies)]
     books, cells, exits = new_books(strategies, rules, setup.features, setup.first, capacity[2])
     pair = new_pair(config, setup.instrument, books)
+    pair["own"] = books["everywhere"].any()
     fills, trips = np.zeros(capacity[0] * record, FILL), np.zeros(capacity[1] * record, ROUND_TRIP)
     account["fills"], account["fills_capacity"] = fills.ctypes.data, len(fills)
     account["round_trips"], account["round_trips_capacity"] = trips.ctypes.data, len(trips)

@@ -58,6 +58,7 @@ class SignalLane:
         book, *_kept = new_books(self._strategies, rules, features, 0, 1)
         accounts, books = np.repeat(new_account(config), k), np.repeat(book, k)
         pairs = np.repeat(new_pair(config, self._instrument, book), k)
+        pairs["own"] = book["everywhere"]
         pairs["books"] = books.ctypes.data + np.arange(k) * books.strides[0]
         run_events(accounts, pairs, feed[0], packed(entries, exits), features.columns, features.next_signal)
         final = accounts["cash"] + accounts["inventory"] * tape.close[-1]

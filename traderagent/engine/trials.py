@@ -83,6 +83,7 @@ def trials_of(trials: Sequence[Trial], first: int) -> Trials:
             rule = Rule(0) if strategy.is_own() else strategy.rule(())
             set_up_book(blank[k], b, sides, strategy, rule, first)
         books[:, b] = blank[set_of[:, s]]
+    pairs["own"] = books["everywhere"].any(axis=1)
     return Trials(list(trials), sets, set_of, accounts, pairs, books, first, sides)
 
 

@@ -60,6 +60,7 @@ def halt(account, pair):
     account.halted = 1
     account.n_halts += 1
     account.halt_row = now_of(pair).row
+    pair.known = 0
     for b in range(pair.n_books):
         book = book_of(pair, b)
         no_wakes(book)

@@ -171,6 +171,9 @@ BOOK = record_dtype(
     ("filled_reason filled_side", "i8"),
     ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused short", "i8"),  # short: 1 where a cell waits for cash
     ("idle_lowest free_seen inventory_seen", "f8"),
+    # how often its orders may have changed, and what rested (and was granted) after so many changes
+    ("moves resting_seen granted_seen", "i8"),
+    ("resting granted", "f8"),
     # the running deal or position
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_funding deal_net", "f8"),
     ("entry_row deal_cycle", "i8"),
@@ -206,6 +209,7 @@ _exit_at = record_at(Exit)
 def tell(what, now, book):
     """Call the book's own step, whose address it carries."""
     book.n_told += 1
+    book.moves += 1
     _call(book.step, what, now, book)
 
 
