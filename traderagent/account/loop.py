@@ -19,7 +19,16 @@ from traderagent.account.seats import (
     walk_symbol,
     wants_cash,
 )
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, kernel, uint8_at, write_int64
+from traderagent.base.kernel import (
+    float64_at,
+    inline_kernel,
+    inner_kernel,
+    int32_at,
+    int64_at,
+    kernel,
+    uint8_at,
+    write_int64,
+)
 from traderagent.engine.limits import committed_of, recount
 from traderagent.engine.marks import mark, use_capital
 from traderagent.engine.money import start_candle
@@ -190,7 +199,7 @@ def judge(limits, equity, floor):
     return is_news
 
 
-@inner_kernel
+@inline_kernel
 def line_up(n, turn, is_met, queue):
     """Put the symbols that are met into the queue, in the turn; returns where it begins, and how many they are.
 
@@ -209,7 +218,7 @@ def line_up(n, turn, is_met, queue):
     return queue + 8 * n_before, n_queue
 
 
-@inner_kernel
+@inline_kernel
 def meet_all(limits, queue, n_queue, is_kept):
     """The present candles of the symbols in the queue begin."""
     for k in range(n_queue):

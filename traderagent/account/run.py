@@ -13,7 +13,7 @@ from traderagent.account.loop import run_account
 from traderagent.account.weights import VOLATILITY_WINDOW, Allocate, rebalance_places, weights_at
 from traderagent.base.errors import ConfigError
 from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConfig
-from traderagent.engine.limits import ENOUGH_HOURS
+from traderagent.engine.limits import BLOCK_HOURS, ENOUGH_HOURS
 from traderagent.engine.plan import Plan
 from traderagent.engine.records import LIMITS, PAIR, SEAT
 from traderagent.engine.run import CAPACITY, Pass, Raw, Setup, new_account, open_pass, setup_of, sides_of
@@ -145,7 +145,10 @@ def new_limits(
     limits["n"], limits["seats"] = n, seats.ctypes.data
     returns, limits["first_hour"], limits["hour"] = roster.hours
     limits["n_hours"] = returns.shape[1]
+    blocks = returns.shape[1] // BLOCK_HOURS
     kept = roster.moments | {
+        "products": np.zeros((n, blocks, n)),
+        "added": np.zeros((n, blocks), np.int64),
         "held": np.zeros(n),
         "entries": np.zeros(n),
         "rho": np.zeros((n, n)),

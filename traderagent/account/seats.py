@@ -5,7 +5,14 @@ Its seat says between which prices and until when it may be left alone.
 
 import numpy as np
 
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, uint8_at
+from traderagent.base.kernel import (
+    float64_at,
+    inline_kernel,
+    inner_kernel,
+    int32_at,
+    int64_at,
+    uint8_at,
+)
 from traderagent.engine.funding import settle_funding
 from traderagent.engine.gate import count_start_refusal
 from traderagent.engine.limits import recount
@@ -33,7 +40,7 @@ def catch_up(seat, row):
         seat.marked = row
 
 
-@inner_kernel
+@inline_kernel
 def meet_candle(limits, seat, row, is_marked):
     """A symbol's present candle begins: what a hole before it has left open is settled.
 
@@ -77,7 +84,7 @@ def mark_symbol(seat, is_marked):
         seat.marked = seat.row + 1
 
 
-@inner_kernel
+@inline_kernel
 def prepare(limits, seat):
     """Step 5, and the moving stops of step 6; what they cancel is committed no more."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
@@ -89,7 +96,7 @@ def prepare(limits, seat):
     recount(limits, pair, account.seat)
 
 
-@inner_kernel
+@inline_kernel
 def decide_turn(seat, turn):
     """Step 6 of the symbol's book whose turn it is."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
@@ -98,7 +105,7 @@ def decide_turn(seat, turn):
         decide_book(account, pair, feed, book_of(pair, b), account.cash + account.inventory * now_of(pair).close)
 
 
-@inner_kernel
+@inline_kernel
 def finish_symbol(limits, seat, closes_out):
     """A symbol's work at this time is done: what it did is counted and written."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
@@ -114,7 +121,7 @@ def finish_symbol(limits, seat, closes_out):
     seat.fresh = 0
 
 
-@inner_kernel
+@inline_kernel
 def reach_of(seat):
     """Prices below and above which, and the row from which on, the symbol cannot be left alone; notes want of cash."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)

@@ -93,6 +93,16 @@ def inner_kernel(function: Callable) -> Callable:
     return njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
+def inline_kernel(function: Callable) -> Callable:
+    """Like `inner_kernel`, put into its callers: for what costs less than a call, or is called from one place only.
+
+    Large ones are not worth it: a caller of several of them takes minutes to compile.
+    """
+    njit = cast("Any", numba.njit)
+    no_doors = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return njit(cache=True, nogil=True, error_model="numpy", forceinline=True, **no_doors)(function)
+
+
 def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
     """Compile a strategy's step as a first-class function of one fixed signature.
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel
 from traderagent.engine.limits import ask_limits, is_of_account
 from traderagent.engine.money import free, refresh_reserved, usable
 from traderagent.engine.orders import (
@@ -77,14 +77,14 @@ def held_quantity(pair, book):
     return book.quantity if book.partner < 0 else book.quantity + book_of(pair, book.partner).quantity
 
 
-@inner_kernel
+@inline_kernel
 def resting_of_both(pair, book, close):
     """Notional of resting and pending entries of the book and its other half."""
     total = resting_notional(book, close)
     return total if book.partner < 0 else total + resting_notional(book_of(pair, book.partner), close)
 
 
-@inner_kernel
+@inline_kernel
 def committed(pair, book, close):
     """What the gate holds against a new order at this close: inventory and resting entries, of both halves."""
     return held_quantity(pair, book) * close + resting_of_both(pair, book, close)
@@ -236,7 +236,7 @@ def tell_fill(what, account, pair, book):
     number_exits(account, book)
 
 
-@inner_kernel
+@inline_kernel
 def set_watch(account, pair, book):
     """Prices at whose touch something may be granted, or a stop move, at the close though no order stands there."""
     no_watch(book)

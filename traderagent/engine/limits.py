@@ -6,13 +6,22 @@ committed is its inventory, whatever its side, and its entries that were granted
 
 import numpy as np
 
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, write_float64, write_int64
+from traderagent.base.kernel import (
+    float64_at,
+    inline_kernel,
+    inner_kernel,
+    int32_at,
+    int64_at,
+    write_float64,
+    write_int64,
+)
 from traderagent.engine.records import account_of, book_of, limits_of, seat_of
 from traderagent.strategies.contract import CORRELATION, RESTING, RISK_EXPOSURE, RISK_PAIR, WAITING, cell_of
 
 SLACK = 1 + 1e-9
 TIE = 1e-9  # a correlation this close to the limit has reached it
 ENOUGH_HOURS = 168
+BLOCK_HOURS = 24  # over which products are added up once
 STILL = 1e-20  # a scatter this small beside the mean is rounding
 FINE = 1e-4  # a scatter this small a share of all squares so far is not told by their differences
 
@@ -66,7 +75,7 @@ def committed_of(limits, s):
     return float64_at(limits.held, s) * float64_at(limits.close, s) + float64_at(limits.entries, s)
 
 
-@inner_kernel
+@inline_kernel
 def commit(account, pair):
     """Before a book's orders ask: what its symbol has committed by now."""
     limits = limits_of(account)
@@ -134,19 +143,46 @@ def correlate(limits, s):
 
 
 @inner_kernel
+def add_products(limits, s, first, stop, sums):
+    """Add a symbol's products with everybody, hour by hour, missing returns as zero, to (n,) at an address."""
+    n = limits.n
+    for h in range(first, stop):
+        theirs = limits.returns + 8 * h * n
+        x = float64_at(theirs, s)
+        for o in range(n):
+            write_float64(sums, o, float64_at(sums, o) + x * float64_at(theirs, o))
+
+
+@inner_kernel
+def products_of(limits, s, block):
+    """Address of the (n,) sums of a symbol's products over a whole block, added up when it is first asked for."""
+    place = s * (limits.n_hours // BLOCK_HOURS) + block
+    products = limits.products + 8 * limits.n * place
+    if int64_at(limits.added, place) == 0:
+        write_int64(limits.added, place, 1)
+        add_products(limits, s, block * BLOCK_HOURS, (block + 1) * BLOCK_HOURS, products)
+    return products
+
+
+@inner_kernel
 def pearson(limits, s, first, last):
     """Over hours first to last of the returns; NaN below 168 common ones, or where one does not move.
 
-    Everybody's products at once, hour by hour, missing returns as zero; the other sums are differences of running ones.
+    Everybody's products at once, those of whole blocks from their sums; the other sums are differences of running ones.
     """
     n, across = limits.n, limits.rho + 8 * s * limits.n
     for o in range(n):
         write_float64(across, o, 0.0)
-    for h in range(first, last + 1):
-        theirs = limits.returns + 8 * h * n
-        x = float64_at(theirs, s)
-        for o in range(n):
-            write_float64(across, o, float64_at(across, o) + x * float64_at(theirs, o))
+    hour = first
+    while hour <= last:
+        stop = min((hour // BLOCK_HOURS + 1) * BLOCK_HOURS, last + 1)
+        if stop - hour == BLOCK_HOURS:
+            products = products_of(limits, s, hour // BLOCK_HOURS)
+            for o in range(n):
+                write_float64(across, o, float64_at(across, o) + float64_at(products, o))
+        else:
+            add_products(limits, s, hour, stop, across)
+        hour = stop
     for o in range(n):
         write_float64(across, o, coefficient(limits, s, o, first, last, float64_at(across, o)))
 

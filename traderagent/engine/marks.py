@@ -6,11 +6,11 @@ lowest and highest close and its largest fall: the same numbers come out as from
 
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel, write_float64
+from traderagent.base.kernel import inline_kernel, inner_kernel, write_float64
 from traderagent.engine.records import book_of
 
 
-@inner_kernel
+@inline_kernel
 def settle(account, pair):
     """Recompute what the account holds, after anything may have changed."""
     inventory, cost = 0.0, 0.0

@@ -4,7 +4,7 @@ Prices are mirrored (see `traderagent.strategies.contract`), so one arithmetic s
 takes price × quantity from cash, which for a short is negative, its proceeds.
 """
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel
 from traderagent.engine.records import (
     KIND_CELL,
     KIND_DEAL,
@@ -62,7 +62,7 @@ def start_candle(account):
     account.lost = 0.0
 
 
-@inner_kernel
+@inline_kernel
 def start_flows(account, pair):
     """A candle begins: no book of the pair has moved cash in it yet."""
     if account.shared == 0:  # else it begins for all symbols at once

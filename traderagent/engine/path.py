@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at
+from traderagent.base.kernel import float64_at, inline_kernel, inner_kernel, int32_at
 from traderagent.engine.entries import activate_waiting, enter_at_market
 from traderagent.engine.exits import close_book, liquidate_book
 from traderagent.engine.fills import marketable_kind, meet, take
@@ -43,7 +43,7 @@ def walk(account, pair, target, direction):
     pair.price = target
 
 
-@inner_kernel
+@inline_kernel
 def is_ahead(pair, target, direction):
     """Whether an order stands between the present price and `target`."""
     if pair.known == 0:
@@ -173,7 +173,7 @@ def is_pending(book):
     return (book.market_quantity != 0.0) | (book.exit_reason != 0) | (book.waiting == 1)
 
 
-@inner_kernel
+@inline_kernel
 def is_touched(pair, low, high):
     """Whether this candle can fill anything: an order inside its range or one pending for its open."""
     pair.pending = 0

@@ -79,13 +79,14 @@ SEAT = record_dtype(
 # time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum
 # over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends at
 # first_hour × hour ms, and known, sum, square what `account.axis.moments_of` makes of them; rho, stamp: of (n, n)
-# correlations and of (n,) the hours that each row is of.
+# correlations and of (n,) the hours that each row is of; products, added: of (n, n_blocks, n) sums of products of
+# returns over blocks of hours, and of (n, n_blocks) whether they are known.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
     ("n seats n_turns time counted held entries low high before present close rows due", "i8"),
-    ("hour window returns n_hours first_hour known sum square rho stamp", "i8"),
+    ("hour window returns n_hours first_hour known sum square rho stamp products added", "i8"),
 )
 
 FILL = record_dtype(
