@@ -34,6 +34,7 @@ from traderagent.engine.orders import (
 from traderagent.engine.path import DETAIL, is_touched, walk_candle
 from traderagent.engine.records import block_of, book_of, now_of
 from traderagent.engine.skip import skip_to
+from traderagent.engine.sleep import look_after, sleep
 from traderagent.engine.verdicts import follow_route, judge, start_day
 from traderagent.strategies.contract import (
     CLOSE,
@@ -79,6 +80,8 @@ def hear(account, pair, feed, book, equity):
     book.ask = 0
     book.wish = 0
     book.relaid = 0
+    book.need = 0.0
+    book.refused_row = min(book.refused_row, now.row - 1)
     show(feed, now, book, equity)
     leaving = book.exit_reason
     tell(CLOSE, now, book)
@@ -89,6 +92,10 @@ def hear(account, pair, feed, book, equity):
     is_second_half = (book.partner >= 0) & (book.partner < book.index)  # it refuses with the first, counted once
     if (book.wish < 0) & (not is_second_half):
         count_start_refusal(account, pair, book, -1 - book.wish)
+    if equity < book.need:
+        sleep(account, feed, book, now.row)
+    else:
+        book.need = 0.0
     if book.relaid > 0:
         refresh_reserved(account, book)
         find_cursors(book)
@@ -170,6 +177,7 @@ def decide_book(account, pair, feed, book, equity):
     """Step 6 for one book; for the halves of a ladder where the first one's turn is."""
     now = now_of(pair)
     if book.partner < 0:
+        look_after(account, book, equity)
         if is_quiet(feed, now, book):
             return
         due = is_due(account, now, book)

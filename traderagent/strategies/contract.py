@@ -185,6 +185,7 @@ BOOK = record_dtype(
     ("column", ("i8", (N_FEATURES,))),
     # refused starts, counters
     ("wish refused_reason refused_row", "i8"),
+    ("need", "f8"),  # sizing equity below which a refused start stays refused whatever the close, 0 where unknown
     ("gross_profit gross_loss cycle_net turnover", "f8"),
     ("round_trips winning losing completed_cycles entries capped", "i8"),
     ("skipped_partials ambiguous_fills cut_orders n_fills cells_laid cells_seen n_shifts liquidations", "i8"),
@@ -342,6 +343,13 @@ def enter(book, quantity, reason):
 def refuse(book, reason):
     """Tell the engine that a start was wished for and is refused."""
     book.wish = -1 - reason
+
+
+@inner_kernel
+def refuse_below(book, reason, equity):
+    """The same, at any close of a candle with a signal, as long as sizing equity is less than this."""
+    refuse(book, reason)
+    book.need = equity
 
 
 @inner_kernel

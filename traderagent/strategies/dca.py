@@ -36,6 +36,7 @@ from traderagent.strategies.contract import (
     quantity_down,
     reached_from,
     refuse,
+    refuse_below,
     step,
 )
 from traderagent.strategies.features import Frames
@@ -185,7 +186,7 @@ def dca_step(what, now, book):
             if book.entry == BLOCKED:
                 refuse(book, RISK_DAILY)
             elif is_below_minimum(now, quantity, now.close):  # as long as the trigger holds, so nothing is planned
-                refuse(book, MIN_NOTIONAL)
+                refuse_below(book, MIN_NOTIONAL, now.min_notional / p.base_order * (1 - 1e-8))  # rounding adds 1e-9
             else:
                 plan(now, book, p)
                 enter(book, quantity, BASE)

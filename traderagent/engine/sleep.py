@@ -1,0 +1,40 @@
+"""A start that is refused on every candle while its signal holds is not asked for on each of them.
+
+A rule says below which sizing equity no close can change the refusal (`refuse_below`). Until the run of signals ends,
+or equity may have reached that, the book sleeps: the refusal is the same on each candle, and counted once in any case.
+"""
+
+import numpy as np
+
+from traderagent.base.kernel import inline_kernel, inner_kernel, int32_at
+
+EARLY = 1e-9  # a price of waking is this share nearer than computed
+
+
+@inner_kernel
+def sleep(account, feed, book, row):
+    """After a refusal for want of equity: the book is left alone until its signals pause or equity is near."""
+    last = row
+    while (last + 1 < feed.n) and (int32_at(feed.next_signal, book.signal * (feed.n + 1) + last + 1) == last + 1):
+        last += 1
+    book.refused_row = last
+    book.want = max(book.want, last + 1)
+    watch_equity(account, book)
+
+
+@inner_kernel
+def watch_equity(account, book):
+    """Prices at whose touch the symbol's equity, linear in the close, may reach what the book waits for."""
+    book.wake_above, book.wake_below = np.inf, -np.inf
+    if account.inventory > 0.0:
+        book.wake_above = (book.need - account.cash) / account.inventory * (1 - EARLY)
+    elif account.inventory < 0.0:
+        book.wake_below = (book.need - account.cash) / account.inventory * (1 + EARLY)
+
+
+@inline_kernel
+def look_after(account, book, equity):
+    """At a close on which something of the symbol happened: a book that sleeps watches other prices, or is asked."""
+    if book.need > 0.0:
+        watch_equity(account, book)
+        book.ask |= int(equity >= book.need)
