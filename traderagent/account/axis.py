@@ -19,8 +19,8 @@ class Axis:
     Attributes
     ----------
     symbols : (n,) sorted; time : (n_times,) int64 open times, ms; duration : of a candle, ms
-    low, high : (n_times, n) float64, +inf and −inf where a symbol has no candle
-    close : (n_times, n) float64, the last one known, 0 before the first
+    prices : (n_times, 4, n) float64 low, high, open and close of a time, side by side, since a step reads them all;
+        +inf, −inf and 0 where a symbol has no candle, and the last close known, 0 before the first
     row_at : (n_times, n) int32, a symbol's row, or −1 less its next one where it has no candle
     time_of : by symbol (n_rows + 1,) int32, the place of each row, n_times past the last
     next_day, blocks : as in a symbol's tape, for the axis itself
@@ -29,9 +29,7 @@ class Axis:
     symbols: tuple[str, ...]
     time: np.ndarray
     duration: int
-    low: np.ndarray
-    high: np.ndarray
-    close: np.ndarray
+    prices: np.ndarray
     row_at: np.ndarray
     time_of: tuple[np.ndarray, ...]
     next_day: np.ndarray
@@ -39,6 +37,16 @@ class Axis:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def close(self) -> np.ndarray:
+        """(n_times, n) the last close known."""
+        return self.prices[:, 3]
+
+    @property
+    def first_turns(self) -> np.ndarray:
+        """(n_times,) int32, the symbol that decides first at a time: at each candle the next one."""
+        return (self.time // self.duration % len(self.symbols)).astype(np.int32)
 
     @property
     def sample(self) -> int:
@@ -83,19 +91,21 @@ def axis_of(market: Mapping[str, MultiTimeframeData]) -> Axis:
         spans = "; ".join(f"{s} {market[s].start:%Y-%m-%d} to {market[s].end:%Y-%m-%d}" for s in symbols)
         raise DataError(f"no two symbols trade at the same time ({spans}); load candles of one span")
     shape = (len(time), len(symbols))
-    low, high, close = np.full(shape, np.inf), np.full(shape, -np.inf), np.zeros(shape)
+    prices = np.empty((len(time), 4, len(symbols)))
+    prices[:, :3] = np.array([np.inf, -np.inf, 0.0])[:, None]
     row_at = np.empty(shape, np.int32)
     places = []
     for s, tape in enumerate(tapes):
         place = np.searchsorted(time, tape.time)
-        low[place, s], high[place, s] = tape.low, tape.high
+        for k, column in enumerate((tape.low, tape.high, tape.open)):
+            prices[place, k, s] = column
         before = np.searchsorted(tape.time, time, side="right")  # candles up to and with each time
-        close[:, s] = np.where(before > 0, tape.close[np.maximum(before, 1) - 1], 0.0)
+        prices[:, 3, s] = np.where(before > 0, tape.close[np.maximum(before, 1) - 1], 0.0)
         row_at[:, s] = -1 - before
         row_at[place, s] = np.arange(len(tape))
         places.append(np.append(place, len(time)).astype(np.int32))
     duration = tapes[0].duration
-    return Axis(symbols, time, duration, low, high, close, row_at, tuple(places), *_calendar(time, duration))
+    return Axis(symbols, time, duration, prices, row_at, tuple(places), *_calendar(time, duration))
 
 
 def _calendar(time: np.ndarray, duration: int) -> tuple[np.ndarray, np.ndarray]:

@@ -62,11 +62,12 @@ def gross_at(quantity, price, n):
 
 
 @inner_kernel
-def stand_at(limits, low, high, close, rows, t):
+def stand_at(limits, prices, rows, t):
     """Where the candles of a place on the axis stand, given the addresses of its arrays."""
     step = 8 * limits.n
-    limits.low, limits.high = low + step * t, high + step * t
-    limits.before, limits.present = close + step * max(t - 1, 0), close + step * t
+    limits.low = prices + 4 * step * t
+    limits.high, limits.open, limits.present = limits.low + step, limits.low + 2 * step, limits.low + 3 * step
+    limits.before = limits.present if t == 0 else limits.low - step
     limits.close = limits.before
     limits.rows = rows + 4 * limits.n * t
 
@@ -286,14 +287,15 @@ def write_curves(shared, limits, curves, committed, t):
 
 
 @kernel
-def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, weights, out):
+def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares, weights, out):
     """Run all symbols over the common axis.
 
     Parameters
     ----------
     shared, limits, clock, axis : records of the account, of its limits, and of the axis as a pair and a feed
-    low, high, close : (n_times, n) float64, beyond reach where a symbol has no candle, its last close kept
+    prices : (n_times, 4, n) float64 low, high, open, close; beyond reach where a symbol has no candle, its close kept
     row_at : (n_times, n) int32, a symbol's row, or −1 less its next one
+    first_turns : (n_times,) int32, the symbol that decides first
     shares : (n_times,) int32, row of `weights` (k, n) that is dealt before a time, −1 for none
     out : curves (n_times, 5) float64 of equity, cash, reserved, locked and whether halted; (n_times, n) float64
         committed; (n_days + 1, n, n_reasons) int64 refusals up to the start of each day; all of no rows where not kept
@@ -310,10 +312,10 @@ def run_account(shared, limits, clock, axis, low, high, close, row_at, shares, w
     for t in range(axis.first, axis.n):
         opened = int64_at(axis.time, t)
         limits.time = opened + axis.duration
-        stand_at(limits, low.ctypes.data, high.ctypes.data, close.ctypes.data, row_at.ctypes.data, t)
-        turn, is_news = (opened // axis.duration) % n, False
+        stand_at(limits, prices.ctypes.data, row_at.ctypes.data, t)
+        turn, is_news = first_turns[t], False
         for s in range(n):
-            is_met[s] = (low[t, s] <= below[s]) | (high[t, s] >= above[s]) | (due[s] <= row_at[t, s])
+            is_met[s] = (prices[t, 0, s] <= below[s]) | (prices[t, 1, s] >= above[s]) | (due[s] <= row_at[t, s])
         queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
         meet_all(limits, queue, n_queue, is_kept)
         if (t >= clock.next_day) | (shares[t] >= 0):

@@ -56,6 +56,7 @@ def meet_candle(limits, seat, row, is_marked):
             pair.block += 1
     now.time = limits.time
     now.low, now.high, now.close = float64_at(limits.low, s), float64_at(limits.high, s), float64_at(limits.present, s)
+    now.open = float64_at(limits.open, s)
     read_rest(pair, feed, row)
     pair.last_close = float64_at(limits.before, s) if row > 0 else now.open
     if (account.perpetual == 1) & (row > feed.first):

@@ -285,6 +285,7 @@ def read_candle(pair, feed, row):
     now.high = float64_at(feed.high, row)
     now.low = float64_at(feed.low, row)
     now.close = float64_at(feed.close, row)
+    now.open = float64_at(feed.open, row)
     now.time = int64_at(feed.time, row) + feed.duration
     read_rest(pair, feed, row)
 
@@ -296,7 +297,6 @@ def read_rest(pair, feed, row):
     now.row = row
     now.candle = row if pair.path != DETAIL else int32_at(feed.detail_first, row + 1) - 1
     now.duration = feed.duration
-    now.open = float64_at(feed.open, row)
 
 
 @inner_kernel

@@ -74,7 +74,7 @@ SEAT = record_dtype(
 )
 
 # What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries:
-# addresses of (n,) quantity held, notional of entries; low, high, before, present: of (n,) the candles of this time,
+# addresses of (n,) quantity held, notional of entries; low, high, open, before, present: of (n,) the candles of this time,
 # their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row at this
 # time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum
 # over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends at
@@ -85,7 +85,7 @@ LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
-    ("n seats n_turns time counted held entries low high before present close rows due", "i8"),
+    ("n seats n_turns time counted held entries low high open before present close rows due", "i8"),
     ("hour window returns n_hours first_hour known sum square rho stamp products added", "i8"),
 )
 
