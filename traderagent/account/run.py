@@ -49,6 +49,14 @@ class Roster:
     shares: Shares
 
     @cached_property
+    def blanks(self) -> list[Pass] | None:
+        """Records of a run that keeps no log, to be copied; None where an own strategy's rule has a state of its own."""
+        if any(strategy.is_own() for layout in self.layouts for strategy in layout.strategies):
+            return None
+        of = zip(self.setups, self.layouts, strict=True)
+        return [open_pass(setup, p.config, p.strategies, CAPACITY, record=False) for setup, p in of]
+
+    @cached_property
     def moments(self) -> dict[str, np.ndarray]:
         """What correlations read; the same for every run."""
         return moments_of(self.hours[0])
@@ -183,13 +191,14 @@ def simulate_account(
     record, every_candle, forms : as those of a single run
     daily : (n_days,) float64 to be filled with the account's return of each label day from the first decision on
     """
-    n = len(roster.layouts)
-    capacities = [CAPACITY] * n
+    capacities = [CAPACITY] * len(roster.layouts)
+    blanks = None if record or every_candle or forms else roster.blanks
     while True:
-        passes = [
+        passes = [blank.copy() for blank in blanks or ()] or [
             open_pass(setup, p.config, p.strategies, room, record=record, every_candle=every_candle, forms=forms)
             for setup, p, room in zip(roster.setups, roster.layouts, capacities, strict=True)
         ]
+        blanks = None  # their room was too small, if this is done once more
         raw = _run(roster, config, passes, record, daily)
         if not any(one.is_cut() for one in passes):
             return raw

@@ -6,6 +6,7 @@ from traderagent.base.kernel import inline_kernel, inner_kernel
 from traderagent.engine.limits import ask_limits, is_of_account
 from traderagent.engine.money import free, refresh_reserved, usable
 from traderagent.engine.orders import (
+    add_up_orders,
     drop_deal,
     find_cursors,
     no_watch,
@@ -51,24 +52,11 @@ def count_cell_refusal(account, book, cell, reason):
         cell.refusal = reason + 1
 
 
-@inner_kernel
+@inline_kernel
 def resting_notional(book, close):
     """Notional of the book's resting and pending entries; market orders at the close."""
-    if (book.resting_seen != book.moves) | (book.market_quantity != 0.0):
-        book.resting_seen = book.moves
-        book.resting = sum_of_resting(book, close)
+    add_up_orders(book, close)
     return book.resting
-
-
-@inner_kernel
-def sum_of_resting(book, close):
-    """The same by a walk over all cells."""
-    total = book.market_quantity * close
-    for k in range(book.n_cells):
-        cell = cell_of(book, k)
-        if (cell.state == RESTING) | (cell.state == WAITING):
-            total += cell.quantity * abs(cell.price)
-    return total
 
 
 @inner_kernel

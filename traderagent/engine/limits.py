@@ -15,8 +15,9 @@ from traderagent.base.kernel import (
     write_float64,
     write_int64,
 )
+from traderagent.engine.orders import add_up_orders
 from traderagent.engine.records import account_of, book_of, limits_of, seat_of
-from traderagent.strategies.contract import CORRELATION, RESTING, RISK_EXPOSURE, RISK_PAIR, WAITING, cell_of
+from traderagent.strategies.contract import CORRELATION, RISK_EXPOSURE, RISK_PAIR
 
 SLACK = 1 + 1e-9
 TIE = 1e-9  # a correlation this close to the limit has reached it
@@ -33,26 +34,6 @@ def is_of_account(reason):
 
 
 @inner_kernel
-def granted_entries(book, close):
-    """Notional of entries that rest, or wait for the next open with cash reserved; market orders at the close."""
-    total = book.market_quantity * close if book.market_reserved > 0.0 else 0.0
-    for k in range(book.n_cells):
-        cell = cell_of(book, k)
-        if (cell.state == RESTING) | ((cell.state == WAITING) & (cell.reserved > 0.0)):
-            total += cell.quantity * abs(cell.price)
-    return total
-
-
-@inner_kernel
-def granted_of(book, close):
-    """The same, looked up again where orders may have changed since, or one is valued at the close."""
-    if (book.granted_seen != book.moves) | (book.market_quantity != 0.0):
-        book.granted_seen = book.moves
-        book.granted = granted_entries(book, close)
-    return book.granted
-
-
-@inner_kernel
 def recount(limits, pair, s):
     """Count anew what a symbol holds and has resting, where that can have changed."""
     seat = seat_of(limits, s)
@@ -64,7 +45,8 @@ def recount(limits, pair, s):
     for b in range(pair.n_books):
         book = book_of(pair, b)
         held += book.quantity
-        entries += granted_of(book, float64_at(limits.close, s))
+        add_up_orders(book, float64_at(limits.close, s))
+        entries += book.granted
     write_float64(limits.held, s, held)
     write_float64(limits.entries, s, entries)
 

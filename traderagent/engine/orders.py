@@ -6,7 +6,7 @@ nearest cell exit the lowest holding one. Two cursors remember both; a fill move
 
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel
 from traderagent.engine.money import move_cash, refresh_reserved
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import (
@@ -76,6 +76,28 @@ def set_triggers(account, pair, book):
         book.below, book.below_kind = -ahead, EXIT_KIND
         book.above, book.above_kind = -against, kind
     pair.known = 0
+
+
+@inline_kernel
+def add_up_orders(book, close):
+    """What rests and what was granted, added up again where orders may have changed, or one is valued at the close."""
+    if (book.added_up != book.moves) | (book.market_quantity != 0.0):
+        add_up_cells(book, close)
+
+
+@inner_kernel
+def add_up_cells(book, close):
+    """Notional of entries that rest or are pending, market orders at the close; and of those with cash reserved."""
+    resting = book.market_quantity * close
+    granted = resting if book.market_reserved > 0.0 else 0.0
+    for k in range(book.n_cells):
+        cell = cell_of(book, k)
+        if (cell.state == RESTING) | (cell.state == WAITING):
+            notional = cell.quantity * abs(cell.price)
+            resting += notional
+            if (cell.state == RESTING) | (cell.reserved > 0.0):
+                granted += notional
+    book.added_up, book.resting, book.granted = book.moves, resting, granted
 
 
 @inner_kernel

@@ -74,9 +74,9 @@ SEAT = record_dtype(
 )
 
 # What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries:
-# addresses of (n,) quantity held, notional of entries; low, high, open, before, present: of (n,) the candles of this time,
-# their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row at this
-# time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum
+# addresses of (n,) quantity held, notional of entries; low, high, open, before, present: of (n,) the candles of this
+# time, their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row at
+# this time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum
 # over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends at
 # first_hour × hour ms, and known, sum, square what `account.axis.moments_of` makes of them; rho, stamp: of (n, n)
 # correlations and of (n,) the hours that each row is of; products, added: of (n, n_blocks, n) sums of products of

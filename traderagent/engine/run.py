@@ -1,7 +1,7 @@
 """From candles and a config to one pass of the bar loop, and its raw records."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -152,7 +152,7 @@ def blank_books(n: int) -> np.ndarray:
 def _blank() -> np.ndarray:
     book = np.zeros(1, BOOK)
     book["top_entry"], book["refused_row"] = -1, -2
-    book["resting_seen"] = book["granted_seen"] = -1
+    book["added_up"] = -1
     for names, value in (
         ("below wake_below watch_below extreme", -np.inf),
         ("above wake_above watch_above idle_lowest breakeven_start trail_start", np.inf),
@@ -305,6 +305,14 @@ class Pass:
     written: np.ndarray
     rules: list[Rule]
     setup: Setup
+
+    def copy(self) -> "Pass":
+        """Records of one more run of built-in strategies, if this one has not run: copied, not computed again."""
+        account, pair, feed, books = (of.copy() for of in (self.account, self.pair, self.feed, self.books))
+        cells, exits = [of.copy() for of in self.cells], [of.copy() for of in self.exits]
+        pair["books"] = books.ctypes.data
+        books["cells"], books["exits"] = [c.ctypes.data for c in cells], [e.ctypes.data for e in exits]
+        return replace(self, account=account, pair=pair, feed=feed, books=books, cells=cells, exits=exits)
 
     def is_cut(self) -> bool:
         """Whether its logs, or the room for exits, were too small."""

@@ -171,8 +171,8 @@ BOOK = record_dtype(
     ("filled_reason filled_side", "i8"),
     ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused short", "i8"),  # short: 1 where a cell waits for cash
     ("idle_lowest free_seen inventory_seen", "f8"),
-    # how often its orders may have changed, and what rested (and was granted) after so many changes
-    ("moves resting_seen granted_seen", "i8"),
+    # how often its orders may have changed; after how many changes what rests, and was granted, was added up
+    ("moves added_up", "i8"),
     ("resting granted", "f8"),
     # the running deal or position
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_funding deal_net", "f8"),
