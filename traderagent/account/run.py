@@ -50,7 +50,7 @@ class Roster:
 
     @cached_property
     def blanks(self) -> list[Pass] | None:
-        """Records of a run that keeps no log, to be copied; None where an own strategy's rule has a state of its own."""
+        """Records of a run that keeps no log, to be copied; None where the rule of an own strategy has a state."""
         if any(strategy.is_own() for layout in self.layouts for strategy in layout.strategies):
             return None
         of = zip(self.setups, self.layouts, strict=True)

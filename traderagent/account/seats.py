@@ -11,7 +11,6 @@ from traderagent.base.kernel import (
     inner_kernel,
     int32_at,
     int64_at,
-    uint8_at,
 )
 from traderagent.engine.funding import settle_funding
 from traderagent.engine.gate import count_start_refusal
@@ -90,8 +89,7 @@ def prepare(limits, seat):
     """Step 5, and the moving stops of step 6; what they cancel is committed no more."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
     if seat.row >= pair.next_change:
-        follow_route(account, pair, uint8_at(feed.route, seat.row))
-        pair.next_change = int32_at(feed.next_change, seat.row)
+        follow_route(account, pair, feed, seat.row)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
     recount(limits, pair, account.seat)

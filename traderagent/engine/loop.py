@@ -48,13 +48,14 @@ from traderagent.strategies.contract import (
 
 
 @inner_kernel
-def show(feed, now, book, equity):
+def show(pair, feed, book, equity):
     """Fill in what the book may see at this close beside prices: signal, sizing equity and features.
 
     A book with signals reads features only where it has one: most closes cost no look into its columns.
     """
+    now = now_of(pair)
     row = now.row
-    now.equity = equity * float64_at(feed.size_factor, row)
+    now.equity = equity * pair.size_factor
     if book.everywhere == 1:  # built-in rules ask neither
         now.volume = float64_at(feed.volume, row)
         now.regime = int8_at(feed.regime, row)
@@ -82,7 +83,7 @@ def hear(account, pair, feed, book, equity):
     book.relaid = 0
     book.need = 0.0
     book.refused_row = min(book.refused_row, now.row - 1)
-    show(feed, now, book, equity)
+    show(pair, feed, book, equity)
     leaving = book.exit_reason
     tell(CLOSE, now, book)
     if book.everywhere == 1:
@@ -92,8 +93,8 @@ def hear(account, pair, feed, book, equity):
     is_second_half = (book.partner >= 0) & (book.partner < book.index)  # it refuses with the first, counted once
     if (book.wish < 0) & (not is_second_half):
         count_start_refusal(account, pair, book, -1 - book.wish)
-    if equity < book.need:
-        sleep(account, feed, book, now.row)
+    if now.equity < book.need:
+        sleep(account, pair, feed, book)
     else:
         book.need = 0.0
     if book.relaid > 0:
@@ -177,7 +178,7 @@ def decide_book(account, pair, feed, book, equity):
     """Step 6 for one book; for the halves of a ladder where the first one's turn is."""
     now = now_of(pair)
     if book.partner < 0:
-        look_after(account, book, equity)
+        look_after(account, pair, book, equity)
         if is_quiet(feed, now, book):
             return
         due = is_due(account, now, book)
@@ -341,8 +342,7 @@ def step_candle(account, pair, feed, row):
         judge(account, pair, equity)
     if account.halted == 0:
         if row >= pair.next_change:
-            follow_route(account, pair, uint8_at(feed.route, row))
-            pair.next_change = int32_at(feed.next_change, row)
+            follow_route(account, pair, feed, row)
         decide(account, pair, feed, equity)
     if closes_out:
         liquidate(account, pair, now.close)

@@ -42,6 +42,7 @@ PAIR = record_dtype(
     ("fresh", "i8"),  # orders from this number on were placed where the path stands now
     ("detail_row", "i8"),  # of the finer candle being walked, −1 for none
     ("block next_day next_change", "i8"),  # the block being walked; rows at which day and route are looked up again
+    ("size_factor", "f8"),  # on the equity from which new sizes are computed, until the next change
     ("now", ("u1", (NOW.itemsize,))),
 )
 
@@ -74,11 +75,11 @@ SEAT = record_dtype(
 )
 
 # What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries:
-# addresses of (n,) quantity held, notional of entries; low, high, open, before, present: of (n,) the candles of this
-# time, their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row at
-# this time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed: the sum
-# over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends at
-# first_hour × hour ms, and known, sum, square what `account.axis.moments_of` makes of them; rho, stamp: of (n, n)
+# addresses of (n,) quantity held, notional of entries; low, high, open, before, present: of (n,) the candle of this
+# time, their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row
+# at this time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed:
+# the sum over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends
+# at first_hour × hour ms, and known, sum, square what `account.axis.moments_of` makes of them; rho, stamp: of (n, n)
 # correlations and of (n,) the hours that each row is of; products, added: of (n, n_blocks, n) sums of products of
 # returns over blocks of hours, and of (n, n_blocks) whether they are known.
 LIMITS = record_dtype(

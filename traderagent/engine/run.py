@@ -247,7 +247,7 @@ def setup_of(
         "route": mask,
         "regime": np.ascontiguousarray(regime, np.int8),
         "size_factor": size_factor,
-        "next_change": next_change_of(mask),
+        "next_change": next_change_of(mask, size_factor),
     }
     if perpetual:
         rates = config.funding_rate if data.funding is None else data.funding
@@ -377,9 +377,10 @@ def open_pass(
     return Pass(account, pair, feed, books, cells, exits, fills, trips, ledger, written, rules, setup)
 
 
-def next_change_of(mask: np.ndarray) -> np.ndarray:
-    """(n,) int32: the first later row with another route, n where there is none."""
-    of, end = runs(mask)
+def next_change_of(mask: np.ndarray, size_factor: np.ndarray) -> np.ndarray:
+    """(n,) int32: the first later row with another route or size factor, n where there is none."""
+    differs = (mask[1:] != mask[:-1]) | (size_factor[1:] != size_factor[:-1])
+    of, end = runs(np.cumsum(np.append(False, differs)))
     return end[of].astype(np.int32)
 
 

@@ -7,34 +7,36 @@ or equity may have reached that, the book sleeps: the refusal is the same on eac
 import numpy as np
 
 from traderagent.base.kernel import inline_kernel, inner_kernel, int32_at
+from traderagent.engine.records import now_of
 
 EARLY = 1e-9  # a price of waking is this share nearer than computed
 
 
 @inner_kernel
-def sleep(account, feed, book, row):
+def sleep(account, pair, feed, book):
     """After a refusal for want of equity: the book is left alone until its signals pause or equity is near."""
-    last = row
+    last = now_of(pair).row
     while (last + 1 < feed.n) and (int32_at(feed.next_signal, book.signal * (feed.n + 1) + last + 1) == last + 1):
         last += 1
     book.refused_row = last
     book.want = max(book.want, last + 1)
-    watch_equity(account, book)
+    watch_equity(account, pair, book)
 
 
 @inner_kernel
-def watch_equity(account, book):
-    """Prices at whose touch the symbol's equity, linear in the close, may reach what the book waits for."""
+def watch_equity(account, pair, book):
+    """Prices at whose touch sizing equity, linear in the close, may reach what the book waits for."""
     book.wake_above, book.wake_below = np.inf, -np.inf
+    missing = book.need / pair.size_factor - account.cash
     if account.inventory > 0.0:
-        book.wake_above = (book.need - account.cash) / account.inventory * (1 - EARLY)
+        book.wake_above = missing / account.inventory * (1 - EARLY)
     elif account.inventory < 0.0:
-        book.wake_below = (book.need - account.cash) / account.inventory * (1 + EARLY)
+        book.wake_below = missing / account.inventory * (1 + EARLY)
 
 
 @inline_kernel
-def look_after(account, book, equity):
+def look_after(account, pair, book, equity):
     """At a close on which something of the symbol happened: a book that sleeps watches other prices, or is asked."""
     if book.need > 0.0:
-        watch_equity(account, book)
-        book.ask |= int(equity >= book.need)
+        watch_equity(account, pair, book)
+        book.ask |= int(equity * pair.size_factor >= book.need)

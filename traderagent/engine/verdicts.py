@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import float64_at, inner_kernel, int32_at, uint8_at
 from traderagent.engine.orders import cancel_entries, forget_refusals, leave_at_next_open, no_wakes, no_watch
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import BLOCKED, DEACTIVATED, OFF_ROUTE, OPEN, PORTFOLIO_STOP
@@ -72,8 +72,11 @@ def halt(account, pair):
 
 
 @inner_kernel
-def follow_route(account, pair, mask):
+def follow_route(account, pair, feed, row):
     """Step 5: leaving the route closes entries, coming back opens them unless the day is blocked."""
+    mask = uint8_at(feed.route, row)
+    pair.size_factor = float64_at(feed.size_factor, row)
+    pair.next_change = int32_at(feed.next_change, row)
     for b in range(pair.n_books):
         book = book_of(pair, b)
         on_route = (mask >> book.strategy) & 1

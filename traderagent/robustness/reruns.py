@@ -165,11 +165,12 @@ def late(setup: Setup, strategies: tuple[Strategy, ...]) -> Setup:
     following = np.minimum(np.concatenate([signals[:, :1], signals[:, :-1]], axis=1) + 1, n).astype(np.int32)
     following[:, n] = n
     mask = np.append(np.zeros(1, np.uint8), setup.arrays["route"][:-1])
+    size_factor = np.append(setup.arrays["size_factor"][:1], setup.arrays["size_factor"][:-1])
     arrays = setup.arrays | {
         "route": mask,
-        "next_change": next_change_of(mask),
+        "next_change": next_change_of(mask, size_factor),
         "regime": np.append(setup.arrays["regime"][:1], setup.arrays["regime"][:-1]),
-        "size_factor": np.append(setup.arrays["size_factor"][:1], setup.arrays["size_factor"][:-1]),
+        "size_factor": size_factor,
     }
     shifted = replace(features, columns=np.ascontiguousarray(columns), next_signal=np.ascontiguousarray(following))
     return replace(setup, features=shifted, arrays=arrays)
