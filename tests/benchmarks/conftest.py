@@ -1,6 +1,8 @@
 """Benchmarks run only when asked for (`make bench`), and end in one table."""
 
 import platform
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -8,6 +10,21 @@ import pandas as pd
 import pytest
 
 from tests.benchmarks.measure import ROWS, YEAR, yardstick
+
+WARM = """
+import traderagent as ta
+market = ta.load_market("synthetic", symbols=2, days=30, seed=7, progress=False)
+config = ta.OrchestratorBacktestConfig(enable_smc=True)
+ta.backtest(market, config, progress=False)
+ta.portfolio(market, ta.PortfolioBacktestConfig(), progress=False)
+ta.sweep(market, config, {"grid_num_levels": [5, 10]}, progress=False)
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm():
+    """Compile in another process: kernels that are loaded from the cache lie side by side, as users find them."""
+    subprocess.run([sys.executable, "-c", WARM], check=True, capture_output=True)
 
 
 def pytest_collection_modifyitems(config, items):
