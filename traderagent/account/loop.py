@@ -162,7 +162,9 @@ def halt_all(limits):
         halt(account_of(seat), pair)
         account_of(seat).halt_row = next_row(limits, s) - (int32_at(limits.rows, s) < 0)
         for b in range(pair.n_books):
-            forget_refusals(book_of(pair, b))
+            book = book_of(pair, b)
+            forget_refusals(book)
+            book.refused_row = min(book.refused_row, next_row(limits, s) - 1)  # who sleeps is refused no longer
         recount(limits, pair, s)
         ask_soon(limits, s)
 
