@@ -43,7 +43,7 @@ class Axis:
         """(n_times, n) the last close known."""
         return self.prices[:, 3]
 
-    @property
+    @cached_property
     def first_turns(self) -> np.ndarray:
         """(n_times,) int32, the symbol that decides first at a time: at each candle the next one."""
         return (self.time // self.duration % len(self.symbols)).astype(np.int32)
