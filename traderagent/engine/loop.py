@@ -93,7 +93,7 @@ def hear(account, pair, feed, book, equity):
     is_second_half = (book.partner >= 0) & (book.partner < book.index)  # it refuses with the first, counted once
     if (book.wish < 0) & (not is_second_half):
         count_start_refusal(account, pair, book, -1 - book.wish)
-    if now.equity < book.need:
+    if (book.need > 0.0) & (now.equity < book.need):
         sleep(account, pair, feed, book)
     else:
         book.need = 0.0

@@ -15,10 +15,10 @@ EARLY = 1e-9  # a price of waking is this share nearer than computed
 @inner_kernel
 def sleep(account, pair, feed, book):
     """After a refusal for want of equity: the book is left alone until its signals pause or equity is near."""
-    last = now_of(pair).row
+    last = max(now_of(pair).row, book.run_end)  # what was walked before is not walked again
     while (last + 1 < feed.n) and (int32_at(feed.next_signal, book.signal * (feed.n + 1) + last + 1) == last + 1):
         last += 1
-    book.refused_row = last
+    book.run_end = book.refused_row = last
     book.want = max(book.want, last + 1)
     watch_equity(account, pair, book)
 

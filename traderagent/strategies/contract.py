@@ -186,6 +186,7 @@ BOOK = record_dtype(
     # refused starts, counters
     ("wish refused_reason refused_row", "i8"),
     ("need", "f8"),  # sizing equity below which a refused start stays refused whatever the close, 0 where unknown
+    ("run_end", "i8"),  # last row of the run of signals in which it was last refused so
     ("gross_profit gross_loss cycle_net turnover", "f8"),
     ("round_trips winning losing completed_cycles entries capped", "i8"),
     ("skipped_partials ambiguous_fills cut_orders n_fills cells_laid cells_seen n_shifts liquidations", "i8"),
