@@ -71,3 +71,8 @@ def test_leaving_symbols_alone_is_asking_them_at_every_candle(seed: int) -> None
         assert ours.ledger.tobytes() == theirs.ledger.tobytes()
     walked = [sum(int(p.account["n_events"]) for p in raw.pairs) for raw in (skipping, plodding)]
     assert walked[0] < walked[1]
+
+
+def test_what_rests_again_without_asking_counts_for_the_next_who_asks():
+    """Of this seed's market: a deal's safety orders come back with the day, and leave no room for another symbol's."""
+    assert compared("spot", range(31_035, 31_036))["risk_exposure"] > 0

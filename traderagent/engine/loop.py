@@ -121,6 +121,8 @@ def grant(account, pair, book, equity):
             authorise_deal(account, pair, book, equity)
         book.wish = 0
     arm_idle(account, pair, book, equity)
+    if account.limits != 0:
+        commit(account, pair)  # what rests again without asking counts for the next who asks
     set_watch(account, pair, book)
     book.free_seen = free(account)
     book.inventory_seen = account.inventory
