@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MONEY_CODE = ("money", "entries", "exits", "fills", "orders", "gate", "limits")
-MONEY_CODE += ("marks", "verdicts", "path", "loop", "skip", "funding")
+MONEY_CODE += ("marks", "verdicts", "path", "loop", "skip", "sleep", "funding")
 CHOSEN = "m_"  # local of a kernel: the number of the chosen mutant
 SWITCH = '''"""The number of the chosen mutant, 0 for none, where compiled code reads it."""
 
