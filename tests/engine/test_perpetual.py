@@ -123,6 +123,16 @@ def test_a_stop_before_the_liquidation_is_a_stop_and_in_a_gap_beyond_it_a_liquid
     assert ends(beyond)["pnl"] == pytest.approx(-101)
 
 
+@pytest.mark.parametrize(("side", "fall", "open_"), [(1.0, 95.0, 80.0), (-1.0, 105.0, 125.0)])
+def test_a_gap_beyond_the_liquidation_after_the_portfolio_stop_is_a_liquidation(side, fall, open_):
+    limits = {"enable_risk_manager": True, "max_position_size_pct": None, "max_daily_loss_pct": None}
+    rows = [(100.0, max(100.0, fall), min(100.0, fall), fall), (open_,) * 4]
+    stopped = run(candles(*rows), probe={"side": side}, portfolio_stop_loss_pct=0.001, **limits)
+    assert stopped.risk_halted
+    assert list(stopped.trades["reason"]) == ["signal", "liquidation"]
+    assert ends(stopped)["pnl"] == pytest.approx(-101)
+
+
 def test_a_gap_to_the_very_price_of_liquidation_is_a_liquidation():
     price = (1000 - 100) / (10 * (1 - 0.005))
     result = run(candles((price,) * 4), probe={"stop": 95.0})

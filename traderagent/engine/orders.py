@@ -15,6 +15,7 @@ from traderagent.strategies.contract import (
     IDLE,
     NEVER,
     NO_STOP,
+    PORTFOLIO_STOP,
     RESTING,
     TRAILING,
     WAITING,
@@ -59,8 +60,23 @@ def set_triggers(account, pair, book):
     book.liquidation = liquidation_price(account, book)
     if book.liquidation >= against:
         against, kind = book.liquidation, LIQUIDATION_KIND
-    ahead = np.inf
+    ahead = nearest_exit(pair, book)
+    if book.side > 0.0:
+        book.below, book.below_kind = against, kind
+        book.above, book.above_kind = ahead, EXIT_KIND
+    else:
+        book.below, book.below_kind = -ahead, EXIT_KIND
+        book.above, book.above_kind = -against, kind
+    pair.known = 0
+
+
+@inner_kernel
+def nearest_exit(pair, book):
+    """Mirrored price that the path must reach for the next exit limit; a halt has cancelled them all."""
     book.exit_listed = 0
+    ahead = np.inf
+    if book.exit_reason == PORTFOLIO_STOP:
+        return ahead
     if book.bottom_exit < book.n_cells:
         ahead = ticks_away(pair, cell_of(book, book.bottom_exit).exit_price, 1)
     if book.n_exits > 0:
@@ -69,13 +85,7 @@ def set_triggers(account, pair, book):
         if (listed <= ahead) & (order.order < book.fresh):
             ahead = listed
             book.exit_listed = 1
-    if book.side > 0.0:
-        book.below, book.below_kind = against, kind
-        book.above, book.above_kind = ahead, EXIT_KIND
-    else:
-        book.below, book.below_kind = -ahead, EXIT_KIND
-        book.above, book.above_kind = -against, kind
-    pair.known = 0
+    return ahead
 
 
 @inline_kernel

@@ -3,7 +3,14 @@
 import numpy as np
 
 from traderagent.base.kernel import float64_at, inner_kernel, int32_at, uint8_at
-from traderagent.engine.orders import cancel_entries, forget_refusals, leave_at_next_open, no_wakes, no_watch
+from traderagent.engine.orders import (
+    cancel_entries,
+    forget_refusals,
+    leave_at_next_open,
+    no_wakes,
+    no_watch,
+    set_triggers,
+)
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import BLOCKED, DEACTIVATED, OFF_ROUTE, OPEN, PORTFOLIO_STOP
 
@@ -60,7 +67,6 @@ def halt(account, pair):
     account.halted = 1
     account.n_halts += 1
     account.halt_row = now_of(pair).row
-    pair.known = 0
     for b in range(pair.n_books):
         book = book_of(pair, b)
         no_wakes(book)
@@ -68,7 +74,7 @@ def halt(account, pair):
         book.entry = OFF_ROUTE
         book.n_exits = 0 if book.is_ladder == 0 else book.n_exits
         leave_at_next_open(account, book, PORTFOLIO_STOP)
-        book.below, book.above = -np.inf, np.inf
+        set_triggers(account, pair, book)  # a liquidation comes before the sale
 
 
 @inner_kernel
