@@ -38,13 +38,16 @@ class Holder(ta.Strategy):
             return ta.close()
 
 
-def hourly(symbol, closes):
-    """Hourly candles without a wick, each from the close before."""
+def hourly(symbol, closes, missing=()):
+    """Hourly candles without a wick, each from the close before; those missing are left out, and jumped over."""
     closes = np.asarray(closes, dtype=float)
     opens = np.concatenate([closes[:1], closes[:-1]])
     columns = {"open": opens, "high": np.maximum(opens, closes), "low": np.minimum(opens, closes), "close": closes}
     table = np.column_stack([columns.get(c, np.ones(len(closes))) for c in COLUMNS])
     frame = candle_frame(START + H1 * np.arange(len(closes), dtype=np.int64), table)
+    if len(missing) > 0:
+        frame.iloc[max(missing) + 1, :4] = closes[max(missing) + 1]
+        frame = frame.drop(frame.index[list(missing)])
     return ta.MultiTimeframeData.from_base(symbol, frame, base="1h")
 
 
@@ -55,7 +58,9 @@ def walk(seed):
     return 100.0 * path / path[-1]
 
 
-def account(asking, holding, *, share=0.2, sells_at=10_000, grid=None, initial=10_000.0, **limits):
+def account(
+    asking, holding, *, share=0.2, sells_at=10_000, grid=None, pair=None, missing=(), initial=10_000.0, **limits
+):
     """AAA, whose grid is let in three closes after BBB has bought; the run skipping, and asking at every candle."""
     given = {"lower_price": 90.0, "upper_price": 98.0, "num_levels": 3, "initial_inventory": "none"}
     pair = ta.OrchestratorBacktestConfig(
@@ -65,15 +70,15 @@ def account(asking, holding, *, share=0.2, sells_at=10_000, grid=None, initial=1
         enable_dca=False,
         enable_trend_follower=False,
         max_position_size_pct=None,
-        max_daily_loss_pct=None,
         grid_params={"amount_per_grid": 500.0, "trailing_enabled": False, **given, **(grid or {})},
+        **({"max_daily_loss_pct": None} | (pair or {})),
     )
     config = ta.PortfolioBacktestConfig(
         symbols=["AAA", "BBB"], initial_capital=initial, per_pair_config=pair, **{**OFF, **limits}
     )
-    late = [{"grid"} if row >= WARMUP + 3 else set() for row in range(len(asking))]
+    late = [{"grid"} if row >= WARMUP + 3 else set() for row in range(len(asking) - len(missing))]
     layouts = {
-        "AAA": plan(hourly("AAA", asking), pair, [], late),
+        "AAA": plan(hourly("AAA", asking, missing), pair, [], late),
         "BBB": plan(
             hourly("BBB", holding),
             pair.replace(enable_grid=False),
@@ -170,3 +175,18 @@ def test_a_correlation_is_pearsons_over_the_hours_that_both_have(s):
         assert found[s, k] == pytest.approx(np.corrcoef(inside[s, both], inside[k, both])[0, 1], abs=1e-12)
     assert np.isnan(found[s, [3, 4, 7]]).all()
     assert not np.delete(found, s, axis=0).any()
+
+
+@pytest.mark.parametrize("limit", ["day", "stop"])
+def test_what_is_cancelled_in_a_hole_does_not_fill_after_it(limit):
+    """While AAA, with buys at 98, 94 and 90, has no candle, BBB loses 7.5 % of the account; AAA comes back at 92."""
+    asking = np.concatenate([walk(1), np.full(7, 99.0), np.full(3, 92.0)])
+    holding = np.concatenate([walk(2), np.full(5, 100.0), np.full(5, 70.0)])
+    given = {"pair": {"max_daily_loss_pct": 0.05}} if limit == "day" else {"portfolio_stop_loss_pct": 0.05}
+    hole = range(WARMUP + 4, WARMUP + 7)
+    free = account(asking, holding, share=0.5, missing=hole)
+    assert free.pairs[0].fills["price"].tolist() == [92.0] * 2
+    run = account(asking, holding, share=0.5, missing=hole, **given)
+    assert len(run.pairs[0].fills) == 0
+    assert run.curves[-1, 0] == pytest.approx(10_000.0 - 750.0)
+    assert run.committed[-1, 0] == 0.0

@@ -58,6 +58,7 @@ def block(account, pair):
             book.entry = BLOCKED
         cancel_entries(account, book)
         forget_refusals(book)
+        set_triggers(account, pair, book)  # among others it may be walked before it decides again
         book.ask = 1
 
 
