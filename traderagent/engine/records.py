@@ -193,6 +193,11 @@ def round_trip_at(account, k):
     return _round_trip_at(account.round_trips, k)
 
 
+def copy_of(records: np.ndarray) -> np.ndarray:
+    """A copy of (n,) records, as bytes: field by field, as numpy copies them, takes many times as long."""
+    return records.view(np.uint8).copy().view(records.dtype)
+
+
 def now_dtype_of(pair: np.ndarray) -> np.ndarray:
     """The `now` record inside a pair record, for setting it up."""
     return pair["now"][0].view(NOW)

@@ -13,14 +13,7 @@ from traderagent.engine.detail import detail_of
 from traderagent.engine.funding import funding_on_candles
 from traderagent.engine.loop import run
 from traderagent.engine.path import PATHS
-from traderagent.engine.records import (
-    ACCOUNT,
-    FEED,
-    FILL,
-    PAIR,
-    ROUND_TRIP,
-    now_dtype_of,
-)
+from traderagent.engine.records import ACCOUNT, FEED, FILL, PAIR, ROUND_TRIP, copy_of, now_dtype_of
 from traderagent.engine.tape import Tape, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
@@ -308,8 +301,8 @@ class Pass:
 
     def copy(self) -> "Pass":
         """Records of one more run of built-in strategies, if this one has not run: copied, not computed again."""
-        account, pair, feed, books = (of.copy() for of in (self.account, self.pair, self.feed, self.books))
-        cells, exits = [of.copy() for of in self.cells], [of.copy() for of in self.exits]
+        account, pair, feed, books = map(copy_of, (self.account, self.pair, self.feed, self.books))
+        cells, exits = [*map(copy_of, self.cells)], [*map(copy_of, self.exits)]
         pair["books"] = books.ctypes.data
         books["cells"], books["exits"] = [c.ctypes.data for c in cells], [e.ctypes.data for e in exits]
         return replace(self, account=account, pair=pair, feed=feed, books=books, cells=cells, exits=exits)
