@@ -20,6 +20,7 @@ from traderagent.account.seats import (
     wants_cash,
 )
 from traderagent.base.kernel import (
+    fetch,
     float64_at,
     inline_kernel,
     inner_kernel,
@@ -70,6 +71,16 @@ def stand_at(limits, prices, rows, t):
     limits.before = limits.present if t == 0 else limits.low - step
     limits.close = limits.before
     limits.rows = rows + 4 * limits.n * t
+
+
+@inline_kernel
+def fetch_time(limits, prices, rows, t):
+    """Have the candles of a later time brought near; the processor alone loses their track between two times."""
+    step = 32 * limits.n
+    for at in range(0, step, 64):
+        fetch(prices + step * t + at)
+    for at in range(0, 4 * limits.n, 64):
+        fetch(rows + 4 * limits.n * t + at)
 
 
 @inner_kernel
@@ -315,6 +326,7 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
         opened = int64_at(axis.time, t)
         limits.time = opened + axis.duration
         stand_at(limits, prices.ctypes.data, row_at.ctypes.data, t)
+        fetch_time(limits, prices.ctypes.data, row_at.ctypes.data, min(t + 2, axis.n - 1))
         turn, is_news = first_turns[t], False
         for s in range(n):
             is_met[s] = (prices[t, 0, s] <= below[s]) | (prices[t, 1, s] >= above[s]) | (due[s] <= row_at[t, s])
