@@ -81,7 +81,7 @@ def close_cell(account, pair, book, price, rate):
         make_idle(book, k)
     else:
         rest(account, pair, book, cell)
-        book.top_entry = max(book.top_entry, k)
+        book.top_entry, book.top_order = max(book.top_entry, k), max(book.top_order, k)
 
 
 @inner_kernel

@@ -109,13 +109,15 @@ def arm_idle(account, pair, book, equity):
         return
     limit = position_limit(account, equity)
     used = committed(pair, book, now.close)
+    if (close <= book.idle_lowest) & (book.only_gate == 1) & (used + book.least_refused > limit):
+        return  # all that ask were refused by the gate, and are again
     news = False
     for k in range(book.top_idle, book.bottom_idle - 1, -1):
         cell = cell_of(book, k)
         if (cell.state == IDLE) and (cell.price < close):
             reserve = cell.quantity * abs(cell.price) * now.limit_rate
             reason = refusal_of_cell(account, now, book, cell, used, limit, reserve)
-            news |= (reason < 0) | (cell.refusal == 0) | (cell.price >= book.idle_lowest)
+            news |= (reason < 0) | (cell.refusal != reason + 1) | (cell.price >= book.idle_lowest)
             if reason >= 0:
                 count_cell_refusal(account, book, cell, reason)
             else:
@@ -252,6 +254,13 @@ def watch_refused(account, pair, book):
     share = account.max_position * SLACK
     slope = held_quantity(pair, book) - share * account.inventory
     room = share * account.cash - resting_of_both(pair, book, now.close)
+    close = mirrored(book, now.close)
+    if book.only_gate & (close <= book.refused_low):
+        watch_ahead(book, book.refused_low)
+        return
+    if book.only_gate & (close > book.refused_high) & (room - book.least_refused <= slope * now.close):
+        watch_turn(now, book, (room - book.least_refused) / slope)
+        return
     less, more = -np.inf, np.inf  # what the cells next to the turn at this close leave of the room
     for k in range(book.bottom_idle, book.top_idle + 1):
         cell = cell_of(book, k)
@@ -261,7 +270,7 @@ def watch_refused(account, pair, book):
             book.short = 1
         elif is_of_account(cell.refusal - 1):  # what others hold and earn moves it with every candle
             book.watch_row = now.row + 1
-        if cell.price >= mirrored(book, now.close):
+        if cell.price >= close:
             watch_ahead(book, cell.price)
         elif ((book.is_ladder == 1) | (cell.gated == 1)) & (account.has_gate == 1):
             left = room - cell.quantity * abs(cell.price)

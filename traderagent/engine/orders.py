@@ -13,10 +13,12 @@ from traderagent.strategies.contract import (
     EMPTY,
     HOLDING,
     IDLE,
+    MIN_NOTIONAL,
     NEVER,
     NO_STOP,
     PORTFOLIO_STOP,
     RESTING,
+    RISK_POSITION,
     TRAILING,
     WAITING,
     best,
@@ -100,7 +102,7 @@ def add_up_cells(book, close):
     """Notional of entries that rest or are pending, market orders at the close; and of those with cash reserved."""
     resting = book.market_quantity * close
     granted = resting if book.market_reserved > 0.0 else 0.0
-    for k in range(book.n_cells):
+    for k in range(book.top_order + 1):
         cell = cell_of(book, k)
         if (cell.state == RESTING) | (cell.state == WAITING):
             notional = cell.quantity * abs(cell.price)
@@ -120,10 +122,13 @@ def find_cursors(book):
     book.n_idle = 0
     book.n_refused = 0
     book.idle_lowest = np.inf
+    book.least_refused, book.refused_low, book.refused_high, book.only_gate = np.inf, np.inf, -np.inf, 1
+    book.top_order = -1
     for k in range(book.n_cells - 1, -1, -1):
         cell = cell_of(book, k)
-        if cell.state == RESTING:
-            if cell.order < book.fresh:
+        if (cell.state == RESTING) | (cell.state == WAITING):
+            book.top_order = max(book.top_order, k)
+            if (cell.state == RESTING) & (cell.order < book.fresh):
                 book.top_entry = max(book.top_entry, k)
         elif (cell.state == HOLDING) and (cell.exit_price != 0.0):
             book.bottom_exit = nearer_exit(book, k, book.bottom_exit)
@@ -133,8 +138,19 @@ def find_cursors(book):
             book.top_idle = max(book.top_idle, k)
             if cell.refusal > 0:
                 book.n_refused += 1
+                note_refusal(book, cell)
             else:
                 book.idle_lowest = cell.price
+
+
+@inline_kernel
+def note_refusal(book, cell):
+    """Keep of a refused cell what tells whether all of them stay refused."""
+    if cell.refusal == RISK_POSITION + 1:
+        book.least_refused = min(book.least_refused, cell.quantity * abs(cell.price))
+        book.refused_low, book.refused_high = min(book.refused_low, cell.price), max(book.refused_high, cell.price)
+    elif cell.refusal != MIN_NOTIONAL + 1:
+        book.only_gate = 0
 
 
 @inner_kernel

@@ -171,6 +171,10 @@ BOOK = record_dtype(
     ("filled_reason filled_side", "i8"),
     ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused short", "i8"),  # short: 1 where a cell waits for cash
     ("idle_lowest free_seen inventory_seen", "f8"),
+    # of cells that the position gate refused: least notional, prices; only_gate: 1 where nothing else refused (but
+    # minimum notional, for good); top_order: no cell above it rests or waits
+    ("least_refused refused_low refused_high", "f8"),
+    ("only_gate top_order", "i8"),
     # how often its orders may have changed; after how many changes what rests, and was granted, was added up
     ("moves added_up", "i8"),
     ("resting granted", "f8"),
