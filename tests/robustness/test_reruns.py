@@ -157,8 +157,12 @@ def test_late_reads_nothing_of_its_own_candle(data):
     after = late(setup, layout.strategies)
     n = len(setup.tape)
     assert np.array_equal(after.features.columns[:, 1:], setup.features.columns[:, :-1], equal_nan=True)
-    for name in ("route", "regime", "size_factor"):
-        assert (after.arrays[name][1:] == setup.arrays[name][:-1]).all()
+    assert (after.arrays["regime"][1:] == setup.arrays["regime"][:-1]).all()
+    before, later = (np.repeat(s.arrays["route"], np.diff(s.arrays["route"]["end"], prepend=0)) for s in (setup, after))
+    assert len(before) == len(later) == n
+    for name in ("mask", "size_factor"):
+        assert (later[name][1:] == before[name][:-1]).all()
+    assert later["mask"][0] == 0
     for signals, moved in zip(setup.features.next_signal, after.features.next_signal, strict=True):
         rows = np.unique(signals[signals < n])
         assert np.unique(moved[moved < n]).tolist() == [r + 1 for r in rows if r + 1 < n]

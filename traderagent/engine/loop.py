@@ -13,7 +13,6 @@ from traderagent.base.kernel import (
     int32_at,
     int64_at,
     kernel,
-    uint8_at,
     write_float64,
 )
 from traderagent.engine.exits import close_book
@@ -32,7 +31,7 @@ from traderagent.engine.orders import (
     set_triggers,
 )
 from traderagent.engine.path import DETAIL, is_touched, walk_candle
-from traderagent.engine.records import block_of, book_of, now_of
+from traderagent.engine.records import block_of, book_of, now_of, span_of
 from traderagent.engine.skip import skip_to
 from traderagent.engine.sleep import look_after, sleep
 from traderagent.engine.verdicts import follow_route, judge, start_day
@@ -105,7 +104,7 @@ def hear(account, pair, feed, book, equity):
     if book.wake_time < NEVER:
         book.wake_row = min(book.wake_row, row_closing_at(feed, book.wake_time, now.row))
     if book.signal >= 0:
-        wake_on_signal(feed, book)
+        wake_on_signal(pair, feed, book)
 
 
 @inner_kernel
@@ -143,22 +142,20 @@ def row_closing_at(feed, time, row):
 
 
 @inner_kernel
-def is_on_route(feed, book, row):
-    """Whether the book may open after this row's close."""
-    return (uint8_at(feed.route, row) >> book.strategy) & 1 == 1
-
-
-@inner_kernel
-def wake_on_signal(feed, book):
+def wake_on_signal(pair, feed, book):
     """Wake at the next candle with a signal on which the route lets the book start."""
-    row = book.want
+    row, k = book.want, pair.span
     while row < feed.n:
         row = next_signal(feed, book, row)
-        if (row >= feed.n) or (book.everywhere == 1) or is_on_route(feed, book, row):
+        if (row >= feed.n) or (book.everywhere == 1):
             break
-        row = int32_at(feed.next_change, row)
-        while (row < feed.n) and not is_on_route(feed, book, row):
-            row = int32_at(feed.next_change, row)
+        while span_of(feed, k).end <= row:
+            k += 1
+        if (span_of(feed, k).mask >> book.strategy) & 1 == 1:
+            break
+        while (row < feed.n) and (span_of(feed, k).mask >> book.strategy) & 1 == 0:
+            row = span_of(feed, k).end
+            k += 1
     book.wake_row = min(book.wake_row, row)
 
 

@@ -41,7 +41,8 @@ PAIR = record_dtype(
     ("path at_open is_first", "i8"),
     ("fresh", "i8"),  # orders from this number on were placed where the path stands now
     ("detail_row", "i8"),  # of the finer candle being walked, −1 for none
-    ("block next_day next_change", "i8"),  # the block being walked; rows at which day and route are looked up again
+    ("block span", "i8"),  # the block being walked, and the span of the route
+    ("next_day next_change", "i8"),  # rows at which day and route are looked up again
     ("size_factor", "f8"),  # on the equity from which new sizes are computed, until the next change
     ("now", ("u1", (NOW.itemsize,))),
 )
@@ -54,7 +55,14 @@ FEED = record_dtype(
     ("funding funding_gap next_funding", "i8"),
     ("detail_first detail_open detail_high detail_low detail_close", "i8"),
     ("next_day blocks", "i8"),
-    ("route regime size_factor next_change columns next_signal ledger written", "i8"),
+    ("route regime columns next_signal ledger written", "i8"),
+)
+
+# Candles on which the route is one and the same. end: the row after them; mask: bit s is set where strategy s may open;
+# size_factor: on the equity from which new sizes are computed.
+SPAN = record_dtype(
+    ("size_factor", "f8"),
+    ("end mask", "i4"),
 )
 
 # What is known of all candles of a block at once, in one cache line; a block is a UTC hour, or one candle if longer.
@@ -108,6 +116,7 @@ Account: Any = from_dtype(ACCOUNT)
 Pair: Any = from_dtype(PAIR)
 Feed: Any = from_dtype(FEED)
 Block: Any = from_dtype(BLOCK)
+Span: Any = from_dtype(SPAN)
 Fill: Any = from_dtype(FILL)
 Seat: Any = from_dtype(SEAT)
 Limits: Any = from_dtype(LIMITS)
@@ -115,6 +124,7 @@ RoundTrip: Any = from_dtype(ROUND_TRIP)
 
 _book_at = record_at(Book)
 _block_at = record_at(Block)
+_span_at = record_at(Span)
 _fill_at = record_at(Fill)
 _round_trip_at = record_at(RoundTrip)
 _now_of = part_of(Pair, "now", Now)
@@ -141,6 +151,12 @@ def now_of(pair):
 def block_of(pair, feed):
     """The block that the run has reached."""
     return _block_at(feed.blocks, pair.block)
+
+
+@inner_kernel
+def span_of(feed, k):
+    """The k-th span of the route; the last one ends with the candles."""
+    return _span_at(feed.route, k)
 
 
 @inner_kernel

@@ -13,8 +13,8 @@ from traderagent.engine.detail import detail_of
 from traderagent.engine.funding import funding_on_candles
 from traderagent.engine.loop import run
 from traderagent.engine.path import PATHS
-from traderagent.engine.records import ACCOUNT, FEED, FILL, PAIR, ROUND_TRIP, copy_of, now_dtype_of
-from traderagent.engine.tape import Tape, runs, tape_of
+from traderagent.engine.records import ACCOUNT, FEED, FILL, PAIR, ROUND_TRIP, SPAN, copy_of, now_dtype_of
+from traderagent.engine.tape import Tape, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
 from traderagent.strategies.base import Rule, Strategy
@@ -195,8 +195,8 @@ class Setup:
 
     Attributes
     ----------
-    arrays : by their names in the feed: route (n,) uint8 with bit s set where strategy s may open, size_factor (n,)
-        float64 on the equity from which new sizes are computed, regime (n,) int8, and what account and path ask for
+    arrays : by their names in the feed: route (n_spans,) records of when which strategies may open, regime (n,) int8,
+        and what account and path ask for
     first : row of the first decision
     """
 
@@ -237,10 +237,8 @@ def setup_of(
     tape = tape_of(data)
     perpetual = config.account == "perpetual"
     arrays = {
-        "route": mask,
+        "route": spans_of(mask, size_factor),
         "regime": np.ascontiguousarray(regime, np.int8),
-        "size_factor": size_factor,
-        "next_change": next_change_of(mask, size_factor),
     }
     if perpetual:
         rates = config.funding_rate if data.funding is None else data.funding
@@ -370,11 +368,13 @@ def open_pass(
     return Pass(account, pair, feed, books, cells, exits, fills, trips, ledger, written, rules, setup)
 
 
-def next_change_of(mask: np.ndarray, size_factor: np.ndarray) -> np.ndarray:
-    """(n,) int32: the first later row with another route or size factor, n where there is none."""
+def spans_of(mask: np.ndarray, size_factor: np.ndarray) -> np.ndarray:
+    """(n_spans,) records of candles with the same route and size factor, from (n,) of each."""
     differs = (mask[1:] != mask[:-1]) | (size_factor[1:] != size_factor[:-1])
-    of, end = runs(np.cumsum(np.append(False, differs)))
-    return end[of].astype(np.int32)
+    ends = np.append(np.flatnonzero(differs) + 1, len(mask))
+    spans = np.zeros(len(ends), SPAN)
+    spans["end"], spans["mask"], spans["size_factor"] = ends, mask[ends - 1], size_factor[ends - 1]
+    return spans
 
 
 def _carry_forward(ledger: np.ndarray, written: np.ndarray, first: int, initial: float) -> None:

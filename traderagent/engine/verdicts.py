@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at, uint8_at
+from traderagent.base.kernel import inner_kernel
 from traderagent.engine.orders import (
     cancel_entries,
     forget_refusals,
@@ -11,7 +11,7 @@ from traderagent.engine.orders import (
     no_watch,
     set_triggers,
 )
-from traderagent.engine.records import book_of, now_of
+from traderagent.engine.records import book_of, now_of, span_of
 from traderagent.strategies.contract import BLOCKED, DEACTIVATED, OFF_ROUTE, OPEN, PORTFOLIO_STOP
 
 
@@ -81,12 +81,13 @@ def halt(account, pair):
 @inner_kernel
 def follow_route(account, pair, feed, row):
     """Step 5: leaving the route closes entries, coming back opens them unless the day is blocked."""
-    mask = uint8_at(feed.route, row)
-    pair.size_factor = float64_at(feed.size_factor, row)
-    pair.next_change = int32_at(feed.next_change, row)
+    while span_of(feed, pair.span).end <= row:
+        pair.span += 1
+    span = span_of(feed, pair.span)
+    pair.size_factor, pair.next_change = span.size_factor, span.end
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        on_route = (mask >> book.strategy) & 1
+        on_route = (span.mask >> book.strategy) & 1
         if (on_route == 1) and (book.entry == OFF_ROUTE):
             book.entry = BLOCKED if account.blocked == 1 else OPEN
             book.ask = 1

@@ -15,8 +15,9 @@ from traderagent.base.errors import ConfigError
 from traderagent.base.progress import counting
 from traderagent.base.threads import cores
 from traderagent.engine.plan import plan
+from traderagent.engine.records import SPAN
 from traderagent.engine.result import OrchestratorBacktestResult
-from traderagent.engine.run import Setup, next_change_of, setup_of, simulate
+from traderagent.engine.run import Setup, setup_of, simulate
 from traderagent.engine.tape import DAY
 from traderagent.engine.totals import totals_of
 from traderagent.metrics.record import evaluate
@@ -164,14 +165,14 @@ def late(setup: Setup, strategies: tuple[Strategy, ...]) -> Setup:
     n = len(setup.tape)
     following = np.minimum(np.concatenate([signals[:, :1], signals[:, :-1]], axis=1) + 1, n).astype(np.int32)
     following[:, n] = n
-    mask = np.append(np.zeros(1, np.uint8), setup.arrays["route"][:-1])
-    size_factor = np.append(setup.arrays["size_factor"][:1], setup.arrays["size_factor"][:-1])
-    arrays = setup.arrays | {
-        "route": mask,
-        "next_change": next_change_of(mask, size_factor),
-        "regime": np.append(setup.arrays["regime"][:1], setup.arrays["regime"][:-1]),
-        "size_factor": size_factor,
-    }
+    spans = setup.arrays["route"]
+    closed = np.zeros(1, SPAN)  # the first candle, at which nothing is known yet
+    closed["end"], closed["size_factor"] = 1, spans["size_factor"][0]
+    moved = spans.copy()
+    moved["end"] = np.minimum(moved["end"] + 1, n)
+    route = np.concatenate([closed, moved[np.diff(moved["end"], prepend=1) > 0]])
+    regime = np.append(setup.arrays["regime"][:1], setup.arrays["regime"][:-1])
+    arrays = setup.arrays | {"route": route, "regime": regime}
     shifted = replace(features, columns=np.ascontiguousarray(columns), next_signal=np.ascontiguousarray(following))
     return replace(setup, features=shifted, arrays=arrays)
 
