@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -18,5 +20,5 @@ def test_spans_say_of_each_candle_what_the_route_says(seed):
     assert (of["mask"] == mask).all()
     assert (of["size_factor"] == size_factor).all()
     assert spans["end"][-1] == len(mask)
-    neighbours = zip(spans[:-1], spans[1:], strict=True)
-    assert all(one["mask"] != two["mask"] or one["size_factor"] != two["size_factor"] for one, two in neighbours)
+    for one, two in pairwise(spans):
+        assert one["mask"] != two["mask"] or one["size_factor"] != two["size_factor"]

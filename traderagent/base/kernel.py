@@ -197,19 +197,24 @@ write_float64 = _writer(numba.types.float64)
 write_int64 = _writer(numba.types.int64)
 
 
-@intrinsic
-def fetch(typing_context, address):  # noqa: ANN001, ANN201
-    """`fetch(address)`: have the cache line there brought near by the time that it is read; nothing is waited for."""
+def _fetcher() -> Callable:
+    @intrinsic
+    def ask(typing_context, address):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            number = ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [_BYTE_POINTER, number, number, number])
+            prefetch = numba.core.cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            to_read, stays, data = (ir.Constant(number, k) for k in (0, 3, 1))
+            builder.call(prefetch, [builder.inttoptr(arguments[0], _BYTE_POINTER), to_read, stays, data])
+            return context.get_dummy_value()
 
-    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [_BYTE_POINTER, number, number, number])
-        ask = numba.core.cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        pointer = builder.inttoptr(arguments[0], _BYTE_POINTER)
-        builder.call(ask, [pointer, ir.Constant(number, 0), ir.Constant(number, 3), ir.Constant(number, 1)])
-        return context.get_dummy_value()
+        return numba.types.void(numba.types.int64), generate
 
-    return numba.types.void(numba.types.int64), generate
+    return ask
+
+
+# Have the cache line of an address brought near before it is read; nothing is waited for, no address is wrong.
+fetch = _fetcher()
 
 
 def far_caller_of(signature: numba.core.typing.templates.Signature) -> Callable:

@@ -8,26 +8,30 @@ from numba import from_dtype
 from traderagent.base.kernel import inner_kernel, part_of, record_at
 from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, record_dtype
 
+# What every event looks at comes first, by cache lines of eight; so do the records of a pair and of its books.
 ACCOUNT = record_dtype(
-    ("initial cash reserved locked free_start lost fees turnover", "f8"),
-    ("funding insurance maintenance liquidation_fee", "f8"),
+    ("cash reserved locked inventory cost", "f8"),
+    # of one symbol among others: addresses of the account whose cash they share and of its limits, 0 where it is alone
+    ("shared limits seat moves", "i8"),  # moves: how often cash, reservations or inventory of the symbol have changed
+    ("halted perpetual has_gate poor", "i8"),  # poor: the reason that counts where free cash does not pay
+    ("max_position", "f8"),
+    ("n_events n_fills next_order next_cycle", "i8"),
+    ("free_start lost fees turnover", "f8"),
+    ("deployed gross", "f8"),  # gross: inventory that is at risk, whatever its side
+    ("initial funding insurance maintenance liquidation_fee", "f8"),
     # verdicts
-    ("daily_reference peak max_daily_loss portfolio_stop max_position", "f8"),
-    ("blocked halted halt_row n_halts daily_blocks", "i8"),
-    ("keep_entries flatten has_gate sell_at_end", "i8"),
-    ("perpetual poor", "i8"),  # poor: the reason that counts where free cash does not pay
+    ("daily_reference peak max_daily_loss portfolio_stop", "f8"),
+    ("blocked halt_row n_halts daily_blocks", "i8"),
+    ("keep_entries flatten sell_at_end", "i8"),
     # accumulators of the metrics, over closes and hours since the start of trading
     ("last_hour sum_r sum_r2 sum_down2 exposure_sum", "f8"),
     ("last_day sum_d sum_d2", "f8"),
     ("max_drawdown deployed_sum max_deployed worst_floating", "f8"),
-    ("deployed inventory gross cost", "f8"),  # gross: inventory that is at risk, whatever its side
-    ("deployed_from n_candles n_events next_order next_cycle", "i8"),
+    ("deployed_from n_candles", "i8"),
     ("daily n_days", "i8"),  # address of the returns by day, 0 where nobody wants them; how many were written
     # logs for single runs, 0 capacity in sweeps
-    ("fills round_trips fills_capacity round_trips_capacity n_fills n_round_trips overflow", "i8"),
+    ("fills round_trips fills_capacity round_trips_capacity n_round_trips overflow", "i8"),
     ("rejections", ("i8", (len(REJECTIONS),))),
-    # of one symbol among others: addresses of the account whose cash they share and of its limits, 0 where it is alone
-    ("shared limits seat moves", "i8"),  # moves: how often cash, reservations or inventory of the symbol have changed
 )
 
 PAIR = record_dtype(

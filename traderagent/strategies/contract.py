@@ -134,13 +134,15 @@ NOW = record_dtype(
     ("feature", ("f8", (N_FEATURES,))),  # at closes; of a book with signals only where `signal` is 1
 )
 
+# What walks over cells look at comes first, in one cache line.
 CELL = record_dtype(
-    ("price exit_price quantity", "f8"),  # the entry limit, its own exit (0: none), quantity per cycle
-    ("held bought fee funding reserved", "f8"),  # while holding: quantity, entry price, costs so far; reserved cash
+    ("state refusal", "i8"),  # refusal: reason + 1 of the running episode
+    ("price quantity exit_price", "f8"),  # the entry limit, quantity per cycle, its own exit (0: none)
+    ("order gated", "i8"),  # gated: it asks the gate by itself, like a ladder's
+    ("reserved", "f8"),  # cash
+    ("held bought fee funding", "f8"),  # while holding: quantity, entry price, costs so far
     ("stop target", "f8"),  # of an own strategy's order: for the position once it fills, 0 for none
-    ("bought_row placed order cycle", "i8"),
-    ("state refusal seen initial", "i8"),  # refusal: reason + 1 of the running episode
-    ("reason gated", "i8"),  # of its fill, 0: the usual one; gated: it asks the gate by itself, like a ladder's
+    ("bought_row placed cycle seen initial reason", "i8"),  # reason: of its fill, 0: the usual one
 )
 
 EXIT = record_dtype(
@@ -149,47 +151,43 @@ EXIT = record_dtype(
     ("reason lot initial", "i8"),  # lot: closes a round trip of its own (a kept cell)
 )
 
+# What every event of the symbol looks at comes first, by cache lines of eight.
 BOOK = record_dtype(
-    ("cells exits n_cells n_exits exits_capacity overflow", "i8"),
-    ("index strategy entry step", "i8"),
+    # when to look again: wake_…, ask: to ask its step; watch_…, changed: to grant what waits; real prices
+    ("ask changed n_refused wake_row watch_row", "i8"),
+    ("wake_below wake_above watch_below watch_above", "f8"),
+    ("need", "f8"),  # sizing equity below which a refused start stays refused whatever the close, 0 where unknown
     ("partner", "i8"),  # the other half of a two-sided ladder, −1 for none
-    # inventory: quantity is positive, cost mirrored
-    ("side quantity cost realised fees reserved flow", "f8"),
-    ("margin funding insurance", "f8"),
-    ("n_lots", "i8"),
-    # orders
-    ("market_quantity market_reserved market_fraction", "f8"),
-    ("market_reason market_capped exit_reason waiting", "i8"),
-    ("stop", "f8"),
-    ("stop_moved", "i8"),
-    ("breakeven_start breakeven_stop trail_start trail_distance trail_share extreme", "f8"),
-    ("extreme_from", "i8"),
-    ("is_ladder relaid", "i8"),
-    ("everywhere", "i8"),  # asked off the route too, and told of every fill: an own strategy's
+    ("exit_reason waiting", "i8"),
+    ("market_quantity below above", "f8"),
+    ("below_kind above_kind short index strategy entry signal", "i8"),  # short: 1 where a cell waits for cash
+    ("quantity", "f8"),  # held, positive
+    # how often its orders may have changed; after how many changes what rests, and was granted, was added up
+    ("moves added_up", "i8"),
+    ("resting granted free_seen inventory_seen", "f8"),
+    ("is_ladder everywhere", "i8"),  # everywhere: asked off the route too, and told of every fill: an own strategy's
+    ("cells n_cells exits n_exits", "i8"),
+    ("top_entry bottom_exit bottom_idle top_idle n_idle", "i8"),
+    # of cells that the position gate refused: least notional, prices; only_gate: 1 where nothing else refused (but
+    # minimum notional, for good); top_order: no cell above it rests or waits
+    ("only_gate top_order", "i8"),
+    ("idle_lowest least_refused refused_low refused_high", "f8"),
+    ("stop liquidation breakeven_start trail_start extreme", "f8"),  # mirrored
+    ("breakeven_stop trail_distance trail_share", "f8"),
+    ("extreme_from stop_moved exit_listed", "i8"),
+    ("side cost realised fees reserved flow margin funding insurance", "f8"),  # cost: mirrored
+    ("exits_capacity overflow step n_lots", "i8"),
+    ("market_reserved market_fraction", "f8"),
+    ("market_reason market_capped relaid", "i8"),
     ("fresh fresh_stop", "i8"),  # what a jump passes by, placed by its fills: orders from this number on; 1: the stop
     ("filled_price filled_quantity filled_stop filled_target", "f8"),  # the fill just told
     ("filled_reason filled_side", "i8"),
-    ("top_entry bottom_exit bottom_idle top_idle n_idle n_refused short", "i8"),  # short: 1 where a cell waits for cash
-    ("idle_lowest free_seen inventory_seen", "f8"),
-    # of cells that the position gate refused: least notional, prices; only_gate: 1 where nothing else refused (but
-    # minimum notional, for good); top_order: no cell above it rests or waits
-    ("least_refused refused_low refused_high", "f8"),
-    ("only_gate top_order", "i8"),
-    # how often its orders may have changed; after how many changes what rests, and was granted, was added up
-    ("moves added_up", "i8"),
-    ("resting granted", "f8"),
     # the running deal or position
     ("entry_price deal_quantity deal_bought deal_sold deal_fees deal_funding deal_net", "f8"),
     ("entry_row deal_cycle", "i8"),
-    # when to look again: wake_…, ask: to ask its step; watch_…, changed: to grant what waits; real prices
-    ("below above wake_below wake_above watch_below watch_above", "f8"),
-    ("liquidation", "f8"),  # mirrored
-    ("below_kind above_kind exit_listed wake_row wake_time want ask watch_row changed", "i8"),
-    ("signal n_features", "i8"),
+    ("wake_time want n_features", "i8"),
     ("column", ("i8", (N_FEATURES,))),
-    # refused starts, counters
     ("wish refused_reason refused_row", "i8"),
-    ("need", "f8"),  # sizing equity below which a refused start stays refused whatever the close, 0 where unknown
     ("run_end", "i8"),  # last row of the run of signals in which it was last refused so
     ("gross_profit gross_loss cycle_net turnover", "f8"),
     ("round_trips winning losing completed_cycles entries capped", "i8"),
