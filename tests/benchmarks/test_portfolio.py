@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import traderagent as ta
-from tests.benchmarks.measure import say, timed
+from tests.benchmarks.measure import read_once, say, timed
 from traderagent.account.pairs import layouts_of
 from traderagent.account.run import roster_of, simulate_account
 
@@ -28,6 +28,17 @@ def year():
     market = ta.load_market("synthetic", symbols=45, days=365, seed=7, progress=False)
     layouts, _ = layouts_of(dict(market), ta.PortfolioBacktestConfig(), (), {}, None, 2, False)
     return roster_of(layouts["whole"], ta.PortfolioBacktestConfig())
+
+
+def test_reading_the_same_candles_once(benchmark, year):
+    """What their way from memory costs, since the yardstick's one year stays in the cache."""
+    tapes = [layout.tape for layout in year.layouts]
+
+    def once():
+        for tape in tapes:
+            read_once(tape.open, tape.high, tape.low, tape.close)
+
+    timed(benchmark, "45 synthetic years", "reading OHLC once, from memory", sum(map(len, tapes)), once, rounds=5)
 
 
 @pytest.mark.parametrize("capital", [10_000.0, 450_000.0])  # of the former no dca deal reaches the minimum notional
