@@ -30,7 +30,7 @@ OFF = {
 class PortfolioCase:
     """A market of two to four symbols with scarce cash and limits that bite, all drawn from a seed."""
 
-    def __init__(self, seed: int, rows: int = 1_100, account: str = "spot", own: bool = False, holes: int = 0) -> None:
+    def __init__(self, seed: int, rows: int = 1_100, account: str = "spot", own: bool = False) -> None:
         source = random.Random(seed)
         pick = source.choice
         pair = random_settings(seed)
@@ -45,7 +45,7 @@ class PortfolioCase:
                 price=pick([100.0, 7.0, 900.0]),
                 tick=pair["tick"],
                 volatility=pick([0.003, 0.003, 0.008]),
-                holes=pick([0, 1, 4]) + holes,
+                holes=pick([0, 1, 4]),
             )
             first, last = pick([0, 0, 0, 150]), rows - pick([0, 0, 0, 200])
             self.market[symbol] = {name: values[first:last] for name, values in candles.items()}

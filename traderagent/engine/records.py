@@ -8,7 +8,7 @@ from numba import from_dtype
 from traderagent.base.kernel import inner_kernel, part_of, record_at
 from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, record_dtype
 
-# What every event looks at comes first, by cache lines of eight; so do the records of a pair and of its books.
+# What every event looks at comes first, by cache lines of eight, as in the record of a book.
 ACCOUNT = record_dtype(
     ("cash reserved locked inventory cost", "f8"),
     # of one symbol among others: addresses of the account whose cash they share and of its limits, 0 where it is alone
