@@ -42,6 +42,10 @@ ROOTS = """
   });
 }
 """
+ALIVE = "() => !document.querySelector('[data-root-id]') || (window.Bokeh && Bokeh.documents.length > 0)"
+# In the page's own order of things: after every timer that is due by then, when nothing waits, with the frame painted.
+SETTLED = """ms => new Promise(done => setTimeout(
+  () => requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(done))), ms))"""
 
 
 def as_page(panes: list, path: Path) -> Path:
@@ -73,6 +77,14 @@ class Seen:
     page: Any
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+
+    def settle(self, ms: int = 500) -> None:
+        """Until what was done to the page is done and painted, however busy the machine is."""
+        self.page.evaluate(SETTLED, ms)
+
+    def until(self, holds: str, *given: Any) -> None:
+        """Wait until a condition in the page holds; a minute of its not holding fails the test."""
+        self.page.wait_for_function(holds, arg=list(given), timeout=60_000)
 
     def documents(self) -> int:
         """Bokeh documents that came to life."""
@@ -118,11 +130,8 @@ def opened(path: Path, width: int = 1200) -> Iterator[Seen]:
             seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
             seen.page.on("console", lambda m: seen.errors.append(m.text) if m.type == "error" else None)
             seen.page.goto(address)
-            seen.page.wait_for_function(
-                "() => !document.querySelector('[data-root-id]') || (window.Bokeh && Bokeh.documents.length > 0)",
-                timeout=30_000,
-            )
-            seen.page.wait_for_timeout(1_000)
+            seen.until(ALIVE)
+            seen.settle(1_000)
             yield seen
         finally:
             context.close()

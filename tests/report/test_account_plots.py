@@ -197,13 +197,14 @@ def test_a_plot_is_alive_after_zooming_and_both_panels_follow(account, tmp_path)
     with opened(path, width=1100) as seen:
         (root,) = seen.roots()
         before, picture = seen.page.evaluate(RANGES), seen.picture()
-        seen.page.mouse.move(root["x"] + root["width"] / 2, root["y"] + 200)
+        middle, start, end = root["x"] + root["width"] / 2, *before[0]["x"]
+        seen.page.mouse.move(middle, root["y"] + 200)
         seen.page.mouse.down()  # from now on the range is the reader's
-        seen.page.mouse.move(root["x"] + root["width"] / 2 - 10, root["y"] + 200, steps=3)
+        seen.page.mouse.move(middle - 10, root["y"] + 200, steps=3)
         seen.page.mouse.up()
-        start, end = before[0]["x"]
+        seen.until(f"([start]) => ({RANGES})()[0].x[0] != start", start)
         seen.page.evaluate(ZOOM, [start + (end - start) * 0.86, start + (end - start) * 0.9])
-        seen.page.wait_for_timeout(600)
+        seen.settle()
         after, zoomed = seen.page.evaluate(RANGES), seen.picture()
         assert seen.errors == []
         assert after[0]["x"] == after[1]["x"]

@@ -217,7 +217,7 @@ def shown(seen, *window):
     """What the chart shows after its window was set to (from, to) ms."""
     if window:
         seen.page.evaluate(MOVE, [float(w) for w in window])
-        seen.page.wait_for_timeout(500)
+        seen.settle()
     return seen.page.evaluate(STATE)
 
 
@@ -347,7 +347,7 @@ def test_candles_and_fills_say_what_they_are(chart, result):
     left, top, width, height = chart.page.evaluate(FRAME)
     low, high = state["y"]["price"]
     chart.page.mouse.move(left + width * 20.5 / 41, top + height * (high - trade["price"]) / (high - low))
-    chart.page.wait_for_timeout(500)
+    chart.settle()
     said = chart.page.evaluate(TIPS)
     assert trade["time"].strftime("%Y-%m-%d %H:%M UTC") in said
     for word in ("open, high", "regime", "may open", "% of start", "PnL of its round trip", "notional", "cycle"):
@@ -391,7 +391,7 @@ def test_every_kind_of_run_is_drawn(market, result, quiet, tmp_path):
 def test_a_phone_shows_it_in_any_light(page, dark):
     with opened(page, width=390) as seen:
         seen.page.emulate_media(color_scheme="dark" if dark else "light")
-        seen.page.wait_for_timeout(300)
+        seen.settle()
         assert seen.page.evaluate("() => document.documentElement.scrollWidth") <= 390
         state, root, picture = shown(seen), seen.roots()[0], seen.picture()
         assert "1d candles" in state["title"], "fewer candles where there is less room"

@@ -137,7 +137,7 @@ def test_a_saved_page_has_a_living_slider(tmp_path):
     with opened(path) as seen:
         before = seen.picture()
         seen.page.locator("select").select_option("b")
-        seen.page.wait_for_timeout(500)
+        seen.settle()
         assert seen.picture().tobytes() != before.tobytes()
         assert seen.requests == []
 

@@ -310,7 +310,7 @@ def test_page_fits_the_screen_and_a_row_opens_its_symbol(evidence, tmp_path, wid
         box = seen.page.locator(".verdict").bounding_box()
         assert box["y"] + box["height"] < 900, "the sentence is on the first screen"
         seen.page.locator(".verdicts tbody a").first.click()
-        seen.page.wait_for_timeout(300)
+        seen.settle()
         assert seen.page.locator("details[open]").count() == 1
 
 

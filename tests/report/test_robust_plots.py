@@ -228,7 +228,7 @@ def test_all_of_them_are_drawn_offline_also_after_zooming(walked, stressed, luck
     for width in (1100, 390):
         with opened(page, width) as seen:
             seen.page.evaluate(ZOOM)
-            seen.page.wait_for_timeout(500)
+            seen.settle()
             picture = seen.picture()
             assert seen.errors == []
             assert min(seen.colours(root, picture) for root in seen.roots()) > 3

@@ -365,7 +365,7 @@ def test_every_plot_draws_without_network_wide_narrow_and_zoomed(search, market,
         seen.page.evaluate(
             zoom.format("{ const w = (m.end - m.start) / 4; m.setv({start: m.start + w, end: m.end - w}) }")
         )
-        seen.page.wait_for_timeout(500)
+        seen.settle()
         picture = seen.picture()
         assert seen.errors == []
         assert all(seen.colours(root, picture) > 3 for root in seen.roots())
