@@ -1,5 +1,7 @@
 """Files that are written whole or not at all, and what is said of those that cannot be read."""
 
+from multiprocessing import get_context
+
 import pytest
 
 from traderagent.base.errors import DataError
@@ -57,3 +59,22 @@ def test_a_block_that_writes_nothing_is_an_error_and_leaves_the_old(tmp_path):
         pass
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
+
+
+def _write_folders(path, name):
+    for k in range(60):
+        with replacing(path) as scratch:
+            scratch.mkdir()
+            (scratch / "who").write_text(f"{name} {k}")
+
+
+def test_of_several_who_replace_a_folder_at_once_each_ends_well_and_one_of_them_last(tmp_path):
+    path = tmp_path / "folder"
+    writers = [get_context("spawn").Process(target=_write_folders, args=(path, name)) for name in "abc"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert (path / "who").read_text() in {"a 59", "b 59", "c 59"}
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +67,19 @@ def claiming(path: str | Path) -> Iterator[Path]:
 
 
 def _swap_folders(new: Path, path: Path, old: Path) -> None:
-    """Put a folder in another's place; when that fails the old one comes back."""
-    if not path.exists():
-        os.replace(new, path)
-        return
-    os.replace(path, old)
-    try:
-        os.replace(new, path)
-    except OSError:
-        os.replace(old, path)
-        raise
+    """Put a folder in another's place; when that fails the old one comes back. Of several who do, the last stays."""
+    while True:
+        try:
+            os.replace(new, path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                if old.exists() and not path.exists():
+                    os.replace(old, path)
+                raise
+        shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another has just taken it away
+            os.replace(path, old)
 
 
 def without_nan(value: Any) -> Any:
