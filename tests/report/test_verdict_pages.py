@@ -139,6 +139,8 @@ def test_all_reasons_and_changes_stand_below_the_table(judged):
             assert f"{reason['name']}: " in below
     assert "trade_dsr 0.95" in below
     assert "4.5 for 30 effective ones" in below
+    assert "every search of these candles that the ledger knows" in below
+    assert "N_eff and DSR are of this search alone" in page
 
 
 def test_texts_are_escaped(judged):

@@ -45,7 +45,8 @@ def luck(evidence: Evidence) -> str:
     share = style.number(search.luck(POOLED, "pbo") * 100, 0)
     skipped = "".join(f"<li>not searched: {escape(f'{s}: {why}')}</li>" for s, why in search.skipped.items())
     return (
-        f"<h3>The search's choice</h3><p>{said}</p>{_chosen(search)}"
+        f"<h3>The search's choice</h3><p>{said} N_eff and DSR are of this search alone; a verdict counts "
+        f"every search in the ledger.</p>{_chosen(search)}"
         "<h3>Daily Sharpe ratios of all trials, one account of all symbols</h3>"
         "<p>Before the cut, not annualised. A choice left of the dashed line is no better than the best of as many "
         "worthless trials.</p>"
