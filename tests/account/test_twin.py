@@ -8,7 +8,7 @@ import pytest
 
 from tests.account.twin import PortfolioCase, differences
 
-FEW, MANY = 25, 150
+FEW, MANY = 25, 100
 
 
 def compared(account: str, seeds: range, own: bool = False) -> Counter:

@@ -19,11 +19,9 @@ from tests.engine.twin import (
     config_of,
     data_of,
     differences,
-    metric_differences,
-    run_kernel,
     skipping_differences,
 )
-from tests.reference import run, run_orchestrator
+from tests.reference import run_orchestrator
 from traderagent.engine.backtest import execute
 
 FEW, MANY = 60, 500
@@ -185,21 +183,6 @@ def test_orchestrator_is_the_twin() -> None:
     hold_orchestrator_to_twin(FEW)
 
 
-def hold_metrics_to_twin(kind: str, n: int) -> None:
-    def check(case: Case) -> None:
-        ours = run_kernel(case.candles, case.route, case.warmup, case.run_settings)
-        twin = run(case.candles, route=case.route, warmup=case.warmup, **case.run_settings)
-        assert metric_differences(ours, twin, case.candles) == []
-
-    over_generated(cases(kind), n, check)
-
-
-@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "smc", "together"])
-def test_metrics_are_those_of_the_twin(kind: str) -> None:
-    """Sums kept while the run goes against the twin's record of every close, fill and round trip."""
-    hold_metrics_to_twin(kind, FEW)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("account", ["spot", "perpetual"])
 @pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "smc", "together"])
@@ -210,9 +193,3 @@ def test_kernels_are_the_twin_on_many_markets(kind: str, account: str) -> None:
 @pytest.mark.slow
 def test_orchestrator_is_the_twin_on_many_markets() -> None:
     hold_orchestrator_to_twin(MANY)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["grid", "dca", "trend_follower", "smc", "together"])
-def test_metrics_are_those_of_the_twin_on_many_markets(kind: str) -> None:
-    hold_metrics_to_twin(kind, MANY)

@@ -241,7 +241,7 @@ def skipping_differences(result: OrchestratorBacktestResult, plodding: Orchestra
 
 
 def compare(candles: dict, route: list[set], warmup: int, settings: dict) -> list[str]:
-    """Differences between kernels and twin, and between skipping candles and asking at every one."""
+    """Differences between kernels and twin, metrics too, and between skipping candles and asking at every one."""
     return compared(candles, route, warmup, settings)[0]
 
 
@@ -250,4 +250,5 @@ def compared(candles: dict, route: list[set], warmup: int, settings: dict) -> tu
     result = run_kernel(candles, route, warmup, settings)
     plodding = run_kernel(candles, route, warmup, settings, every_candle=True)
     twin = reference_run(candles, route=route, warmup=warmup, **settings)
-    return differences(result, twin) + skipping_differences(result, plodding), twin
+    found = differences(result, twin) + metric_differences(result, twin, candles)
+    return found + skipping_differences(result, plodding), twin
