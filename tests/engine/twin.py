@@ -47,6 +47,9 @@ BOOK_FIELDS = ("realised", "fees", "funding", "insurance", "margin", "unrealised
 COUNTS = ("liquidations", "cut_orders", "skipped_partials", "ambiguous_fills", "daily_blocks", "risk_halted")
 # Metrics that sum squares of returns lose digits; the twin takes them from the returns themselves.
 FROM_SQUARES = {"sharpe_ratio", "sharpe_ratio_daily"}
+# A Sharpe ratio beyond this stands on a scatter below 1e-6 of the mean, in squares below what a sum of them can tell:
+# ours may say that there is none.
+ALL_ROUNDING = 1e8
 
 
 def data_of(candles: dict, settings: dict) -> MultiTimeframeData:
@@ -218,9 +221,11 @@ def metric_differences(result: OrchestratorBacktestResult, twin: object, candles
     for name, theirs in wanted.items():
         ours = result.metrics[name]
         allowed = (1e-6 if name in FROM_SQUARES else 1e-9) * max(1.0, abs(theirs))
+        unknown = math.isnan(theirs)
         if name in FROM_SQUARES:  # a scatter of a millionth of the mean is mostly rounding: an error of its square
             allowed += 1e-15 * abs(theirs) ** 3 / 365
-        if not (math.isnan(ours) and math.isnan(theirs)) and not abs(ours - theirs) <= allowed:
+            unknown |= abs(theirs) > ALL_ROUNDING
+        if not (math.isnan(ours) and unknown) and not abs(ours - theirs) <= allowed:
             found.append(f"{name} {ours!r} instead of {theirs!r}")
     return found
 
