@@ -1,5 +1,7 @@
 """Files that are written whole or not at all, and what is said of those that cannot be read."""
 
+import errno
+import os
 from multiprocessing import get_context
 
 import pytest
@@ -78,3 +80,24 @@ def test_of_several_who_replace_a_folder_at_once_each_ends_well_and_one_of_them_
     assert [writer.exitcode for writer in writers] == [0, 0, 0]
     assert (path / "who").read_text() in {"a 59", "b 59", "c 59"}
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("fails_for_good", [False, True])
+def test_a_swap_that_is_stopped_half_way_loses_no_folder(tmp_path, monkeypatch, fails_for_good):
+    path, rename = tmp_path / "folder", os.replace
+    with replacing(path) as scratch:
+        scratch.mkdir()
+        (scratch / "who").write_text("old")
+
+    def stopped(source, target):
+        if fails_for_good and not path.exists():
+            raise OSError(errno.EIO, "input/output error")
+        rename(source, target)
+        if source == path and not fails_for_good:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", stopped)
+    with pytest.raises(OSError if fails_for_good else KeyboardInterrupt), replacing(path) as scratch:
+        scratch.mkdir()
+    found = {file.relative_to(tmp_path).parts[-2:] for file in tmp_path.rglob("who")}
+    assert found == {("old" if fails_for_good else "folder", "who")}

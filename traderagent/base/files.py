@@ -34,7 +34,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
         else:
             raise FileNotFoundError(f"nothing was written for {path}")
     finally:
-        shutil.rmtree(scratch_folder, ignore_errors=True)
+        if path.exists() or not (scratch_folder / "old").exists():  # else the only copy is in there
+            shutil.rmtree(scratch_folder, ignore_errors=True)
 
 
 class Taken(FileExistsError):
@@ -67,19 +68,21 @@ def claiming(path: str | Path) -> Iterator[Path]:
 
 
 def _swap_folders(new: Path, path: Path, old: Path) -> None:
-    """Put a folder in another's place; when that fails the old one comes back. Of several who do, the last stays."""
-    while True:
-        try:
-            os.replace(new, path)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                if old.exists() and not path.exists():
-                    os.replace(old, path)
-                raise
-        shutil.rmtree(old, ignore_errors=True)
-        with suppress(FileNotFoundError):  # another has just taken it away
-            os.replace(path, old)
+    """Put a folder in another's place; whatever stops it, the old one comes back. Of several who do, the last stays."""
+    try:
+        while True:
+            try:
+                os.replace(new, path)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                    raise
+            shutil.rmtree(old, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another has just taken it away
+                os.replace(path, old)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
 
 
 def without_nan(value: Any) -> Any:
