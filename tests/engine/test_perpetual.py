@@ -187,6 +187,27 @@ def test_funding_brings_the_liquidation_nearer():
     assert result.trades["price"].iloc[-1] == pytest.approx((1000 - (100 - paid)) / (10 * 0.995))
 
 
+LAST = (100.0, 100.0, 90.6, 90.6)  # just above 90.4523
+BACK = [(92.0, 92.5, 91.8, 92.0)] * 2  # never as low as 91.36, where funding at 90.6 puts the liquidation
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize("is_hole", [False, True])
+def test_funding_that_brings_the_liquidation_beyond_the_close_liquidates_at_the_next_open(side, is_hole):
+    """Though no price of a later candle reaches it: the path begins at the close."""
+    before = [LAST] if is_hole else [(100.0, 100.0, 100.0, 100.0), LAST]
+    frame = candles(*before, *BACK, start="2024-01-01 07:35")  # the fifth closes at 08:00
+    if is_hole:
+        late = frame.index[len(frame) - len(BACK) :] + pd.Timedelta(DURATION)
+        frame = frame.set_axis(frame.index[: -len(BACK)].append(late))
+    if side < 0.0:
+        other = {"open": "open", "high": "low", "low": "high", "close": "close"}
+        frame = frame.assign(**{name: 200.0 - frame[of] for name, of in other.items()})
+    result = run(frame, probe={"side": side}, funding_rate=0.01 * side)
+    assert list(result.trades["reason"]) == ["signal", "liquidation"]
+    assert result.trades["price"].iloc[-1] == (92.0 if side > 0.0 else 108.0)
+
+
 def test_leverage_divides_what_an_entry_needs():
     # 10 coins at 100: margin 1000/leverage and a fee of 1 have to be free.
     for balance, leverage, n in ((1000.9, 1.0, 0), (1001.0, 1.0, 1), (100.9, 10.0, 0), (101.0, 10.0, 1)):

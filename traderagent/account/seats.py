@@ -126,6 +126,8 @@ def reach_of(seat):
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
     below, above, row = -np.inf, np.inf, feed.n
     seat.short = 0
+    if pair.overdue == 1:
+        row = seat.row + 1
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if is_pending(book):

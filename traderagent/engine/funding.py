@@ -12,7 +12,7 @@ from traderagent.engine.config import MOST_FUNDING
 from traderagent.engine.money import move_cash
 from traderagent.engine.orders import set_triggers
 from traderagent.engine.records import book_of
-from traderagent.strategies.contract import cell_of, exit_of
+from traderagent.strategies.contract import cell_of, exit_of, mirrored
 
 EVERY = 8 * 3_600_000
 
@@ -40,6 +40,7 @@ def settle_funding(account, pair, rate, price):
         else:
             book.deal_funding += paid
         set_triggers(account, pair, book)
+        pair.overdue |= int(book.liquidation >= mirrored(book, price))
 
 
 @inner_kernel

@@ -175,8 +175,8 @@ def is_pending(book):
 
 @inline_kernel
 def is_touched(pair, low, high):
-    """Whether this candle can fill anything: an order inside its range or one pending for its open."""
-    pair.pending = 0
+    """Whether this candle can fill anything: an order inside its range or pending for its open, or a liquidation."""
+    is_overdue, pair.overdue, pair.pending = pair.overdue == 1, 0, 0
     for b in range(pair.n_books):
         pair.pending |= int(is_pending(book_of(pair, b)))
-    return (pair.pending == 1) | is_ahead(pair, low, -1.0) | is_ahead(pair, high, 1.0)
+    return is_overdue | (pair.pending == 1) | is_ahead(pair, low, -1.0) | is_ahead(pair, high, 1.0)

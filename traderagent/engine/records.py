@@ -38,9 +38,9 @@ PAIR = record_dtype(
     ("books n_books", "i8"),
     ("penetration last_close price", "f8"),
     # nearest triggers of all books, known: 1 until one of them moves; pending: 1 where one waits for the open;
-    # own: 1 where one has an own strategy's rule
+    # own: 1 where one has an own strategy's rule; overdue: 1 where funding moved a liquidation price beyond the close
     ("below above", "f8"),
-    ("known pending own", "i8"),
+    ("known pending own overdue", "i8"),
     ("open low high", "f8"),  # of the candle being walked: the base one, or a finer one
     ("path at_open is_first", "i8"),
     ("fresh", "i8"),  # orders from this number on were placed where the path stands now
