@@ -73,16 +73,19 @@ def _swap_folders(new: Path, path: Path, old: Path) -> None:
         while True:
             try:
                 os.replace(new, path)
-                return
+                break
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                     raise
             shutil.rmtree(old, ignore_errors=True)
             with suppress(FileNotFoundError):  # another has just taken it away
                 os.replace(path, old)
-    finally:
+    except BaseException:
         if old.exists() and not path.exists():
-            os.replace(old, path)
+            with suppress(OSError):  # then it stays where it is
+                os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def without_nan(value: Any) -> Any:
