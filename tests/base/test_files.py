@@ -100,4 +100,12 @@ def test_a_swap_that_is_stopped_half_way_loses_no_folder(tmp_path, monkeypatch, 
     with pytest.raises(OSError if fails_for_good else KeyboardInterrupt), replacing(path) as scratch:
         scratch.mkdir()
     found = {file.relative_to(tmp_path).parts[-2:] for file in tmp_path.rglob("who")}
-    assert found == {("old" if fails_for_good else "folder", "who")}
+    assert found == {("folder.old" if fails_for_good else "folder", "who")}
+
+
+def test_a_folder_may_have_any_name_and_is_replaced_by_the_new_one(tmp_path):
+    for text in ("first", "second"):
+        with replacing(tmp_path / "old") as scratch:
+            scratch.mkdir()
+            (scratch / "who").write_text(text)
+    assert (tmp_path / "old" / "who").read_text() == "second"

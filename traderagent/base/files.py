@@ -24,17 +24,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch_folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    scratch = scratch_folder / path.name
+    scratch, old = scratch_folder / path.name, scratch_folder / f"{path.name}.old"
     try:
         yield scratch
         if scratch.is_dir():
-            _swap_folders(scratch, path, scratch_folder / "old")
+            _swap_folders(scratch, path, old)
         elif scratch.exists():
             os.replace(scratch, path)
         else:
             raise FileNotFoundError(f"nothing was written for {path}")
     finally:
-        if path.exists() or not (scratch_folder / "old").exists():  # else the only copy is in there
+        if path.exists() or not old.exists():  # else the only copy is in there
             shutil.rmtree(scratch_folder, ignore_errors=True)
 
 
