@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from traderagent.base.errors import DataError
+from traderagent.engine.limits import products_of_blocks
 from traderagent.engine.records import FEED
 from traderagent.engine.tape import DAY, HOUR, Tape, blocks_of, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
@@ -144,13 +145,15 @@ def moments_of(returns: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     returns : (n_hours, n), zero for unknown ones
-    known, sum, square : (n, n_hours + 1) how many are known before each hour, their sum and that of their squares
+    known, sum, square : (n_hours + 1, n) how many are known before each hour, their sum and that of their squares
+    products : (n_blocks, n, n) what `products_of_blocks` makes of them
     """
-    known = ~np.isnan(returns)
-    returns = np.where(known, returns, 0.0)
+    known = ~np.isnan(returns.T)
+    returns = np.where(known, returns.T, 0.0)
 
     def before(values: np.ndarray) -> np.ndarray:
-        return np.pad(np.cumsum(values, axis=1), ((0, 0), (1, 0)))
+        return np.pad(np.cumsum(values, axis=0), ((1, 0), (0, 0)))
 
     sums = {"known": before(known).astype(np.int32), "sum": before(returns), "square": before(returns * returns)}
-    return {"returns": np.ascontiguousarray(returns.T)} | sums
+    arrays = {name: np.ascontiguousarray(values) for name, values in ({"returns": returns} | sums).items()}
+    return arrays | {"products": products_of_blocks(arrays["returns"])}

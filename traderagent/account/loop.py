@@ -1,7 +1,8 @@
 """The loop of several symbols on one account: they advance together over the union of their candles.
 
 A symbol is stepped only at times at which something of it may happen; its close counts at every time all the same.
-Arrays over symbols: `below`, `above` prices and `due` the row of its own until which it may be left alone.
+Arrays over symbols: `below`, `above` prices, `low_close`, `high_close` closes and `due` the row of its own until which
+it may be left alone.
 """
 
 import numpy as np
@@ -207,8 +208,13 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
     """
     curves, committed, log = out
     n, is_kept, day = limits.n, len(curves) > 0, 0
-    below, above, inventory, costs = np.full(n, -np.inf), np.full(n, np.inf), np.zeros(n), np.zeros(n)
-    ones = np.ones(n)
+    below, above, low_close, high_close = (
+        np.full(n, -np.inf),
+        np.full(n, np.inf),
+        np.full(n, -np.inf),
+        np.full(n, np.inf),
+    )
+    inventory, costs, ones = np.zeros(n), np.zeros(n), np.ones(n)
     due, room = np.empty(n, np.int64), np.empty(2 * n + 8, np.int64)
     is_met, is_short, n_short = np.zeros(n + 8, np.bool_), np.zeros(n, np.bool_), 0
     limits.due = due.ctypes.data
@@ -221,7 +227,9 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
         fetch_time(limits, prices.ctypes.data, row_at.ctypes.data, min(t + 2, axis.n - 1))
         turn, is_news = first_turns[t], False
         for s in range(n):
+            is_beyond = (prices[t, 3, s] <= low_close[s]) | (prices[t, 3, s] >= high_close[s])
             is_met[s] = (prices[t, 0, s] <= below[s]) | (prices[t, 1, s] >= above[s]) | (due[s] <= row_at[t, s])
+            is_met[s] |= is_beyond & (row_at[t, s] >= 0)
         queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
         meet_all(limits, queue, n_queue, is_kept)
         if (t >= clock.next_day) | (shares[t] >= 0):
@@ -269,7 +277,7 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
                 seat = seat_of(limits, s)
                 if seat.fresh == 1:
                     finish_symbol(limits, seat, closes_out)
-                    below[s], above[s], due[s] = reach_of(seat)
+                    below[s], above[s], low_close[s], high_close[s], due[s] = reach_of(seat)
                     n_short += seat.short - is_short[s]
                     is_short[s] = seat.short == 1
         if closes_out:

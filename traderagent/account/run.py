@@ -1,7 +1,7 @@
 """From symbols ready to run and their account to one pass of the common loop, and its raw records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +13,7 @@ from traderagent.account.loop import run_account
 from traderagent.account.weights import VOLATILITY_WINDOW, Allocate, rebalance_places, weights_at
 from traderagent.base.errors import ConfigError
 from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConfig
-from traderagent.engine.limits import BLOCK_HOURS, ENOUGH_HOURS
+from traderagent.engine.limits import ENOUGH_HOURS
 from traderagent.engine.plan import Plan
 from traderagent.engine.records import LIMITS, PAIR, SEAT
 from traderagent.engine.run import CAPACITY, Pass, Raw, Setup, new_account, open_pass, setup_of, sides_of
@@ -118,8 +118,9 @@ def roster_of(layouts: Mapping[str, Plan], config: PortfolioBacktestConfig, allo
     day = 86_400_000
     weights = [weights_at(config, axis, hours, int(axis.time[p]) // day * day, allocate) for p in places]
     shares = Shares(start, initial, places, np.array(weights).reshape(len(places), len(plans)))
-    setups = tuple(setup_of(p.data, p.config, p.strategies, p.mask, p.size_factor, p.regime, p.first) for p in plans)
-    return Roster(axis, plans, setups, hours, shares)
+    setups = [setup_of(p.data, p.config, p.strategies, p.mask, p.size_factor, p.regime, p.first) for p in plans]
+    by_row = tuple(replace(setup, features=setup.features.by_row()) for setup in setups)
+    return Roster(axis, plans, by_row, hours, shares)
 
 
 def turns_of(members: Sequence[Sequence[Strategy]]) -> np.ndarray:
@@ -153,10 +154,7 @@ def new_limits(
     limits["n"], limits["seats"] = n, seats.ctypes.data
     returns, limits["first_hour"], limits["hour"] = roster.hours
     limits["n_hours"] = returns.shape[1]
-    blocks = returns.shape[1] // BLOCK_HOURS
     kept = roster.moments | {
-        "products": np.zeros((n, blocks, n)),
-        "added": np.zeros((n, blocks), np.int64),
         "held": np.zeros(n),
         "entries": np.zeros(n),
         "rho": np.zeros((n, n)),

@@ -6,6 +6,7 @@ Its seat says between which prices and until when it may be left alone.
 import numpy as np
 
 from traderagent.base.kernel import (
+    fetch,
     float64_at,
     inline_kernel,
     inner_kernel,
@@ -57,6 +58,8 @@ def meet_candle(limits, seat, row, is_marked):
     now.low, now.high, now.close = float64_at(limits.low, s), float64_at(limits.high, s), float64_at(limits.present, s)
     now.open = float64_at(limits.open, s)
     read_rest(pair, feed, row)
+    fetch(feed.columns + 8 * feed.along_columns * row)
+    fetch(feed.next_signal + 4 * feed.along_signals * row)
     pair.last_close = float64_at(limits.before, s) if row > 0 else now.open
     if (account.perpetual == 1) & (row > feed.first):
         settle_funding(account, pair, float64_at(feed.funding_gap, row), pair.last_close)
@@ -111,7 +114,7 @@ def finish_symbol(limits, seat, closes_out):
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if may_be_granted(account, book) & (account.halted == 0):
-            book.watch_row = min(book.watch_row, seat.row + 1)
+            book.grant_row = min(book.grant_row, seat.row + 1)
     if not closes_out:
         use_capital(account)
     recount(limits, pair, account.seat)
@@ -122,9 +125,12 @@ def finish_symbol(limits, seat, closes_out):
 
 @inline_kernel
 def reach_of(seat):
-    """Prices below and above which, and the row from which on, the symbol cannot be left alone; notes want of cash."""
+    """When the symbol cannot be left alone: (prices below and above which, the same of closes, the row from which on).
+
+    Notes want of cash.
+    """
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
-    below, above, row = -np.inf, np.inf, feed.n
+    below, above, low_close, high_close, row = -np.inf, np.inf, -np.inf, np.inf, feed.n
     seat.short = 0
     if pair.overdue == 1:
         row = seat.row + 1
@@ -132,9 +138,10 @@ def reach_of(seat):
         book = book_of(pair, b)
         if is_pending(book):
             row = min(row, seat.row + 1)
-        below = max(below, max(book.below, max(book.wake_below, book.watch_below)))
-        above = min(above, min(book.above, min(book.wake_above, book.watch_above)))
-        row = min(row, min(book.wake_row, book.watch_row))
+        below = max(below, max(book.below, max(book.wake_below, book.move_below)))
+        above = min(above, min(book.above, min(book.wake_above, book.move_above)))
+        low_close, high_close = max(low_close, book.grant_below), min(high_close, book.grant_above)
+        row = min(row, min(book.wake_row, book.grant_row))
         seat.short |= book.short
     if feed.every == 1:
         row = seat.row + 1
@@ -144,7 +151,7 @@ def reach_of(seat):
             row = min(row, int32_at(feed.next_funding, seat.row))
     else:
         seat.short = 0
-    return below, above, max(row, seat.row + 1)
+    return below, above, low_close, high_close, max(row, seat.row + 1)
 
 
 @inner_kernel

@@ -1,7 +1,7 @@
 """Columns that strategies read: features on base candles, and where their signals are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -28,6 +28,10 @@ class Features:
     of: list[list[int]]
     signal: list[int]
     names: list[tuple[str, ...]] = field(default_factory=list)
+
+    def by_row(self) -> "Features":
+        """The same, what belongs to a row side by side in memory: for runs that ask now one symbol, now another."""
+        return replace(self, columns=np.asfortranarray(self.columns), next_signal=np.asfortranarray(self.next_signal))
 
 
 def features_of(data: MultiTimeframeData, strategies: Sequence[Strategy], shorts: bool = False) -> Features:

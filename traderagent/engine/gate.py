@@ -9,11 +9,12 @@ from traderagent.engine.orders import (
     add_up_orders,
     drop_deal,
     find_cursors,
+    grant_beyond,
+    move_beyond,
     no_watch,
     number_exits,
     reserve_cell,
     rest,
-    watch_ahead,
 )
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import (
@@ -228,18 +229,18 @@ def tell_fill(what, account, pair, book):
 
 @inline_kernel
 def set_watch(account, pair, book):
-    """Prices at whose touch something may be granted, or a stop move, at the close though no order stands there."""
+    """Closes at which something may be granted, and prices at whose touch a stop may move."""
     no_watch(book)
     book.short = 0
     if (book.n_idle > 0) & (book.entry == OPEN):
-        watch_ahead(book, book.idle_lowest)
+        grant_beyond(book, book.idle_lowest)
         if book.n_refused > 0:
             watch_refused(account, pair, book)
     if book.quantity > 0.0:
         trail = book.trail_start
         if trail < np.inf:
             trail = max(trail, book.extreme)
-        watch_ahead(book, min(book.breakeven_start, trail))
+        move_beyond(book, min(book.breakeven_start, trail))
 
 
 @inner_kernel
@@ -256,7 +257,7 @@ def watch_refused(account, pair, book):
     room = share * account.cash - resting_of_both(pair, book, now.close)
     close = mirrored(book, now.close)
     if book.only_gate & (close <= book.refused_low):
-        watch_ahead(book, book.refused_low)
+        grant_beyond(book, book.refused_low)
         return
     if book.only_gate & (close > book.refused_high) & (room - book.least_refused <= slope * now.close):
         watch_turn(now, book, (room - book.least_refused) / slope)
@@ -269,9 +270,9 @@ def watch_refused(account, pair, book):
         if cell.refusal == account.poor + 1:
             book.short = 1
         elif is_of_account(cell.refusal - 1):  # what others hold and earn moves it with every candle
-            book.watch_row = now.row + 1
+            book.grant_row = now.row + 1
         if cell.price >= close:
-            watch_ahead(book, cell.price)
+            grant_beyond(book, cell.price)
         elif ((book.is_ladder == 1) | (cell.gated == 1)) & (account.has_gate == 1):
             left = room - cell.quantity * abs(cell.price)
             if left > slope * now.close:
@@ -289,8 +290,8 @@ def watch_turn(now, book, turn):
     """Grant again at a close near the one at which the gate turns."""
     margin = 1e-9 * (abs(turn) + now.close)
     if turn - margin > now.close:
-        book.watch_above = min(book.watch_above, turn - margin)
+        book.grant_above = min(book.grant_above, turn - margin)
     elif turn + margin < now.close:
-        book.watch_below = max(book.watch_below, turn + margin)
+        book.grant_below = max(book.grant_below, turn + margin)
     else:
-        book.watch_row = now.row + 1
+        book.grant_row = now.row + 1

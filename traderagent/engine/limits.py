@@ -12,6 +12,7 @@ from traderagent.base.kernel import (
     inner_kernel,
     int32_at,
     int64_at,
+    kernel,
     write_float64,
     write_int64,
 )
@@ -125,24 +126,25 @@ def correlate(limits, s):
 
 
 @inner_kernel
-def add_products(limits, s, first, stop, sums):
+def add_products(returns, n, s, first, stop, sums):
     """Add a symbol's products with everybody, hour by hour, missing returns as zero, to (n,) at an address."""
-    n = limits.n
     for h in range(first, stop):
-        theirs = limits.returns + 8 * h * n
+        theirs = returns + 8 * h * n
         x = float64_at(theirs, s)
         for o in range(n):
             write_float64(sums, o, float64_at(sums, o) + x * float64_at(theirs, o))
 
 
-@inner_kernel
-def products_of(limits, s, block):
-    """Address of the (n,) sums of a symbol's products over a whole block, added up when it is first asked for."""
-    place = s * (limits.n_hours // BLOCK_HOURS) + block
-    products = limits.products + 8 * limits.n * place
-    if int64_at(limits.added, place) == 0:
-        write_int64(limits.added, place, 1)
-        add_products(limits, s, block * BLOCK_HOURS, (block + 1) * BLOCK_HOURS, products)
+@kernel
+def products_of_blocks(returns):
+    """(n_blocks, n, n) sums of products over blocks of hours, from returns (n_hours, n), zero for unknown ones."""
+    n = returns.shape[1]
+    products = np.zeros((len(returns) // BLOCK_HOURS, n, n))
+    for k in range(len(products)):
+        for s in range(n):
+            first = k * BLOCK_HOURS
+            sums = products.ctypes.data + 8 * n * (k * n + s)
+            add_products(returns.ctypes.data, n, s, first, first + BLOCK_HOURS, sums)
     return products
 
 
@@ -159,11 +161,11 @@ def pearson(limits, s, first, last):
     while hour <= last:
         stop = min((hour // BLOCK_HOURS + 1) * BLOCK_HOURS, last + 1)
         if stop - hour == BLOCK_HOURS:
-            products = products_of(limits, s, hour // BLOCK_HOURS)
+            products = limits.products + 8 * n * (hour // BLOCK_HOURS * n + s)
             for o in range(n):
                 write_float64(across, o, float64_at(across, o) + float64_at(products, o))
         else:
-            add_products(limits, s, hour, stop, across)
+            add_products(limits.returns, n, s, hour, stop, across)
         hour = stop
     for o in range(n):
         write_float64(across, o, coefficient(limits, s, o, first, last, float64_at(across, o)))
@@ -172,15 +174,13 @@ def pearson(limits, s, first, last):
 @inner_kernel
 def grown(limits, running, s, first, last):
     """By how much a symbol's running sum grows over the hours from first to last."""
-    at = s * (limits.n_hours + 1)
-    return float64_at(running, at + last + 1) - float64_at(running, at + first)
+    return float64_at(running, (last + 1) * limits.n + s) - float64_at(running, first * limits.n + s)
 
 
 @inner_kernel
 def known_between(limits, s, first, last):
     """How many returns of the hours from first to last a symbol has."""
-    at = s * (limits.n_hours + 1)
-    return int32_at(limits.known, at + last + 1) - int32_at(limits.known, at + first)
+    return int32_at(limits.known, (last + 1) * limits.n + s) - int32_at(limits.known, first * limits.n + s)
 
 
 @inner_kernel

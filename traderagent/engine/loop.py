@@ -31,7 +31,7 @@ from traderagent.engine.orders import (
     set_triggers,
 )
 from traderagent.engine.path import DETAIL, is_touched, walk_candle
-from traderagent.engine.records import block_of, book_of, now_of, span_of
+from traderagent.engine.records import block_of, book_of, next_signal, now_of, span_of
 from traderagent.engine.skip import skip_to
 from traderagent.engine.sleep import look_after, sleep
 from traderagent.engine.verdicts import follow_route, judge, start_day
@@ -62,14 +62,9 @@ def show(pair, feed, book, equity):
     if book.signal >= 0:
         now.signal = int(next_signal(feed, book, row) == row)
     if (book.signal < 0) | (now.signal == 1):
+        at = row * feed.along_columns
         for k in range(book.n_features):
-            now.feature[k] = float64_at(feed.columns, book.column[k] * feed.n + row)
-
-
-@inner_kernel
-def next_signal(feed, book, row):
-    """First candle from `row` on that carries a signal of the book; n where none does."""
-    return int32_at(feed.next_signal, book.signal * (feed.n + 1) + row)
+            now.feature[k] = float64_at(feed.columns, book.column[k] * feed.across_columns + at)
 
 
 @inner_kernel
@@ -125,7 +120,8 @@ def grant(account, pair, book, equity):
     set_watch(account, pair, book)
     book.free_seen = free(account)
     book.inventory_seen = account.inventory
-    set_triggers(account, pair, book)
+    if book.placed_up != book.moves:
+        set_triggers(account, pair, book)
 
 
 @inner_kernel
@@ -169,7 +165,7 @@ def decide(account, pair, feed, equity):
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if may_be_granted(account, book):
-            book.watch_row = min(book.watch_row, now_of(pair).row + 1)
+            book.grant_row = min(book.grant_row, now_of(pair).row + 1)
 
 
 @inner_kernel
@@ -210,9 +206,10 @@ def decide_both(account, pair, feed, book, other, equity):
 def is_quiet(feed, now, book):
     """Whether a book has no reason of any kind to be asked or granted anything at this close."""
     waits = (book.ask == 0) & (book.changed == 0) & (book.n_refused == 0) & (feed.every == 0)
-    waits &= now.row < min(book.wake_row, book.watch_row)
+    waits &= now.row < min(book.wake_row, book.grant_row)
+    waits &= (now.close < book.grant_above) & (now.close > book.grant_below)
     return waits & (
-        (now.high < min(book.wake_above, book.watch_above)) & (now.low > max(book.wake_below, book.watch_below))
+        (now.high < min(book.wake_above, book.move_above)) & (now.low > max(book.wake_below, book.move_below))
     )
 
 
@@ -231,15 +228,17 @@ def is_asked(feed, now, book, due):
 @inner_kernel
 def is_due(account, now, book):
     """Whether something of a book that waits may be granted at this close though its rule has no reason to speak."""
-    due = (book.changed == 1) | (now.row >= book.watch_row) | may_be_granted(account, book)
-    return due | (now.high >= book.watch_above) | (now.low <= book.watch_below)
+    due = (book.changed == 1) | (now.row >= book.grant_row) | may_be_granted(account, book)
+    due |= (now.close >= book.grant_above) | (now.close <= book.grant_below)
+    return due | (now.high >= book.move_above) | (now.low <= book.move_below)
 
 
 @inner_kernel
 def may_be_granted(account, book):
     """Whether cash or inventory has changed since a refused cell asked last."""
-    changed = (free(account) != book.free_seen) | (account.inventory != book.inventory_seen)
-    return (book.n_refused > 0) & changed
+    if book.n_refused == 0:
+        return False
+    return (free(account) != book.free_seen) | (account.inventory != book.inventory_seen)
 
 
 @inner_kernel

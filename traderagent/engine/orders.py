@@ -54,6 +54,7 @@ def liquidation_price(account, book):
 @inner_kernel
 def set_triggers(account, pair, book):
     """Real prices at which the path meets the book's next order below and above."""
+    book.placed_up = book.moves
     against, kind = NO_STOP, ENTRY_KIND
     if book.top_entry >= 0:
         against = ticks_away(pair, cell_of(book, book.top_entry).price, -1)
@@ -351,16 +352,25 @@ def no_wakes(book):
 
 @inner_kernel
 def no_watch(book):
-    """Forget when to grant again."""
-    book.watch_row = NEVER
-    book.watch_above = np.inf
-    book.watch_below = -np.inf
+    """Forget when to grant again, and when a stop may move."""
+    book.grant_row = NEVER
+    book.grant_above = book.move_above = np.inf
+    book.grant_below = book.move_below = -np.inf
 
 
 @inner_kernel
-def watch_ahead(book, price):
-    """Grant again at the close of a candle that reaches this mirrored price in the book's favour."""
+def grant_beyond(book, price):
+    """Grant again at a close at this mirrored price or beyond it in the book's favour."""
     if book.side > 0.0:
-        book.watch_above = min(book.watch_above, price)
+        book.grant_above = min(book.grant_above, price)
     else:
-        book.watch_below = max(book.watch_below, -price)
+        book.grant_below = max(book.grant_below, -price)
+
+
+@inner_kernel
+def move_beyond(book, price):
+    """The stop may move at the close of a candle that reaches this mirrored price in the book's favour."""
+    if book.side > 0.0:
+        book.move_above = price
+    else:
+        book.move_below = -price

@@ -1,11 +1,12 @@
 """The engine's own records: the account, shared by all books, and the pair, one symbol with its books."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numba import from_dtype
 
-from traderagent.base.kernel import inner_kernel, part_of, record_at
+from traderagent.base.kernel import inner_kernel, int32_at, part_of, record_at
 from traderagent.strategies.contract import NOW, REJECTIONS, Book, Now, record_dtype
 
 # What every event looks at comes first, by cache lines of eight, as in the record of a book.
@@ -60,6 +61,8 @@ FEED = record_dtype(
     ("detail_first detail_open detail_high detail_low detail_close", "i8"),
     ("next_day blocks", "i8"),
     ("route regime columns next_signal ledger written", "i8"),
+    # numbers between two columns, or signals, and between two rows of one
+    ("across_columns along_columns across_signals along_signals", "i8"),
 )
 
 # Candles on which the route is one and the same. end: the row after them; mask: bit s is set where strategy s may open;
@@ -91,15 +94,14 @@ SEAT = record_dtype(
 # time, their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row
 # at this time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed:
 # the sum over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends
-# at first_hour × hour ms, and known, sum, square what `account.axis.moments_of` makes of them; rho, stamp: of (n, n)
-# correlations and of (n,) the hours that each row is of; products, added: of (n, n_blocks, n) sums of products of
-# returns over blocks of hours, and of (n, n_blocks) whether they are known.
+# at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them; rho, stamp: of
+# (n, n) correlations and of (n,) the hours that each row is of.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
     ("n seats n_turns time counted held entries low high open before present close rows due", "i8"),
-    ("hour window returns n_hours first_hour known sum square rho stamp products added", "i8"),
+    ("hour window returns n_hours first_hour known sum square products rho stamp", "i8"),
 )
 
 FILL = record_dtype(
@@ -115,6 +117,8 @@ ROUND_TRIP = record_dtype(
 
 KINDS = ("cell", "initial", "deal")
 KIND_CELL, KIND_INITIAL, KIND_DEAL = 0, 1, 2
+
+LINE = 64  # bytes of a cache line
 
 Account: Any = from_dtype(ACCOUNT)
 Pair: Any = from_dtype(PAIR)
@@ -161,6 +165,12 @@ def block_of(pair, feed):
 def span_of(feed, k):
     """The k-th span of the route; the last one ends with the candles."""
     return _span_at(feed.route, k)
+
+
+@inner_kernel
+def next_signal(feed, book, row):
+    """First candle from `row` on that carries a signal of the book; n where none does."""
+    return int32_at(feed.next_signal, book.signal * feed.across_signals + row * feed.along_signals)
 
 
 @inner_kernel
@@ -213,9 +223,27 @@ def round_trip_at(account, k):
     return _round_trip_at(account.round_trips, k)
 
 
-def copy_of(records: np.ndarray) -> np.ndarray:
-    """A copy of (n,) records, as bytes: field by field, as numpy copies them, takes many times as long."""
-    return records.view(np.uint8).copy().view(records.dtype)
+def side_by_side(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays of records as bytes of one memory, and at which of them each begins: every one with a cache line."""
+    ends = np.cumsum([-(-array.nbytes // LINE) * LINE for array in arrays])
+    begins = np.append(0, ends[:-1])
+    memory = np.zeros(ends[-1], np.uint8)
+    for array, begin in zip(arrays, begins, strict=True):
+        memory[begin : begin + array.nbytes] = array.view(np.uint8)
+    return memory, begins
+
+
+def copies_in(memory: np.ndarray, begins: np.ndarray, arrays: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
+    """Copies of arrays that `side_by_side` put into a memory, in a memory of their own, and its address.
+
+    Bytes are copied: field by field, as numpy copies records, takes many times as long.
+    """
+    room = np.empty(len(memory) + LINE, np.uint8)
+    shift = -room.ctypes.data % LINE
+    room[shift : shift + len(memory)] = memory
+    at = begins.tolist()
+    copies = [np.ndarray(a.shape, a.dtype, room, shift + k) for a, k in zip(arrays, at, strict=True)]
+    return room.ctypes.data + shift, copies
 
 
 def now_dtype_of(pair: np.ndarray) -> np.ndarray:

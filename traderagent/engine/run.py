@@ -13,7 +13,17 @@ from traderagent.engine.detail import detail_of
 from traderagent.engine.funding import funding_on_candles
 from traderagent.engine.loop import run
 from traderagent.engine.path import PATHS
-from traderagent.engine.records import ACCOUNT, FEED, FILL, PAIR, ROUND_TRIP, SPAN, copy_of, now_dtype_of
+from traderagent.engine.records import (
+    ACCOUNT,
+    FEED,
+    FILL,
+    PAIR,
+    ROUND_TRIP,
+    SPAN,
+    copies_in,
+    now_dtype_of,
+    side_by_side,
+)
 from traderagent.engine.tape import Tape, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
@@ -147,10 +157,10 @@ def _blank() -> np.ndarray:
     book["top_entry"], book["refused_row"] = -1, -2
     book["added_up"] = -1
     for names, value in (
-        ("below wake_below watch_below extreme", -np.inf),
-        ("above wake_above watch_above idle_lowest breakeven_start trail_start", np.inf),
+        ("below wake_below grant_below move_below extreme", -np.inf),
+        ("above wake_above grant_above move_above idle_lowest breakeven_start trail_start", np.inf),
         ("stop liquidation", NO_STOP),
-        ("watch_row wake_time want fresh", NEVER),
+        ("grant_row wake_time want fresh", NEVER),
     ):
         for name in names.split():
             book[name] = value
@@ -186,6 +196,8 @@ def new_feed(setup: "Setup") -> np.ndarray:
     of_features = {"columns": features.columns, "next_signal": features.next_signal}
     for name, array in (of_tape | of_features | setup.arrays).items():
         feed[name] = array.ctypes.data
+    feed["across_columns"], feed["along_columns"] = (step // 8 for step in features.columns.strides)
+    feed["across_signals"], feed["along_signals"] = (step // 4 for step in features.next_signal.strides)
     return feed
 
 
@@ -299,11 +311,20 @@ class Pass:
 
     def copy(self) -> "Pass":
         """Records of one more run of built-in strategies, if this one has not run: copied, not computed again."""
-        account, pair, feed, books = map(copy_of, (self.account, self.pair, self.feed, self.books))
-        cells, exits = [*map(copy_of, self.cells)], [*map(copy_of, self.exits)]
-        pair["books"] = books.ctypes.data
-        books["cells"], books["exits"] = [c.ctypes.data for c in cells], [e.ctypes.data for e in exits]
-        return replace(self, account=account, pair=pair, feed=feed, books=books, cells=cells, exits=exits)
+        memory, begins = self._packed
+        address, (account, pair, feed, books, *rest) = copies_in(memory, begins, self._arrays)
+        n = len(books)
+        pair["books"] = address + begins[3]
+        books["cells"], books["exits"] = address + begins[4 : 4 + n], address + begins[4 + n :]
+        return replace(self, account=account, pair=pair, feed=feed, books=books, cells=rest[:n], exits=rest[n:])
+
+    @property
+    def _arrays(self) -> list[np.ndarray]:
+        return [self.account, self.pair, self.feed, self.books, *self.cells, *self.exits]
+
+    @cached_property
+    def _packed(self) -> tuple[np.ndarray, np.ndarray]:
+        return side_by_side(self._arrays)
 
     def is_cut(self) -> bool:
         """Whether its logs, or the room for exits, were too small."""

@@ -27,9 +27,9 @@ def skip_to(account, pair, feed, row, limit):
         book = book_of(pair, b)
         if is_pending(book):
             return row
-        below = max(below, max(book.below, max(book.wake_below, book.watch_below)))
-        above = min(above, min(book.above, min(book.wake_above, book.watch_above)))
-        limit = min(limit, min(book.wake_row, book.watch_row))
+        below = max(below, max(max(book.below, book.wake_below), max(book.move_below, book.grant_below)))
+        above = min(above, min(min(book.above, book.wake_above), min(book.move_above, book.grant_above)))
+        limit = min(limit, min(book.wake_row, book.grant_row))
     return mark_until(account, pair, feed, row, limit, below, above)
 
 

@@ -6,8 +6,8 @@ or equity may have reached that, the book sleeps: the refusal is the same on eac
 
 import numpy as np
 
-from traderagent.base.kernel import inline_kernel, inner_kernel, int32_at
-from traderagent.engine.records import now_of
+from traderagent.base.kernel import inline_kernel, inner_kernel
+from traderagent.engine.records import next_signal, now_of
 
 EARLY = 1e-9  # a price of waking is this share nearer than computed
 
@@ -16,7 +16,7 @@ EARLY = 1e-9  # a price of waking is this share nearer than computed
 def sleep(account, pair, feed, book):
     """After a refusal for want of equity: the book is left alone until its signals pause or equity is near."""
     last = max(now_of(pair).row, book.run_end)  # what was walked before is not walked again
-    while (last + 1 < feed.n) and (int32_at(feed.next_signal, book.signal * (feed.n + 1) + last + 1) == last + 1):
+    while (last + 1 < feed.n) and (next_signal(feed, book, last + 1) == last + 1):
         last += 1
     book.run_end = book.refused_row = last
     book.want = max(book.want, last + 1)

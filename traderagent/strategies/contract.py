@@ -153,17 +153,22 @@ EXIT = record_dtype(
 
 # What every event of the symbol looks at comes first, by cache lines of eight.
 BOOK = record_dtype(
-    # when to look again: wake_…, ask: to ask its step; watch_…, changed: to grant what waits; real prices
-    ("ask changed n_refused wake_row watch_row", "i8"),
-    ("wake_below wake_above watch_below watch_above", "f8"),
-    ("need", "f8"),  # sizing equity below which a refused start stays refused whatever the close, 0 where unknown
-    ("partner", "i8"),  # the other half of a two-sided ladder, −1 for none
-    ("exit_reason waiting", "i8"),
-    ("market_quantity below above", "f8"),
-    ("below_kind above_kind short index strategy entry signal", "i8"),  # short: 1 where a cell waits for cash
+    # when to look again: wake_…, ask: to ask its step; grant_…, changed: to grant what waits; stop_…: to move its stop;
+    # real prices that the candle must reach, but for grant_…, which its close must
+    ("ask changed n_refused", "i4"),
+    ("partner", "i4"),  # the other half of a two-sided ladder, −1 for none
+    ("wake_row grant_row", "i8"),
+    ("wake_below wake_above grant_below grant_above", "f8"),
+    ("exit_reason", "i8"),
+    ("market_quantity below above move_below move_above", "f8"),
     ("quantity", "f8"),  # held, positive
-    # how often its orders may have changed; after how many changes what rests, and was granted, was added up
-    ("moves added_up", "i8"),
+    ("waiting short below_kind above_kind", "i4"),  # short: 1 where a cell waits for cash
+    ("need", "f8"),  # sizing equity below which a refused start stays refused whatever the close, 0 where unknown
+    ("index strategy", "i4"),
+    ("entry signal", "i8"),
+    # how often its orders may have changed; after how many changes what rests, and was granted, was added up, and the
+    # prices of its next orders were found
+    ("moves added_up placed_up", "i8"),
     ("resting granted free_seen inventory_seen", "f8"),
     ("is_ladder everywhere", "i8"),  # everywhere: asked off the route too, and told of every fill: an own strategy's
     ("cells n_cells exits n_exits", "i8"),
@@ -172,7 +177,7 @@ BOOK = record_dtype(
     # minimum notional, for good); top_order: no cell above it rests or waits
     ("only_gate top_order", "i8"),
     ("idle_lowest least_refused refused_low refused_high", "f8"),
-    ("stop liquidation breakeven_start trail_start extreme", "f8"),  # mirrored
+    ("breakeven_start trail_start extreme stop liquidation", "f8"),  # mirrored
     ("breakeven_stop trail_distance trail_share", "f8"),
     ("extreme_from stop_moved exit_listed", "i8"),
     ("side cost realised fees reserved flow margin funding insurance", "f8"),  # cost: mirrored
