@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from traderagent.engine.run import spans_of
+from traderagent.engine.tape import spans_of
 
 
 @pytest.mark.parametrize("seed", range(5))

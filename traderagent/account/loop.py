@@ -208,12 +208,8 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
     """
     curves, committed, log = out
     n, is_kept, day = limits.n, len(curves) > 0, 0
-    below, above, low_close, high_close = (
-        np.full(n, -np.inf),
-        np.full(n, np.inf),
-        np.full(n, -np.inf),
-        np.full(n, np.inf),
-    )
+    below, above = np.full(n, -np.inf), np.full(n, np.inf)
+    low_close, high_close = below.copy(), above.copy()
     inventory, costs, ones = np.zeros(n), np.zeros(n), np.ones(n)
     due, room = np.empty(n, np.int64), np.empty(2 * n + 8, np.int64)
     is_met, is_short, n_short = np.zeros(n + 8, np.bool_), np.zeros(n, np.bool_), 0
@@ -221,8 +217,7 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
     take_seats(limits)
     clock.block, clock.next_day, floor = axis.first_block, axis.first, daily_floor(limits)
     for t in range(axis.first, axis.n):
-        opened = int64_at(axis.time, t)
-        limits.time = opened + axis.duration
+        limits.time = int64_at(axis.time, t) + axis.duration
         stand_at(limits, prices.ctypes.data, row_at.ctypes.data, t)
         fetch_time(limits, prices.ctypes.data, row_at.ctypes.data, min(t + 2, axis.n - 1))
         turn, is_news = first_turns[t], False

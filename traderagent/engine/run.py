@@ -19,12 +19,11 @@ from traderagent.engine.records import (
     FILL,
     PAIR,
     ROUND_TRIP,
-    SPAN,
     copies_in,
     now_dtype_of,
     side_by_side,
 )
-from traderagent.engine.tape import Tape, tape_of
+from traderagent.engine.tape import Tape, spans_of, tape_of
 from traderagent.market.candles import MultiTimeframeData
 from traderagent.market.instruments import Instrument
 from traderagent.strategies.base import Rule, Strategy
@@ -387,15 +386,6 @@ def open_pass(
     feed["every"], feed["width"] = every_candle, width * record
     feed["ledger"], feed["written"] = ledger.ctypes.data, written.ctypes.data
     return Pass(account, pair, feed, books, cells, exits, fills, trips, ledger, written, rules, setup)
-
-
-def spans_of(mask: np.ndarray, size_factor: np.ndarray) -> np.ndarray:
-    """(n_spans,) records of candles with the same route and size factor, from (n,) of each."""
-    differs = (mask[1:] != mask[:-1]) | (size_factor[1:] != size_factor[:-1])
-    ends = np.append(np.flatnonzero(differs) + 1, len(mask))
-    spans = np.zeros(len(ends), SPAN)
-    spans["end"], spans["mask"], spans["size_factor"] = ends, mask[ends - 1], size_factor[ends - 1]
-    return spans
 
 
 def _carry_forward(ledger: np.ndarray, written: np.ndarray, first: int, initial: float) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from traderagent.engine.records import BLOCK
+from traderagent.engine.records import BLOCK, SPAN
 from traderagent.market.candles import COLUMNS, MultiTimeframeData
 from traderagent.market.frames import milliseconds, traded
 
@@ -121,3 +121,12 @@ def _running_peak(close: np.ndarray, starts: np.ndarray) -> np.ndarray:
         before = np.where(is_start[1:], -np.inf, peak[:-1])
         peak[1:] = np.maximum(peak[1:], before)
     return peak
+
+
+def spans_of(mask: np.ndarray, size_factor: np.ndarray) -> np.ndarray:
+    """(n_spans,) records of candles with the same route and size factor, from (n,) of each."""
+    differs = (mask[1:] != mask[:-1]) | (size_factor[1:] != size_factor[:-1])
+    ends = np.append(np.flatnonzero(differs) + 1, len(mask))
+    spans = np.zeros(len(ends), SPAN)
+    spans["end"], spans["mask"], spans["size_factor"] = ends, mask[ends - 1], size_factor[ends - 1]
+    return spans

@@ -153,26 +153,22 @@ EXIT = record_dtype(
 
 # What every event of the symbol looks at comes first, by cache lines of eight.
 BOOK = record_dtype(
-    # when to look again: wake_…, ask: to ask its step; grant_…, changed: to grant what waits; stop_…: to move its stop;
+    # when to look again: wake_…, ask: to ask its step; grant_…, changed: to grant what waits; move_…: to move its stop;
     # real prices that the candle must reach, but for grant_…, which its close must
-    ("ask changed n_refused", "i4"),
-    ("partner", "i4"),  # the other half of a two-sided ladder, −1 for none
+    ("ask changed n_refused partner", "i4"),  # partner: the other half of a two-sided ladder, −1 for none
     ("wake_row grant_row", "i8"),
     ("wake_below wake_above grant_below grant_above", "f8"),
     ("exit_reason", "i8"),
-    ("market_quantity below above move_below move_above", "f8"),
-    ("quantity", "f8"),  # held, positive
+    ("market_quantity below above move_below move_above quantity", "f8"),  # quantity: held, positive
     ("waiting short below_kind above_kind", "i4"),  # short: 1 where a cell waits for cash
     ("need", "f8"),  # sizing equity below which a refused start stays refused whatever the close, 0 where unknown
     ("index strategy", "i4"),
     ("entry signal", "i8"),
-    # how often its orders may have changed; after how many changes what rests, and was granted, was added up, and the
-    # prices of its next orders were found
+    # how often its orders may have changed; as of which change what rests was added up, and its next prices were found
     ("moves added_up placed_up", "i8"),
     ("resting granted free_seen inventory_seen", "f8"),
     ("is_ladder everywhere", "i8"),  # everywhere: asked off the route too, and told of every fill: an own strategy's
-    ("cells n_cells exits n_exits", "i8"),
-    ("top_entry bottom_exit bottom_idle top_idle n_idle", "i8"),
+    ("cells n_cells exits n_exits top_entry bottom_exit bottom_idle top_idle n_idle", "i8"),
     # of cells that the position gate refused: least notional, prices; only_gate: 1 where nothing else refused (but
     # minimum notional, for good); top_order: no cell above it rests or waits
     ("only_gate top_order", "i8"),
