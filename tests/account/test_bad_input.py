@@ -37,7 +37,10 @@ def market():
         ({"per_pair_config": PAIR(portfolio_stop_loss_pct=0.2)}, "set portfolio_stop_loss_pct of the portfolio"),
         ({"overrides": {"BTC": {"liquidate_at_end": True}}}, "allowed is one for all pairs"),
         ({"overrides": {"BTC": {"grid_param": {}}}}, "overrides of BTCUSDT"),
-        ({"overrides": {"BTC": 3}}, "overrides"),
+        ({"overrides": {"BTC": 3}}, "overrides: got 3 for BTC"),
+        ({"overrides": {"BTC": None}}, "overrides: got None for BTC"),
+        ({"symbols": [3]}, "symbols: got 3, allowed are names"),
+        ({"symbols": [None]}, "symbols: got None, allowed are names"),
         ({"symbols": ["ETH"], "overrides": {"BTC": {}}}, "BTCUSDT"),
     ],
 )
@@ -57,12 +60,21 @@ def test_a_config_that_cannot_be_is_refused(values, words):
         ({"SYN-01": 1.5, "SYN-02": -0.5, "SYN-03": 0.0}, "give 0 to a pair that is to get nothing"),
         ({"SYN-01": float("nan"), "SYN-02": 0.5, "SYN-03": 0.5}, "weights: got nan for SYN-01, allowed are finite"),
         ({"SYN-01": float("inf"), "SYN-02": 0.5, "SYN-03": 0.5}, "weights: got inf for SYN-01, allowed are finite"),
+        ({"SYN-01": "0.5", "SYN-02": 0.5, "SYN-03": 0.0}, "weights: got '0.5' for SYN-01, allowed are finite"),
+        ({"SYN-01": True, "SYN-02": 0.0, "SYN-03": 0.0}, "weights: got True for SYN-01, allowed are finite"),
+        ({"SYN-01": None, "SYN-02": 0.5, "SYN-03": 0.5}, "weights: got None for SYN-01, allowed are finite"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(market, weights, words):
     with pytest.raises((ta.ConfigError, ta.UnknownName)) as error:
         ta.portfolio(market, ta.PortfolioBacktestConfig(allocation="weights", weights=weights))
     assert words in str(error.value)
+
+
+@pytest.mark.parametrize("routes", [3, [1]])
+def test_routes_that_are_no_mapping_are_refused(market, routes):
+    with pytest.raises(ta.ConfigError, match=r"routes: got .*, allowed is a mapping of symbols to routes"):
+        ta.portfolio(market, routes=routes)
 
 
 def test_an_allocation_of_ones_own_is_held_to_the_same(market):

@@ -56,6 +56,9 @@ class PortfolioBacktestConfig(Config):
     @field_validator("symbols", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
+        for symbol in value if isinstance(value, list) else ():
+            if not isinstance(symbol, str):
+                raise ConfigError(f"symbols: got {symbol!r:.80}, allowed are names such as 'BTC' or 'BTC/USDT'")
         return [symbol_name(s) for s in value] if isinstance(value, list) else value
 
     @field_validator("overrides", "weights", mode="before")
@@ -67,6 +70,14 @@ class PortfolioBacktestConfig(Config):
         if len(named) < len(value):
             raise ConfigError(f"got {', '.join(map(str, value))}, allowed is each symbol once; two of these are one")
         return named
+
+    @field_validator("overrides", mode="before")
+    @classmethod
+    def _mappings(cls, value: Any) -> Any:
+        for symbol, of in value.items() if isinstance(value, Mapping) else ():
+            if not isinstance(of, Mapping):
+                raise ConfigError(f"overrides: got {of!r} for {symbol}, allowed is a mapping of fields to values")
+        return value
 
     @field_validator("weights", mode="before")
     @classmethod
@@ -173,7 +184,7 @@ class PortfolioBacktestConfig(Config):
 
 
 def refuse_undefined(weights: Mapping[str, Any], where: str = "weights") -> None:
-    """Refuse weights of which one is NaN or infinite.
+    """Refuse weights of which one is no number, NaN or infinite.
 
     Raises
     ------
@@ -181,10 +192,11 @@ def refuse_undefined(weights: Mapping[str, Any], where: str = "weights") -> None
         With its symbol.
     """
     for symbol, weight in weights.items():
-        if isinstance(weight, (float, np.floating)) and not math.isfinite(weight):
+        is_number = isinstance(weight, (int, float, np.integer, np.floating)) and not isinstance(weight, bool)
+        if not is_number or not math.isfinite(weight):
             raise ConfigError(
-                f"{where}: got {weight} for {symbol}, allowed are finite weights of at least 0 that add up to 1; give "
-                "0 where none is known, and divide the others by their sum"
+                f"{where}: got {weight!r} for {symbol}, allowed are finite weights of at least 0 that add up to 1; "
+                "give 0 where none is known, and divide the others by their sum"
             )
 
 

@@ -55,7 +55,10 @@ def portfolio(
     """
     config = PortfolioBacktestConfig() if config is None else config
     data = chosen_symbols(market, config)
-    given = {symbol_name(s): route for s, route in (routes or {}).items()}
+    routes = {} if routes is None else routes
+    if not isinstance(routes, Mapping):
+        raise ConfigError(f"routes: got {routes!r:.80}, allowed is a mapping of symbols to routes; or leave it out")
+    given = {symbol_name(s): route for s, route in routes.items()}
     for symbol in given:
         if symbol not in data:
             raise unknown("symbol", symbol, data, "routes")
