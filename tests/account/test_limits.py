@@ -163,8 +163,7 @@ def test_a_correlation_is_pearsons_over_the_hours_that_both_have(s):
     limits["n"], limits["n_hours"] = returns.shape
     for name, array in kept.items():
         limits[name] = array.ctypes.data
-    for first, last in ((0, 200), (57, 299), (10, 250)):  # whole blocks and parts of them, at either end
-        correlations(limits[0], s, first, last)
+    correlations(limits[0], s, 10, 250)  # whole blocks, and a part of one at either end
     inside = returns[:, 10:251]
     for k in (0, 1, 2, 5, 6, 8, 9, 10):
         both = ~np.isnan(inside[k]) & ~np.isnan(inside[s])

@@ -56,10 +56,12 @@ class PortfolioBacktestConfig(Config):
     @field_validator("symbols", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
-        for symbol in value if isinstance(value, list) else ():
+        if not isinstance(value, list):
+            return value
+        for symbol in value:
             if not isinstance(symbol, str):
                 raise ConfigError(f"symbols: got {symbol!r:.80}, allowed are names such as 'BTC' or 'BTC/USDT'")
-        return [symbol_name(s) for s in value] if isinstance(value, list) else value
+        return [symbol_name(s) for s in value]
 
     @field_validator("overrides", "weights", mode="before")
     @classmethod
