@@ -60,8 +60,10 @@ def committed_of(limits, s):
 
 @inline_kernel
 def commit(account, pair):
-    """Before a book's orders ask: what its symbol has committed by now."""
+    """Before a book's orders ask: what its symbol has committed by now, if that can have changed."""
     limits = limits_of(account)
+    if seat_of(limits, account.seat).counted == account.moves:
+        return
     before = committed_of(limits, account.seat)
     recount(limits, pair, account.seat)
     if limits.counted == limits.time:

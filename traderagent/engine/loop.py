@@ -235,10 +235,12 @@ def is_due(account, now, book):
 
 @inner_kernel
 def may_be_granted(account, book):
-    """Whether cash or inventory has changed since a refused cell asked last."""
+    """Whether what refused a cell has changed since it asked last: inventory, or cash that one waits for."""
     if book.n_refused == 0:
         return False
-    return (free(account) != book.free_seen) | (account.inventory != book.inventory_seen)
+    if account.inventory != book.inventory_seen:
+        return True
+    return (book.short == 1) and (free(account) != book.free_seen)
 
 
 @inner_kernel

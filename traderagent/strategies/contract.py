@@ -134,15 +134,15 @@ NOW = record_dtype(
     ("feature", ("f8", (N_FEATURES,))),  # at closes; of a book with signals only where `signal` is 1
 )
 
-# What walks over cells look at comes first, in one cache line.
+# Two cache lines; what walks over cells look at is in the first. refusal: reason + 1 of the running episode; gated: it
+# asks the gate by itself, like a ladder's; reason: of its fill, 0: the usual one.
 CELL = record_dtype(
-    ("state refusal", "i8"),  # refusal: reason + 1 of the running episode
+    ("state refusal gated reason", "i4"),
     ("price quantity exit_price", "f8"),  # the entry limit, quantity per cycle, its own exit (0: none)
-    ("order gated", "i8"),  # gated: it asks the gate by itself, like a ladder's
-    ("reserved", "f8"),  # cash
-    ("held bought fee funding", "f8"),  # while holding: quantity, entry price, costs so far
+    ("order cycle", "i8"),
+    ("reserved held bought fee funding", "f8"),  # cash; while holding: quantity, entry price, costs so far
     ("stop target", "f8"),  # of an own strategy's order: for the position once it fills, 0 for none
-    ("bought_row placed cycle seen initial reason", "i8"),  # reason: of its fill, 0: the usual one
+    ("bought_row placed seen initial", "i4"),
 )
 
 EXIT = record_dtype(
