@@ -25,7 +25,7 @@ PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_V
 CHOSEN := params/data.yaml says these candles from now on: 'make repro' alone goes on with them, 'git checkout params/data.yaml' goes back
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test slow mutants lab lint bench cluster-demo docs peers lock clean
+.PHONY: help repro test slow twins mutants lab lint bench cluster-demo docs peers lock clean
 
 help:  ## list the verbs
 	@echo "make VERB"
@@ -58,6 +58,9 @@ test: $(STAMP)  ## fast tests and every notebook with its small defaults
 
 slow: $(STAMP) peers  ## the long tests: browser, real candles, other backtesters
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or peers" tests
+
+twins: $(STAMP)  ## after a change of a kernel: its plain twin on a thousand markets a kind (about two hours)
+	@TWIN_MARKETS=1000 $(BIN)/python -m pytest -n 2 --dist load -m slow -k many_markets tests/engine tests/account
 
 mutants: $(STAMP)  ## the money code with one thing wrong at a time: do the tests notice (about 45 minutes)
 	@$(BIN)/python -m tests.mutants.run

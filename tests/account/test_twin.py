@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 
 from tests.account.twin import PortfolioCase, differences
+from tests.engine import generated
 
-FEW, MANY = 25, 100
+FEW, MANY = 25, generated.MANY // 4
 
 
 def compared(account: str, seeds: range, own: bool = False) -> Counter:

@@ -6,6 +6,7 @@ holes, start of the day) and every setting is drawn by itself, so that Hypothesi
 
 from __future__ import annotations
 
+import os
 import random
 import zlib
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 
 from tests.reference.markets import FIVE_MINUTES, START
 
+# Markets of a long comparison with a twin: what `make slow` takes, and from how many on what is rare must be met, too.
+MANY, ALL = int(os.environ.get("TWIN_MARKETS", "200")), 500
 DAY_IN_CANDLES = 288
 SHAPES = ("walk", "walk", "reverting", "rising", "falling", "crash", "saw", "still")
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import traderagent as ta
-from tests.engine.generated import Case, cases, orchestrated_cases
+from tests.engine.generated import ALL, MANY, Case, cases, orchestrated_cases
 from tests.engine.twin import (
     COUNTS,
     compared,
@@ -24,7 +24,7 @@ from tests.engine.twin import (
 from tests.reference import run_orchestrator
 from traderagent.engine.backtest import execute
 
-FEW, MANY = 60, 500
+FEW = 60
 EXITS = {"stop", "trailing", "target", "end", "portfolio_stop", "deactivated"}
 REFUSALS = {"no cash", "no min_notional", "no risk_position", "no risk_daily"}
 LATE = {"cut_orders", "ambiguous_fills", "skipped_partials", "daily_blocks", "risk_halted"}
@@ -65,7 +65,7 @@ MUST = {
     "together": GRID | DCA | TREND | SMC | REFUSALS,
     "orchestrator": GRID | DCA | TREND | REFUSALS | ORCHESTRATED,
 }
-# What 60 markets need not show; 500 must.
+# What few markets need not show; ALL must.
 RARE = {
     "portfolio_stop",
     "deactivated",
@@ -126,7 +126,7 @@ def assert_reached(reached: Counter, kind: str, n: int, account: str = "spot") -
         expected = (expected | PERPETUAL | ({"short"} if kind != "dca" else set())) - {"no cash"}
         if kind in ("trend_follower", "smc"):  # the sizes drawn here reserve too little for an open to cut them
             expected = expected - {"cut_orders"}
-    expected = expected - (RARE if n < MANY else set())
+    expected = expected - (RARE if n < ALL else set())
     assert sorted(name for name in expected if not reached[name]) == []
 
 
