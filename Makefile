@@ -22,7 +22,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 # A user's own pip settings stay in force, but for those that would install beside the environment.
 PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
 
-CHOSEN := params/data.yaml says these candles from now on: 'make repro' alone goes on with them, 'git checkout params/data.yaml' goes back
+CHOSEN := params/data.yaml says these candles from now on: 'make repro' alone goes on with them, 'git checkout HEAD params/data.yaml' goes back
 
 .DEFAULT_GOAL := help
 .PHONY: help repro test slow twins mutants lab lint bench cluster-demo docs peers lock clean

@@ -7,6 +7,7 @@ metrics. Only the words for reasons of fills and refusals stand here, and a reas
 from collections.abc import Iterable
 from pathlib import Path
 
+from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.base.config import Config, bounds_of, type_words
 from traderagent.engine.config import COSTS, PARAMETER_FIELDS, Costs, OrchestratorBacktestConfig
 from traderagent.market.instruments import Instrument
@@ -22,6 +23,15 @@ INTRODUCTION = (
     "`_pct` are fractions (0.05 is 5 %), results ending in `_pct` are percent. An unknown name, a value outside its "
     "bounds or of another type is an error. What is undefined is NaN."
 )
+LUCK = {
+    "plateau": "mean of the objective over a point and its neighbours: how broad the ground is on which it stands",
+    "n_effective": "effective number of independent trials: many that trade alike count as few",
+    "psr": "probability that the true Sharpe ratio exceeds 0, given days, skewness and kurtosis of the returns",
+    "dsr": "deflated: that it exceeds what the best of `n_effective` worthless trials would reach by luck",
+    "pbo": "probability of backtest overfitting: share of splits of the days on which the winner of one half came into "
+    "the lower half of the trials on the other",
+    "trials, n_eff": "of a search in the ledger: trials it took, and how many of them count as independent",
+}
 BETTER = {1: "higher", -1: "lower", 0: "—"}
 REFUSED = {
     "cash": "free cash does not pay for the order, its fee and its slippage",
@@ -70,6 +80,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, Config):
+        return "its defaults"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else f"`{value}`"
 
 
@@ -124,6 +136,8 @@ def page() -> str:
                 INTRODUCTION,
                 "## A run: `ta.OrchestratorBacktestConfig`",
                 parameters(OrchestratorBacktestConfig),
+                "## An account that several symbols share: `ta.PortfolioBacktestConfig`",
+                parameters(PortfolioBacktestConfig),
                 "## Costs: `ta.Costs`",
                 parameters(Costs),
                 table(("name", "maker", "taker", "slippage", "account"), named),
@@ -142,6 +156,9 @@ def page() -> str:
                 _metrics(METRICS.items()),
                 "Of single runs only:",
                 _metrics(RUN_METRICS.items()),
+                "## Luck of a search",
+                "Sharpe ratios here are of daily returns, not annualised.",
+                table(("name", "meaning"), [(f"`{name}`", words) for name, words in LUCK.items()]),
                 "## Why an order was refused: `result.rejections`",
                 "Counted once per episode.",
                 table(("reason", "meaning"), [(f"`{r}`", REFUSED[r]) for r in REJECTIONS]),

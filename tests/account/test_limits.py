@@ -96,6 +96,18 @@ def refusals(run, s=0):
     return {name: int(n) for name, n in zip(REJECTIONS, run.pairs[s].account["rejections"], strict=True) if n}
 
 
+@pytest.mark.parametrize("limit", [None, 0.8])
+def test_sums_of_products_are_made_where_a_correlation_is_asked_only(limit):
+    """They take n × n numbers a day."""
+    config = ta.PortfolioBacktestConfig(max_correlation=limit)
+    pair = config.per_pair_config
+    closes = {"AAA": walk(1), "BBB": walk(2)}
+    layouts = {s: plan(hourly(s, c), pair, [], [{"grid"}] * len(c)) for s, c in closes.items()}
+    roster = roster_of(layouts, config)
+    simulate_account(roster, config, record=False)
+    assert ("moments" in roster.__dict__) == (limit is not None)
+
+
 def test_what_the_pairs_limit_refused_asks_again_as_the_account_earns():
     """Three cells of 500 against 14 % of 10,000; BBB holds 1,000 and earns 2,000."""
     rising = np.concatenate([walk(2), np.full(6, 100.0), np.full(6, 300.0)])

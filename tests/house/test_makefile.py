@@ -35,5 +35,5 @@ def test_a_run_that_stops_says_that_the_page_is_older(tmp_path, candles):
     )
     assert ran.returncode != 0
     assert "error: stopped before the end; reports/index.html, where there is one, is of an earlier run" in ran.stderr
-    assert ("git checkout params/data.yaml" in ran.stderr) == candles
+    assert ("git checkout HEAD params/data.yaml" in ran.stderr) == candles
     assert "open " not in ran.stdout

@@ -58,7 +58,7 @@ class Roster:
 
     @cached_property
     def moments(self) -> dict[str, np.ndarray]:
-        """What correlations read; the same for every run."""
+        """What correlations read; the same for every run that limits them."""
         return moments_of(self.hours[0])
 
 
@@ -154,7 +154,8 @@ def new_limits(
     limits["n"], limits["seats"] = n, seats.ctypes.data
     returns, limits["first_hour"], limits["hour"] = roster.hours
     limits["n_hours"] = returns.shape[1]
-    kept = roster.moments | {
+    moments = {} if config.max_correlation is None else roster.moments  # (n, n) a day: not for those who never ask
+    kept = moments | {
         "held": np.zeros(n),
         "entries": np.zeros(n),
         "rho": np.zeros((n, n)),
