@@ -104,7 +104,7 @@ def test_an_account_without_a_trade_says_why(market):
     candles = sum(len(run.plan.tape) - run.raw.first for run in pairs)
     signals = sum(int(re.search(r"trend_follower (\d+);", run.why_no_trades())[1]) for run in pairs)
     assert signals > 0
-    why = f"3 pairs, {candles} candles traded; time on the route: trend_follower 0%; "
+    why = f"3 pairs, {candles} candles to trade on; time on the route: trend_follower 0%; "
     why += f"signals: trend_follower {signals}; refused: none"
     assert idle.why_no_trades() == why
     assert idle.notes == idle.to_dict()["notes"] == [f"nothing traded: {why}"]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.reference.markets import FIVE_MINUTES, START
 
 # Markets of a long comparison with a twin: what `make slow` takes, and from how many on what is rare must be met, too.
-MANY, ALL = int(os.environ.get("TWIN_MARKETS", "200")), 500
+MANY, RARE_FROM = int(os.environ.get("TWIN_MARKETS", "200")), 500
 DAY_IN_CANDLES = 288
 SHAPES = ("walk", "walk", "reverting", "rising", "falling", "crash", "saw", "still")
 

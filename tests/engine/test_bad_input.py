@@ -334,7 +334,8 @@ def test_a_run_without_signals_says_so_with_counts():
     note = next(n for n in result.notes if n.startswith("nothing traded"))
     assert note == f"nothing traded: {result.why_no_trades()}"
     assert (
-        result.why_no_trades() == f"{ROWS} candles traded; time on the route: dca 100%; signals: dca 0; refused: none"
+        result.why_no_trades()
+        == f"{ROWS} candles to trade on; time on the route: dca 100%; signals: dca 0; refused: none"
     )
     assert repr(result).endswith(f"; {note}>")
     assert result._repr_html_().count(note) == 1

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.engine.generated import ALL, MANY, Case
+from tests.engine.generated import MANY, RARE_FROM, Case
 from tests.engine.generated_own import own_cases
 from tests.engine.own_twin import own_compared
 from tests.engine.test_twin import over_generated, reached_by
@@ -41,4 +41,4 @@ def test_an_own_rule_is_the_twins(account: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("account", ["spot", "perpetual"])
 def test_an_own_rule_is_the_twins_on_many_markets(account: str) -> None:
-    hold_to_twin(account, MANY, MUST[account] | BESIDE | (RARE if MANY >= ALL else set()))
+    hold_to_twin(account, MANY, MUST[account] | BESIDE | (RARE if MANY >= RARE_FROM else set()))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import traderagent as ta
-from tests.engine.generated import ALL, MANY, Case, cases, orchestrated_cases
+from tests.engine.generated import MANY, RARE_FROM, Case, cases, orchestrated_cases
 from tests.engine.twin import (
     COUNTS,
     compared,
@@ -65,7 +65,7 @@ MUST = {
     "together": GRID | DCA | TREND | SMC | REFUSALS,
     "orchestrator": GRID | DCA | TREND | REFUSALS | ORCHESTRATED,
 }
-# What few markets need not show; ALL must.
+# What few markets need not show; from RARE_FROM on they must.
 RARE = {
     "portfolio_stop",
     "deactivated",
@@ -126,7 +126,7 @@ def assert_reached(reached: Counter, kind: str, n: int, account: str = "spot") -
         expected = (expected | PERPETUAL | ({"short"} if kind != "dca" else set())) - {"no cash"}
         if kind in ("trend_follower", "smc"):  # the sizes drawn here reserve too little for an open to cut them
             expected = expected - {"cut_orders"}
-    expected = expected - (RARE if n < ALL else set())
+    expected = expected - (RARE if n < RARE_FROM else set())
     assert sorted(name for name in expected if not reached[name]) == []
 
 

@@ -125,11 +125,11 @@ def test_no_trades_and_undefined_numbers(evidence):
         for run in record["symbols"]["SYN-01"]["runs"]["orchestrator"].values():
             run["metrics"] = dict.fromkeys(run["metrics"])
             run["rejections"] = {}
-            run["notes"] = ["nothing traded: 100 candles traded; refused: none"]
+            run["notes"] = ["nothing traded: 100 candles to trade on; refused: none"]
             run["orchestrator"]["pnl_by_regime"] = {}
 
     text = pages.index(changed(evidence, silent), "x")
-    assert "nothing traded: 100 candles traded" in text
+    assert "nothing traded: 100 candles to trade on" in text
     assert "<td>–</td>" in text
     assert "nan" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL).lower()
 

@@ -172,7 +172,7 @@ def test_unsearched_parameters_are_not_asked_for_what_only_a_search_has():
 
 
 def test_without_trades_there_is_no_verdict_but_the_reason():
-    why = "900 candles traded; signals: dca 0"
+    why = "900 candles to trade on; signals: dca 0"
     found = ta.verdict(ta.VerdictEvidence("BTCUSDT", no_trades=why), LIMITS)
     assert (found.word, found.main_reason, found.reasons) == ("NO TRADES", why, ())
     assert why in repr(found)

@@ -306,11 +306,11 @@ def test_a_symbol_that_never_traded_says_why(results, market, baseline, nothing)
     path = results / "baseline/phase1_orchestrator.json"
     record = read_json(path)
     for run in record["symbols"]["SYN-02"]["runs"]["orchestrator"].values():
-        run["why_no_trades"] = "900 candles traded; signals: none"
+        run["why_no_trades"] = "900 candles to trade on; signals: none"
     write_json(path, record)
     found = row(ta.verdicts(results, ledger=nothing), "SYN-02", "given")
     assert found["verdict"] == "NO TRADES"
-    assert found["main_reason"].startswith("900 candles traded; signals: none")
+    assert found["main_reason"].startswith("900 candles to trade on; signals: none")
 
 
 def test_one_symbol_is_its_own_account(market, tmp_path, nothing):

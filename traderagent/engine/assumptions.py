@@ -123,8 +123,6 @@ def why_no_trades(*runs: Any) -> str:
                 column = run.raw.features.columns[run.raw.features.of[b][0]]
                 signals[strategy.name] = signals.get(strategy.name, 0) + int((column[run.raw.first :] != 0).sum())
     on_route = ", ".join(f"{name} {share:.0%}" for name, share in routed.items())
-    seen = ", ".join(f"{name} {n}" for name, n in signals.items())
+    seen = ", ".join(f"{name} {n}" for name, n in signals.items()) or "none needed"
     refused = ", ".join(f"{reason} {n}" for reason, n in rejected.items()) or "none"
-    return (
-        f"{total} candles traded; time on the route: {on_route}; signals: {seen or 'none needed'}; refused: {refused}"
-    )
+    return f"{total} candles to trade on; time on the route: {on_route}; signals: {seen}; refused: {refused}"

@@ -243,7 +243,7 @@ class MonteCarlo(Shown):
             **shown,
             "probability of loss": f"{self.probability_of_loss:.1%}",
             f"probability of a drawdown of {self.ruin:.0%}": f"{self.probability_of_ruin:.1%}",
-            f"VaR / CVaR, worst {self.tail:.0%}": f"{number(self.value_at_risk_pct)} / "
+            f"VaR / CVaR of losses, worst {self.tail:.0%}": f"{number(self.value_at_risk_pct)} / "
             f"{number(self.conditional_value_at_risk_pct)} %",
             "concentration": str(self.concentration),
             "drawn with": ", ".join(f"{k} {v:.4g}" for k, v in [*self.settings.items(), ("seed", self.seed)]),
