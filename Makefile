@@ -59,7 +59,7 @@ test: $(STAMP)  ## fast tests and every notebook with its small defaults
 slow: $(STAMP) peers  ## the long tests: browser, real candles, other backtesters
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or peers" tests
 
-twins: $(STAMP)  ## after a change of a kernel: its plain twin on a thousand markets a kind (about two hours)
+twins: $(STAMP)  ## after a change of a kernel: its plain twin on a thousand markets a kind (an hour or two)
 	@TWIN_MARKETS=1000 $(BIN)/python -m pytest -n 2 --dist load -m slow -k many_markets tests/engine tests/account
 
 mutants: $(STAMP)  ## the money code with one thing wrong at a time: do the tests notice (about 45 minutes)

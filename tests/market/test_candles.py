@@ -46,7 +46,7 @@ def test_symbols_with_a_catch(text, name):
     assert symbol_name(text) == name
 
 
-@pytest.mark.parametrize("text", ["", "???", "/USDT", "BTC USDT 5m x", "BTC/US/DT"])
+@pytest.mark.parametrize("text", ["", "???", "/USDT", "BTC USDT 5m x", "BTC/US/DT", 3, None, True])
 def test_no_symbol(text):
     with pytest.raises(ConfigError, match="as a symbol; allowed are forms like BTC"):
         symbol_name(text)

@@ -20,9 +20,9 @@ def symbol_name(text: str) -> str:
     Raises
     ------
     ConfigError
-        Where the text cannot be a symbol.
+        Where it is no text, or one that cannot be a symbol.
     """
-    name = str(text).strip().upper()
+    name = text.strip().upper() if isinstance(text, str) else ""
     if _SYNTHETIC.fullmatch(name):
         return name
     base, _, quote = re.sub(r"[-_/ ]", "/", name.partition(":")[0]).partition("/")
