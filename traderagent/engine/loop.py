@@ -119,7 +119,7 @@ def grant(account, pair, book, equity):
         commit(account, pair)  # what rests again without asking counts for the next who asks
     set_watch(account, pair, book)
     book.free_seen = free(account)
-    book.inventory_seen = account.inventory
+    book.cash_seen, book.inventory_seen = account.cash, account.inventory
     if book.placed_up != book.moves:
         set_triggers(account, pair, book)
 
@@ -235,10 +235,10 @@ def is_due(account, now, book):
 
 @inner_kernel
 def may_be_granted(account, book):
-    """Whether what refused a cell has changed since it asked last: inventory, or cash that one waits for."""
+    """Whether what refused a cell has changed since it asked last: what the gate reads, or cash that one waits for."""
     if book.n_refused == 0:
         return False
-    if account.inventory != book.inventory_seen:
+    if (account.inventory != book.inventory_seen) | (account.cash != book.cash_seen):
         return True
     return (book.short == 1) and (free(account) != book.free_seen)
 

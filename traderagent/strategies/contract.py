@@ -166,7 +166,7 @@ BOOK = record_dtype(
     ("entry signal", "i8"),
     # how often its orders may have changed; as of which change what rests was added up, and its next prices were found
     ("moves added_up placed_up", "i8"),
-    ("resting granted free_seen inventory_seen", "f8"),
+    ("resting granted free_seen cash_seen inventory_seen", "f8"),
     ("is_ladder everywhere", "i8"),  # everywhere: asked off the route too, and told of every fill: an own strategy's
     ("cells n_cells exits n_exits top_entry bottom_exit bottom_idle top_idle n_idle", "i8"),
     # of cells that the position gate refused: least notional, prices; only_gate: 1 where nothing else refused (but

@@ -1,0 +1,61 @@
+"""A cell that the gate refused is asked again where cash has moved, though inventory is what it was.
+
+Found among markets on which dca buys at an open and sells at its target inside the same candle, beside a grid: the gate's
+limit rises by its share of what that earned.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.engine.generated import generate
+from tests.engine.twin import differences, run_kernel, skipping_differences
+from tests.reference import run as reference_run
+from tests.reference.markets import FIVE_MINUTES
+
+SHARED = {
+    "duration_ms": FIVE_MINUTES,
+    "tick": 0.0,
+    "step": 0.0,
+    "min_notional": 0.0,
+    "slippage": 0.0,
+    "max_daily_loss_pct": None,
+    "portfolio_stop_loss_pct": None,
+}
+GRID = {"num_levels": 10, "exit": "profit", "profit_per_grid": 0.006, "initial_inventory": "buy"}
+DCA = {"trigger_pct": 0.002, "high_lookback": 12, "max_safety_orders": 0, "stop_loss_pct": 0.03}
+CASES = {
+    "spot": (
+        152,
+        {"path": "olhc", "max_position_size_pct": 0.4, "maker": 0.0, "taker": 0.0002},
+        {"amount_per_grid": 400.0, "atr_multiplier": 3.0},
+        {"base_order": 0.3, "tp_pct": 0.005, "cooldown": 50},
+    ),
+    "perpetual": (
+        497,
+        {
+            "path": "nearest",
+            "max_position_size_pct": 0.6,
+            "maker": 0.0,
+            "taker": 0.0002,
+            "leverage": 3.0,
+            "funding": 0.0,
+        },
+        {"amount_per_grid": 1_200.0, "atr_multiplier": 12.0, "direction": "long"},
+        {"base_order": 0.2, "tp_pct": 0.002, "cooldown": 12},
+    ),
+}
+
+
+@pytest.mark.parametrize("account", CASES)
+def test_what_the_gate_refused_asks_again_as_a_round_trip_inside_a_candle_earns(account):
+    seed, assumed, grid, dca = CASES[account]
+    market = {"instrument": "none", "shape": "saw", "volatility": 0.006, "jump": 0.0}
+    candles = generate(seed, 1_400, **market, holes=0, longest_hole=3, start=0)
+    strategies = {"grid": {**GRID, "trailing_cooldown_candles": 288, **grid}, "dca": {**DCA, **dca}}
+    settings = {**SHARED, **assumed, "account": account, "strategies": strategies}
+    route = [{"grid", "dca"}] * 1_400
+    skipping = run_kernel(candles, route, 20, settings)
+    assert skipping.rejections["risk_position"] > 0
+    assert skipping_differences(skipping, run_kernel(candles, route, 20, settings, every_candle=True)) == []
+    assert differences(skipping, reference_run(candles, route=route, warmup=20, **settings)) == []
