@@ -1,7 +1,7 @@
 """A cell that the gate refused is asked again where cash has moved, though inventory is what it was.
 
-Found among markets on which dca buys at an open and sells at its target inside the same candle, beside a grid: the gate's
-limit rises by its share of what that earned.
+Found where dca buys at an open and sells at its target inside the same candle, beside a grid: the gate then lets in
+more, its share of what that earned.
 """
 
 from __future__ import annotations
