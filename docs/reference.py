@@ -157,7 +157,7 @@ def page() -> str:
                 "Of single runs only:",
                 _metrics(RUN_METRICS.items()),
                 "## Luck of a search",
-                "Sharpe ratios here are of daily returns, not annualised.",
+                "`psr` and `dsr` are of Sharpe ratios of daily returns, not annualised.",
                 table(("name", "meaning"), [(f"`{name}`", words) for name, words in LUCK.items()]),
                 "## Why an order was refused: `result.rejections`",
                 "Counted once per episode.",
