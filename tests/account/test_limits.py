@@ -99,8 +99,8 @@ def refusals(run, s=0):
 @pytest.mark.parametrize("limit", [None, 0.8])
 def test_sums_of_products_are_made_where_a_correlation_is_asked_only(limit):
     """They take n × n numbers a day."""
-    config = ta.PortfolioBacktestConfig(max_correlation=limit)
-    pair = config.per_pair_config
+    pair = ta.OrchestratorBacktestConfig(warmup_bars=WARMUP - 10, enable_strategy_router=False).only("grid")
+    config = ta.PortfolioBacktestConfig(per_pair_config=pair, max_correlation=limit)
     closes = {"AAA": walk(1), "BBB": walk(2)}
     layouts = {s: plan(hourly(s, c), pair, [], [{"grid"}] * len(c)) for s, c in closes.items()}
     roster = roster_of(layouts, config)
