@@ -219,13 +219,13 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
     for t in range(axis.first, axis.n):
         limits.time = int64_at(axis.time, t) + axis.duration
         stand_at(limits, prices.ctypes.data, row_at.ctypes.data, t)
-        fetch_time(limits, prices.ctypes.data, row_at.ctypes.data, min(t + 2, axis.n - 1))
         turn, is_news = first_turns[t], False
         for s in range(n):
             is_beyond = (prices[t, 3, s] <= low_close[s]) | (prices[t, 3, s] >= high_close[s])
             is_met[s] = (prices[t, 0, s] <= below[s]) | (prices[t, 1, s] >= above[s]) | (due[s] <= row_at[t, s])
             is_met[s] |= is_beyond & (row_at[t, s] >= 0)
         queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
+        fetch_time(limits, prices.ctypes.data, row_at.ctypes.data, min(t + 2, axis.n - 1))
         meet_all(limits, queue, n_queue, is_kept)
         if (t >= clock.next_day) | (shares[t] >= 0):
             equity = shared.cash + value_at(inventory.ctypes.data, limits.close, n)

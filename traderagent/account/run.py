@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -10,13 +10,14 @@ import pandas as pd
 from traderagent.account.axis import Axis, axis_of, hourly_returns, moments_of
 from traderagent.account.config import PortfolioBacktestConfig, span
 from traderagent.account.loop import run_account
+from traderagent.account.memory import Memory, addresses
 from traderagent.account.weights import VOLATILITY_WINDOW, Allocate, rebalance_places, weights_at
 from traderagent.base.errors import ConfigError
 from traderagent.engine.config import PARAMETER_FIELDS, OrchestratorBacktestConfig
 from traderagent.engine.limits import ENOUGH_HOURS
 from traderagent.engine.plan import Plan
 from traderagent.engine.records import LIMITS, PAIR, SEAT
-from traderagent.engine.run import CAPACITY, Pass, Raw, Setup, new_account, open_pass, setup_of, sides_of
+from traderagent.engine.run import CAPACITY, Raw, Setup, new_account, open_pass, setup_of, sides_of
 from traderagent.engine.tape import tape_of
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.contract import REJECTIONS
@@ -49,12 +50,17 @@ class Roster:
     shares: Shares
 
     @cached_property
-    def blanks(self) -> list[Pass] | None:
+    def blank(self) -> Memory | None:
         """Records of a run that keeps no log, to be copied; None where the rule of an own strategy has a state."""
         if any(strategy.is_own() for layout in self.layouts for strategy in layout.strategies):
             return None
         of = zip(self.setups, self.layouts, strict=True)
-        return [open_pass(setup, p.config, p.strategies, CAPACITY, record=False) for setup, p in of]
+        return Memory.of([open_pass(setup, p.config, p.strategies, CAPACITY, record=False) for setup, p in of])
+
+    @cached_property
+    def turns(self) -> np.ndarray:
+        """As `turns_of` gives them."""
+        return turns_of([layout.strategies for layout in self.layouts])
 
     @cached_property
     def moments(self) -> dict[str, np.ndarray]:
@@ -166,6 +172,18 @@ def new_limits(
     return limits, list(kept.values())
 
 
+def new_seats(memory: Memory, turns: np.ndarray) -> np.ndarray:
+    """Every symbol takes its place; the account, not the symbol, judges day and stop and sells at the end."""
+    accounts, seats = memory.accounts, np.zeros(len(memory.accounts), SEAT)
+    seats["account"], seats["pair"] = addresses(accounts), addresses(memory.pairs)
+    seats["feed"] = addresses(memory.feeds)
+    seats["books"] = turns.ctypes.data + turns.strides[0] * np.arange(len(turns))
+    seats["max_daily_loss"] = accounts["max_daily_loss"]
+    accounts["max_daily_loss"] = accounts["portfolio_stop"] = np.inf
+    accounts["sell_at_end"] = 0
+    return seats
+
+
 def new_shared(pair: OrchestratorBacktestConfig, capital: float) -> np.ndarray:
     """The record of the account that all symbols share."""
     account = new_account(pair)
@@ -191,35 +209,36 @@ def simulate_account(
     daily : (n_days,) float64 to be filled with the account's return of each label day from the first decision on
     """
     capacities = [CAPACITY] * len(roster.layouts)
-    blanks = None if record or every_candle or forms else roster.blanks
+    opened = partial(open_pass, record=record, every_candle=every_candle, forms=forms)
+    blank = None if record or every_candle or forms else roster.blank
     while True:
-        passes = [blank.copy() for blank in blanks or ()] or [
-            open_pass(setup, p.config, p.strategies, room, record=record, every_candle=every_candle, forms=forms)
-            for setup, p, room in zip(roster.setups, roster.layouts, capacities, strict=True)
-        ]
-        blanks = None  # their room was too small, if this is done once more
-        raw = _run(roster, config, passes, record, daily)
+        if blank is None:
+            of = zip(roster.setups, roster.layouts, capacities, strict=True)
+            memory = Memory.of([opened(setup, p.config, p.strategies, room) for setup, p, room in of])
+        else:
+            memory, blank = blank.copy(), None  # its room was too small, if this is done once more
+        raw = _run(roster, config, memory, record, daily)
+        passes = memory.passes()
         if not any(one.is_cut() for one in passes):
+            raw.pairs = [one.finish() for one in passes]
             return raw
         capacities = [one.larger(room) for one, room in zip(passes, capacities, strict=True)]
-        del passes, raw  # what they hold of each candle is as large as the candles: it goes before the next comes
+        del memory, passes, raw  # what they keep of each candle is as large as the candles: it goes before the next
 
 
 def _run(
-    roster: Roster, config: PortfolioBacktestConfig, passes: list[Pass], record: bool, daily: np.ndarray | None
+    roster: Roster, config: PortfolioBacktestConfig, memory: Memory, record: bool, daily: np.ndarray | None
 ) -> AccountRaw:
-    axis, n = roster.axis, len(passes)
+    """One pass of the loop, without the pairs' own records."""
+    axis, n = roster.axis, len(roster.layouts)
     shared = new_shared(config.per_pair_config, config.initial_capital)
     shared["daily"] = 0 if daily is None else daily.ctypes.data
-    seats = np.zeros(n, SEAT)
+    seats = new_seats(memory, roster.turns)
     limits, _kept = new_limits(config, roster, seats)
-    turns = turns_of([p.strategies for p in roster.layouts])
-    limits["n_turns"] = turns.shape[1]
+    limits["n_turns"] = roster.turns.shape[1]
+    _join(memory.accounts, roster.shares.initial * config.initial_capital, shared, limits)
     clock = np.zeros(1, PAIR)
     feed = axis.feed(roster.shares.start)
-    for s, one in enumerate(passes):
-        _seat(seats[s], one, turns[s])
-        _join(one.account, s, roster.shares.initial[s] * config.initial_capital, shared, limits)
     dealt = np.full(len(axis), -1, np.int32)
     dealt[roster.shares.places] = np.arange(len(roster.shares.places))
     rows = len(axis) * record
@@ -241,22 +260,12 @@ def _run(
         out,
     )
     out[0][: roster.shares.start * record, :2] = config.initial_capital
-    raws = [one.finish() for one in passes]
-    return AccountRaw(shared[0], limits[0], raws, *out, seats["unknown"].copy())
+    return AccountRaw(shared[0], limits[0], [], *out, seats["unknown"].copy())
 
 
-def _seat(seat: np.void, one: Pass, books: np.ndarray) -> None:
-    """A symbol takes its place; the account, not the symbol, judges day and stop and sells at the end."""
-    for name in ("account", "pair", "feed"):
-        seat[name] = getattr(one, name).ctypes.data
-    seat["books"] = books.ctypes.data
-    seat["max_daily_loss"] = one.account["max_daily_loss"][0]
-    one.account["max_daily_loss"] = one.account["portfolio_stop"] = np.inf
-    one.account["sell_at_end"] = 0
-
-
-def _join(account: np.ndarray, s: int, given: float, shared: np.ndarray, limits: np.ndarray) -> None:
-    """What a symbol is given to size by; its cash is the shared one."""
+def _join(accounts: np.ndarray, given: np.ndarray, shared: np.ndarray, limits: np.ndarray) -> None:
+    """What each symbol is given to size by; its cash is the shared one."""
     for name in ("initial", "cash", "peak", "last_hour", "last_day"):
-        account[name] = given
-    account["shared"], account["limits"], account["seat"] = shared.ctypes.data, limits.ctypes.data, s
+        accounts[name] = given
+    accounts["shared"], accounts["limits"] = shared.ctypes.data, limits.ctypes.data
+    accounts["seat"] = np.arange(len(accounts))

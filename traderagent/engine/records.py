@@ -1,6 +1,5 @@
 """The engine's own records: the account, shared by all books, and the pair, one symbol with its books."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -221,29 +220,6 @@ def fill_at(account, k):
 def round_trip_at(account, k):
     """The k-th logged round trip."""
     return _round_trip_at(account.round_trips, k)
-
-
-def side_by_side(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays of records as bytes of one memory, and at which of them each begins: every one with a cache line."""
-    ends = np.cumsum([-(-array.nbytes // LINE) * LINE for array in arrays])
-    begins = np.append(0, ends[:-1])
-    memory = np.zeros(ends[-1], np.uint8)
-    for array, begin in zip(arrays, begins, strict=True):
-        memory[begin : begin + array.nbytes] = array.view(np.uint8)
-    return memory, begins
-
-
-def copies_in(memory: np.ndarray, begins: np.ndarray, arrays: Sequence[np.ndarray]) -> tuple[int, list[np.ndarray]]:
-    """Copies of arrays that `side_by_side` put into a memory, in a memory of their own, and its address.
-
-    Bytes are copied: field by field, as numpy copies records, takes many times as long.
-    """
-    room = np.empty(len(memory) + LINE, np.uint8)
-    shift = -room.ctypes.data % LINE
-    room[shift : shift + len(memory)] = memory
-    at = begins.tolist()
-    copies = [np.ndarray(a.shape, a.dtype, room, shift + k) for a, k in zip(arrays, at, strict=True)]
-    return room.ctypes.data + shift, copies
 
 
 def now_dtype_of(pair: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """From candles and a config to one pass of the bar loop, and its raw records."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,9 +19,7 @@ from traderagent.engine.records import (
     FILL,
     PAIR,
     ROUND_TRIP,
-    copies_in,
     now_dtype_of,
-    side_by_side,
 )
 from traderagent.engine.tape import Tape, spans_of, tape_of
 from traderagent.market.candles import MultiTimeframeData
@@ -307,23 +305,6 @@ class Pass:
     written: np.ndarray
     rules: list[Rule]
     setup: Setup
-
-    def copy(self) -> "Pass":
-        """Records of one more run of built-in strategies, if this one has not run: copied, not computed again."""
-        memory, begins = self._packed
-        address, (account, pair, feed, books, *rest) = copies_in(memory, begins, self._arrays)
-        n = len(books)
-        pair["books"] = address + begins[3]
-        books["cells"], books["exits"] = address + begins[4 : 4 + n], address + begins[4 + n :]
-        return replace(self, account=account, pair=pair, feed=feed, books=books, cells=rest[:n], exits=rest[n:])
-
-    @property
-    def _arrays(self) -> list[np.ndarray]:
-        return [self.account, self.pair, self.feed, self.books, *self.cells, *self.exits]
-
-    @cached_property
-    def _packed(self) -> tuple[np.ndarray, np.ndarray]:
-        return side_by_side(self._arrays)
 
     def is_cut(self) -> bool:
         """Whether its logs, or the room for exits, were too small."""
