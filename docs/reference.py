@@ -9,6 +9,7 @@ from pathlib import Path
 
 from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.base.config import Config, bounds_of, type_words
+from traderagent.base.thresholds import Thresholds
 from traderagent.engine.config import COSTS, PARAMETER_FIELDS, Costs, OrchestratorBacktestConfig
 from traderagent.market.instruments import Instrument
 from traderagent.metrics import METRICS, RUN_METRICS, Metric
@@ -30,7 +31,31 @@ LUCK = {
     "dsr": "deflated: that it exceeds what the best of `n_effective` worthless trials would reach by luck",
     "pbo": "probability of backtest overfitting: share of splits of the days on which the winner of one half came into "
     "the lower half of the trials on the other",
+    "n_trials, left_out": "trials that traded, and those that did not or that no config allows",
+    "trials_variance": "variance of the trials' Sharpe ratios: without it no luck can be told from skill",
+    "expected_max_per_day": "Sharpe ratio a day that the best of `n_effective` worthless trials is expected to reach",
+    "why": "why a number is undefined; empty where none is",
     "trials, n_eff": "of a search in the ledger: trials it took, and how many of them count as independent",
+}
+FOLDS = {
+    "idle": "folds whose choice did not trade in its test: they count in no other number",
+    "ranked": "trials that could be chosen in a fold's training",
+    "efficiency": "mean daily return in the tests per mean daily return in training; undefined where training lost",
+    "consistency": "share of the folds that traded and earned in their test",
+    "rank_correlation": "Spearman correlation of the trials' objective in training with that in the test",
+}
+PATHS = {
+    "q01 … q99": "quantiles of the paths; where the metric is a loss, a negative number is a gain",
+    "VaR, CVaR": "loss that is not exceeded on all but the worst share `tail` of the paths, and the mean loss on those",
+    "ruin": "share of the paths that ever fell by `ruin` or more from their peak",
+    "concentration": "fewest of the best round trips that together earned 80 % of the net profit",
+}
+VERDICTS = {
+    "TRADE": "every line is passed",
+    "WATCH": "the lines of WATCH are passed, not all of TRADE",
+    "REJECT": "a line of WATCH is not passed; an undefined number passes none",
+    "NOT JUDGED": "a stage that it needs has not run",
+    "NO TRADES": "nothing was traded, with the reason",
 }
 BETTER = {1: "higher", -1: "lower", 0: "—"}
 REFUSED = {
@@ -116,6 +141,10 @@ def _metrics(records: Iterable[tuple[str, Metric]]) -> str:
     return table(("name", "unit", "better", "formula", "meaning"), rows)
 
 
+def _meanings(words: dict[str, str]) -> str:
+    return table(("name", "meaning"), [(f"`{name}`", said) for name, said in words.items()])
+
+
 def _strategies() -> str:
     parts = []
     for name, field in PARAMETER_FIELDS.items():
@@ -158,7 +187,16 @@ def page() -> str:
                 _metrics(RUN_METRICS.items()),
                 "## Luck of a search",
                 "`psr` and `dsr` are of Sharpe ratios of daily returns, not annualised.",
-                table(("name", "meaning"), [(f"`{name}`", words) for name, words in LUCK.items()]),
+                _meanings(LUCK),
+                "## Walk-forward: `ta.walk_forward`",
+                _meanings(FOLDS),
+                "## Paths of `ta.monte_carlo`",
+                _meanings(PATHS),
+                "## Verdicts: `ta.verdict`",
+                "Of parameters that nobody searched all candles are out of sample. The lines are drawn by "
+                "`ta.Thresholds`, in `params/verdict.yaml`:",
+                _meanings(VERDICTS),
+                parameters(Thresholds),
                 "## Why an order was refused: `result.rejections`",
                 "Counted once per episode.",
                 table(("reason", "meaning"), [(f"`{r}`", REFUSED[r]) for r in REJECTIONS]),

@@ -111,7 +111,10 @@ def test_an_account_without_a_trade_says_why(market):
     assert repr(idle).endswith(f"; nothing traded: {why}>")
     assert idle._repr_html_().count(why) == 1
     traded = ta.portfolio(market)
-    assert traded.notes == []
+    unknown = "orders let through with a correlation not known yet: below 168 common hours"
+    assert traded.notes == [f"{traded.correlation_unknown} {unknown}"]
+    assert f"; {traded.correlation_unknown} {unknown}>" in repr(traded)
+    assert ta.portfolio(market, ta.PortfolioBacktestConfig(max_correlation=None)).notes == []
     assert "nothing traded" not in repr(traded) + traded._repr_html_()
 
 

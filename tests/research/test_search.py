@@ -223,6 +223,15 @@ def test_how_often_luck_does_as_well_is_never_said_as_never(dsr, words):
     assert evidence(dsr, 0.1).as_well() == words
 
 
+@pytest.mark.parametrize(
+    ("effective", "n", "said"), [(1.49, 9, True), (1.5, 9, False), (1.0, 1, False), (None, 9, False)]
+)
+def test_an_answer_says_where_luck_is_hardly_taken_off(effective, n, said):
+    found = evidence(0.97, 0.1, n_effective=effective, sharpe_ratio_in=1.0, sharpe_ratio_out=0.5)
+    found.frames["trials"] = pd.DataFrame({"symbol": ["pooled"] * n, "a": range(n)})
+    assert ("hardly deflated" in found.sentence()) is said
+
+
 def test_the_answer_says_choice_in_and_out_and_luck(written):
     found, _ = written
     text = found.in_words()

@@ -23,29 +23,35 @@ class PortfolioBacktestConfig(Config):
     symbols: list[str] | None = parameter(None, doc="None: all of the market")
     initial_capital: float = parameter(10_000.0, unit="quote", low=1e-6, doc="cash at the start")
     max_single_pair_pct: float | None = parameter(
-        0.25, unit="fraction", low=1e-6, high=125.0, doc="inventory and entries of one pair; None: off"
+        0.25, unit="fraction", low=1e-6, high=125.0, doc="of equity: inventory and entries of one pair; None: off"
     )
     max_total_exposure_pct: float | None = parameter(
-        0.80, unit="fraction", low=1e-6, high=125.0, doc="inventory and entries of all pairs; None: off"
+        0.80, unit="fraction", low=1e-6, high=125.0, doc="of equity: inventory and entries of all pairs; None: off"
     )
     portfolio_stop_loss_pct: float | None = parameter(
-        0.15, unit="fraction", low=1e-6, high=1.0, doc="drawdown that sells everything and halts; None: off"
+        0.15,
+        unit="fraction",
+        low=1e-6,
+        high=1.0,
+        doc="fall from the highest equity that sells everything and halts; None: off",
     )
     per_pair_config: OrchestratorBacktestConfig = parameter(
         OrchestratorBacktestConfig(), doc="what a run of each pair assumes"
     )
-    overrides: dict[str, dict[str, Any]] = parameter({}, doc="by symbol, what differs from per_pair_config")
+    overrides: dict[str, dict[str, Any]] = parameter(
+        {}, doc="by symbol, fields instead of those of per_pair_config; a mapping such as grid_params as a whole"
+    )
     max_correlation: float | None = parameter(
         0.80,
         unit="correlation",
         low=-1.0,
         high=1.0,
-        doc="of a first order's pair with one that holds; None: off",
+        doc="a pair that holds nothing may not begin where it correlates as much with one that holds; None: off",
     )
     correlation_window: str = parameter("30D", unit="time span", doc="of hourly returns up to the decision")
     rebalance: Literal["none", "daily", "weekly"] = parameter("none", doc="when sizing equities are dealt anew, UTC")
     allocation: Literal["equal", "inverse_volatility", "weights"] = parameter("equal", doc="of sizing equity")
-    weights: dict[str, float] | None = parameter(None, doc="by symbol, where allocation is weights")
+    weights: dict[str, float] | None = parameter(None, doc="by symbol, adding up to 1, where allocation is weights")
     resume_after: str | None = parameter(None, unit="time span", doc="after a portfolio stop; None: halted to the end")
 
     @field_validator("per_pair_config", mode="before")

@@ -18,6 +18,7 @@ from traderagent.base.words import counted
 from traderagent.engine.assumptions import CODE as ENGINE_CODE
 from traderagent.engine.assumptions import why_no_trades
 from traderagent.engine.backtest import execute
+from traderagent.engine.limits import ENOUGH_HOURS
 from traderagent.engine.result import HEADLINES, OrchestratorBacktestResult
 from traderagent.metrics.record import METRICS, RUN_METRICS, evaluate
 from traderagent.strategies.contract import REJECTIONS
@@ -295,7 +296,11 @@ class PortfolioBacktestResult:
     def notes(self) -> list[str]:
         """Sentences a careful reader wants to see beside the numbers of the account."""
         filled = sum(int(pair.account["n_fills"]) for pair in self.raw.pairs)
-        return [] if filled else [f"nothing traded: {self.why_no_trades()}"]
+        said = [] if filled else [f"nothing traded: {self.why_no_trades()}"]
+        if self.correlation_unknown:
+            orders = counted(self.correlation_unknown, "order")
+            said.append(f"{orders} let through with a correlation not known yet: below {ENOUGH_HOURS} common hours")
+        return said
 
     # --- output -------------------------------------------------------------------------------------
     def summary(self) -> dict[str, Any]:
@@ -376,10 +381,11 @@ class PortfolioBacktestResult:
     def _headline(self) -> str:
         label = " SYNTHETIC" if self.synthetic else ""
         part = "" if self.sample == "whole" else f", sample {self.sample}"
-        halted = f", {self.halts} halts" if self.risk_halted else ""
+        halted = f", {counted(self.halts, 'halt')}" if self.risk_halted else ""
         return (
-            f"portfolio of {len(self.symbols)}{label}{part}: {self.portfolio_total_return_pct:+.2f} %, drawdown "
-            f"{self.portfolio_max_drawdown_pct:.2f} %, {self.pairs_profitable} pairs profitable{halted}"
+            f"portfolio of {len(self.symbols)}{label}{part}: {self.portfolio_total_return_pct:+.2f} % in "
+            f"{counted(self.traded_days, 'day')}, drawdown "
+            f"{self.portfolio_max_drawdown_pct:.2f} %, {counted(self.pairs_profitable, 'pair')} profitable{halted}"
         )
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ FRAMES = {
     "effects": ("parameter", "with"),
 }
 CUBE = "cube"
+HARDLY_DEFLATED = 1.5  # effective trials below which the best of all is judged almost like a single one
 
 
 class SearchEvidence(SearchedRows, StageEvidence):
@@ -134,9 +135,12 @@ class SearchEvidence(SearchedRows, StageEvidence):
         deflated, overfitting = self.luck(symbol, "dsr"), self.luck(symbol, "pbo")
         if np.isnan(deflated) or np.isnan(overfitting):
             return f"**{self.judged(symbol)}** ({self.row(symbol)['evidence'].get('why') or 'no daily returns'})"
+        alike = ""
+        if len(self.trials(symbol)) > 1 and self.luck(symbol, "n_effective") < HARDLY_DEFLATED:
+            alike = "; its points move so much alike that they count as about one, so that DSR is hardly deflated"
         return (
             f"PBO {number(overfitting)}, deflated Sharpe {number(deflated)}: **{self.judged(symbol)}** (a search "
-            f"without any skill does as well in {self.as_well(symbol)} of cases)"
+            f"without any skill does as well in {self.as_well(symbol)} of cases{alike})"
         )
 
     # --- headline numbers -----------------------------------------------------------------------

@@ -80,13 +80,22 @@ class OrchestratorBacktestConfig(Config):
     smc_params: dict[str, Any] = parameter({}, doc="parameters of `smc` by name")
     enable_risk_manager: bool = parameter(True, doc="False: no position limit, daily loss or portfolio stop")
     max_position_size_pct: float | None = parameter(
-        0.25, unit="fraction", low=1e-6, high=100.0, coarse=(0.15, 0.20, 0.25), doc="of sizing equity in one book"
+        0.25,
+        unit="fraction",
+        low=1e-6,
+        high=100.0,
+        coarse=(0.15, 0.20, 0.25),
+        doc="of sizing equity in one book, at most the leverage; None: off",
     )
     max_daily_loss_pct: float | None = parameter(
-        0.05, unit="fraction", low=1e-6, high=1.0, doc="closes entries until the next day; None: off"
+        0.05,
+        unit="fraction",
+        low=1e-6,
+        high=1.0,
+        doc="of the day's first equity: closes entries until the next day; None: off",
     )
     portfolio_stop_loss_pct: float | None = parameter(
-        None, unit="fraction", low=1e-6, high=1.0, doc="drawdown that sells everything; None: off"
+        None, unit="fraction", low=1e-6, high=1.0, doc="fall from the highest equity that sells everything; None: off"
     )
     account: Literal["spot", "perpetual"] = parameter("spot", doc="spot: no shorts, no leverage")
     leverage: float = parameter(1.0, unit="factor", low=1.0, high=125.0, doc="of a perpetual account")
@@ -108,7 +117,9 @@ class OrchestratorBacktestConfig(Config):
         "exit_only", doc="what a strategy does that leaves the route"
     )
     liquidate_at_end: bool = parameter(False, doc="sell what is left at the last close, with costs")
-    trend_regimes: list[str] = parameter(["bull_trend"], doc="regimes in which trend strategies may open")
+    trend_regimes: list[str] = parameter(
+        ["bull_trend"], doc="regimes in which the router lets trend strategies open; without it they are not asked"
+    )
     reduce_factor: float = parameter(0.5, unit="factor", low=0.0, high=1.0, doc="of new sizes on REDUCE_EXPOSURE")
 
     @field_validator("costs", mode="before")
@@ -128,6 +139,12 @@ class OrchestratorBacktestConfig(Config):
             raise ConfigError(
                 f"leverage: got {self.leverage} on a spot account, allowed is 1; leave it out, or set "
                 "account: perpetual"
+            )
+        share = self.max_position_size_pct
+        if share is not None and share > self.leverage:
+            raise ConfigError(
+                f"max_position_size_pct: got {share:g}, {share:.0%} of sizing equity in one book; allowed is at most "
+                f"{self.leverage:g} on this account, and 0.25 is a quarter; lower it, or give None for no limit"
             )
         costs = self.costs_in_force
         if costs.account not in (None, self.account):
@@ -177,7 +194,7 @@ class OrchestratorBacktestConfig(Config):
         ]
 
     def only(self, *names: str, router: bool = False) -> "OrchestratorBacktestConfig":
-        """The same run with these built-in strategies alone."""
+        """The same run with these built-in strategies alone, always on: the router is off unless `router` is true."""
         for name in names:
             if name not in PARAMETER_FIELDS:
                 raise unknown("strategy", name, PARAMETER_FIELDS)

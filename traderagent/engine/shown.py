@@ -3,9 +3,11 @@
 from html import escape
 from typing import Any
 
+from traderagent.base.words import counted
+
 
 def text_of(run: Any) -> str:
-    """`<SYN-01 grid: +1.20 %, drawdown …>`; a run without fills says why."""
+    """`<SYN-01 grid: +1.20 % in 88 days, drawdown …>`; a run without fills says why."""
     idle = "" if run.raw.account["n_fills"] else f"; nothing traded: {run.why_no_trades()}"
     return f"<{_headline(run)}{idle}>"
 
@@ -25,7 +27,13 @@ def _headline(run: Any) -> str:
     sample = "" if run.plan.data.sample == "whole" else f", sample {run.plan.data.sample}"
     m = run.metrics
     return (
-        f"{run.symbol}{label} {run.strategy_name}{sample}: {m['total_return_pct']:+.2f} %, drawdown "
+        f"{run.symbol}{label} {run.strategy_name}{sample}: {m['total_return_pct']:+.2f} % in {_length(run)}, drawdown "
         f"{m['max_drawdown_pct']:.2f} %, {run.total_trades} round trips, "
         f"{m['alpha_over_same_exposure_hold']:+.2f} % over holding the same exposure"
     )
+
+
+def _length(run: Any) -> str:
+    """How long it could trade: the span without what was needed to warm up."""
+    hours = (len(run.plan.tape) - run.plan.first) * run.plan.tape.duration / 3_600_000
+    return counted(round(hours / 24), "day") if hours >= 48 else counted(round(hours), "hour")

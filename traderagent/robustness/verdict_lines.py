@@ -74,11 +74,15 @@ def _days(days: float) -> str:
     return counted(math.ceil(days), "more day")
 
 
+def _unseen(e: VerdictEvidence) -> str:
+    """What makes candles out of sample: set aside from a search, or that nobody searched."""
+    return "out of sample" if e.searched else "on all candles, as nobody searched"
+
+
 def _return_saw(e: VerdictEvidence, limits: Thresholds) -> str:
     end = _percent(_of(e, "lower_pct"))
-    return (
-        f"{_percent(_of(e, 'return_pct'))} out of sample, lower end of the {limits.interval * 100:g} % interval {end}"
-    )
+    earned = _percent(_of(e, "return_pct"))
+    return f"{earned} {_unseen(e)}, lower end of the {limits.interval * 100:g} % interval {end}"
 
 
 def _return_change(e: VerdictEvidence, limits: Thresholds) -> str:
@@ -231,7 +235,7 @@ LINES = (
         "",
         lambda e, t: _of(e, "cycles") >= t.trade_cycles,
         lambda e, t: _of(e, "cycles") >= t.watch_cycles,
-        lambda e, t: f"{_plain(_of(e, 'cycles'), 0)} closed out of sample, {t.trade_cycles} asked",
+        lambda e, t: f"{_plain(_of(e, 'cycles'), 0)} closed {_unseen(e)}, {t.trade_cycles} asked",
         _cycles_change,
     ),
     Line(
