@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from traderagent.base.errors import DataError
-from traderagent.engine.limits import products_of_blocks
+from traderagent.engine.limits import running_products
 from traderagent.engine.records import FEED
 from traderagent.engine.tape import DAY, HOUR, Tape, blocks_of, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
@@ -136,7 +136,7 @@ def hourly_returns(axis: Axis, tapes: Mapping[str, Tape]) -> tuple[np.ndarray, i
 
 
 def moments_of(returns: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays from which the correlation over any window takes a few differences and one sum of products.
+    """Arrays from which the correlation over any window takes a few differences and products of less than two days.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def moments_of(returns: np.ndarray) -> dict[str, np.ndarray]:
     -------
     returns : (n_hours, n), zero for unknown ones
     known, sum, square : (n_hours + 1, n) how many are known before each hour, their sum and that of their squares
-    products : (n_blocks, n, n) what `products_of_blocks` makes of them
+    products : (n_blocks + 1, n, n) what `running_products` makes of them
     """
     known = ~np.isnan(returns.T)
     returns = np.where(known, returns.T, 0.0)
@@ -156,4 +156,4 @@ def moments_of(returns: np.ndarray) -> dict[str, np.ndarray]:
 
     sums = {"known": before(known).astype(np.int32), "sum": before(returns), "square": before(returns * returns)}
     arrays = {name: np.ascontiguousarray(values) for name, values in ({"returns": returns} | sums).items()}
-    return arrays | {"products": products_of_blocks(arrays["returns"])}
+    return arrays | {"products": running_products(arrays["returns"])}

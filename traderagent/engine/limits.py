@@ -23,7 +23,7 @@ from traderagent.strategies.contract import CORRELATION, RISK_EXPOSURE, RISK_PAI
 SLACK = 1 + 1e-9
 TIE = 1e-9  # a correlation this close to the limit has reached it
 ENOUGH_HOURS = 168
-BLOCK_HOURS = 24  # over which products are added up once
+BLOCK_HOURS = 24  # at whose ends running sums of products are kept
 STILL = 1e-20  # a scatter this small beside the mean is rounding
 FINE = 1e-4  # a scatter this small a share of all squares so far is not told by their differences
 
@@ -138,15 +138,15 @@ def add_products(returns, n, s, first, stop, sums):
 
 
 @kernel
-def products_of_blocks(returns):
-    """(n_blocks, n, n) sums of products over blocks of hours, from returns (n_hours, n), zero for unknown ones."""
+def running_products(returns):
+    """(n_blocks + 1, n, n) sums of products over all hours before a block, from returns (n_hours, n), 0 for unknown."""
     n = returns.shape[1]
-    products = np.zeros((len(returns) // BLOCK_HOURS, n, n))
-    for k in range(len(products)):
+    products = np.zeros((len(returns) // BLOCK_HOURS + 1, n, n))
+    for k in range(1, len(products)):
+        products[k] = products[k - 1]
         for s in range(n):
-            first = k * BLOCK_HOURS
             sums = products.ctypes.data + 8 * n * (k * n + s)
-            add_products(returns.ctypes.data, n, s, first, first + BLOCK_HOURS, sums)
+            add_products(returns.ctypes.data, n, s, (k - 1) * BLOCK_HOURS, k * BLOCK_HOURS, sums)
     return products
 
 
@@ -154,21 +154,20 @@ def products_of_blocks(returns):
 def pearson(limits, s, first, last):
     """Over hours first to last of the returns; NaN below 168 common ones, or where one does not move.
 
-    Everybody's products at once, those of whole blocks from their sums; the other sums are differences of running ones.
+    Everybody's products at once; over whole blocks they are, like the other sums, differences of running ones.
     """
     n, across = limits.n, limits.rho + 8 * s * limits.n
-    for o in range(n):
-        write_float64(across, o, 0.0)
-    hour = first
-    while hour <= last:
-        stop = min((hour // BLOCK_HOURS + 1) * BLOCK_HOURS, last + 1)
-        if stop - hour == BLOCK_HOURS:
-            products = limits.products + 8 * n * (hour // BLOCK_HOURS * n + s)
-            for o in range(n):
-                write_float64(across, o, float64_at(across, o) + float64_at(products, o))
-        else:
-            add_products(limits.returns, n, s, hour, stop, across)
-        hour = stop
+    begin, end = -(-first // BLOCK_HOURS), (last + 1) // BLOCK_HOURS
+    if begin < end:
+        before, until = limits.products + 8 * n * (begin * n + s), limits.products + 8 * n * (end * n + s)
+        for o in range(n):
+            write_float64(across, o, float64_at(until, o) - float64_at(before, o))
+        add_products(limits.returns, n, s, first, begin * BLOCK_HOURS, across)
+        add_products(limits.returns, n, s, end * BLOCK_HOURS, last + 1, across)
+    else:
+        for o in range(n):
+            write_float64(across, o, 0.0)
+        add_products(limits.returns, n, s, first, last + 1, across)
     for o in range(n):
         write_float64(across, o, coefficient(limits, s, o, first, last, float64_at(across, o)))
 
