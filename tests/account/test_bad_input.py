@@ -111,7 +111,8 @@ def test_an_account_without_a_trade_says_why(market):
     assert repr(idle).endswith(f"; nothing traded: {why}>")
     assert idle._repr_html_().count(why) == 1
     traded = ta.portfolio(market)
-    unknown = "orders let through with a correlation not known yet: below 168 common hours"
+    unknown = "orders let through with an unknown correlation: "
+    unknown += "fewer than 168 common returns, or a price that stood still"
     assert traded.notes == [f"{traded.correlation_unknown} {unknown}"]
     assert f"; {traded.correlation_unknown} {unknown}>" in repr(traded)
     assert ta.portfolio(market, ta.PortfolioBacktestConfig(max_correlation=None)).notes == []

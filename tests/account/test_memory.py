@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import traderagent as ta
+from traderagent.account import run as account_run
 from traderagent.account.memory import Memory
 from traderagent.account.pairs import layouts_of
 from traderagent.account.run import Roster, roster_of, simulate_account
@@ -46,3 +47,30 @@ def test_a_run_leaves_the_records_it_was_copied_from(roster):
     for a, b, c in zip(first.pairs, again.pairs, recorded.pairs, strict=True):
         for name in ("cash", "inventory", "fees", "n_fills"):
             assert a.account[name] == b.account[name] == c.account[name]
+
+
+class Breaks(ta.Strategy):
+    """Buys and sells by turns, and breaks at its twentieth candle."""
+
+    name = "breaks"
+    prefix = "breaks_"
+    compiled = "never"
+    memory = {"asked": 0.0}  # noqa: RUF012
+
+    def decide(self, now, book):
+        book.asked += 1
+        if book.asked == 20:
+            raise ValueError("broken")
+        return ta.close() if book.quantity > 0 else ta.buy(size=0.1)
+
+
+def test_what_a_rule_met_is_raised_before_the_run_is_done_once_more(monkeypatch):
+    market = ta.load_market("synthetic", symbols=1, days=20, seed=3, progress=False)
+    pair = ta.OrchestratorBacktestConfig(warmup_bars=288).only()
+    config = ta.PortfolioBacktestConfig(per_pair_config=pair)
+    passes, run = [], account_run.run_account
+    monkeypatch.setattr(account_run, "CAPACITY", (3, 3, 64))  # its log is too small, too
+    monkeypatch.setattr(account_run, "run_account", lambda *given: (passes.append(1), run(*given)))
+    with pytest.raises(ta.RuleError, match="broken"):
+        ta.portfolio(market, config, strategies=[Breaks()], progress=False)
+    assert len(passes) == 1

@@ -226,7 +226,7 @@ ACCOUNT = _of(
     slippage=[0.0003, 0.0, 0.002],
     path=["candle", "nearest", "olhc", "ohlc", "detail"],
     penetration_ticks=[0, 0, 1, 3],
-    max_position_size_pct=[0.25, 0.25, 0.05, 0.9985, 0.9985, None, 1.0],
+    max_position_size_pct=[0.25, 0.25, 0.05, 0.9985, 0.9985, None, 2.0],
     max_daily_loss_pct=[0.05, 0.002, 0.01, None],
     portfolio_stop_loss_pct=[None, None, 0.01, 0.05],
     on_deactivate=["exit_only", "flatten", "keep"],
@@ -249,8 +249,6 @@ def perpetual_settings(draw: st.DrawFn, settings: dict, market: dict) -> dict:
     drawn = draw(PERPETUAL)
     direction, funding = drawn.pop("direction"), drawn.pop("funding")
     drawn["maker"], drawn["taker"] = drawn.pop("fees")
-    if drawn["max_position_size_pct"] is not None:
-        drawn["max_position_size_pct"] = min(drawn["max_position_size_pct"], drawn["leverage"])
     if funding == "series":
         source, eight = random.Random(market["seed"]), 8 * 3_600_000
         first = START // eight * eight

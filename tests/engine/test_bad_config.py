@@ -217,16 +217,6 @@ MONEY = {
         ConfigError,
         ["got step 1.5e-12", "at most 12 decimals"],
     ),
-    "a share of 25 for one of 25 %": (
-        lambda: Config(max_position_size_pct=25),
-        ConfigError,
-        ["max_position_size_pct: got 25, 2500% of sizing equity", "at most 1 on this account", "0.25 is a quarter"],
-    ),
-    "a share above the leverage": (
-        lambda: Config(account="perpetual", leverage=3.0, max_position_size_pct=3.5),
-        ConfigError,
-        ["max_position_size_pct: got 3.5", "at most 3 on this account"],
-    ),
     "maker above taker": (
         lambda: Costs(maker=0.002, taker=0.001),
         ConfigError,

@@ -14,7 +14,7 @@ from traderagent.account.sums import account_totals, correlation_of, gross_of, h
 from traderagent.base.files import without_nan
 from traderagent.base.hashing import hash_bytes, hash_values
 from traderagent.base.kernel import code_hash
-from traderagent.base.words import counted
+from traderagent.base.words import counted, lasting
 from traderagent.engine.assumptions import CODE as ENGINE_CODE
 from traderagent.engine.assumptions import why_no_trades
 from traderagent.engine.backtest import execute
@@ -299,7 +299,8 @@ class PortfolioBacktestResult:
         said = [] if filled else [f"nothing traded: {self.why_no_trades()}"]
         if self.correlation_unknown:
             orders = counted(self.correlation_unknown, "order")
-            said.append(f"{orders} let through with a correlation not known yet: below {ENOUGH_HOURS} common hours")
+            why = f"fewer than {ENOUGH_HOURS} common returns, or a price that stood still"
+            said.append(f"{orders} let through with an unknown correlation: {why}")
         return said
 
     # --- output -------------------------------------------------------------------------------------
@@ -382,9 +383,10 @@ class PortfolioBacktestResult:
         label = " SYNTHETIC" if self.synthetic else ""
         part = "" if self.sample == "whole" else f", sample {self.sample}"
         halted = f", {counted(self.halts, 'halt')}" if self.risk_halted else ""
+        axis = self.roster.axis
         return (
             f"portfolio of {len(self.symbols)}{label}{part}: {self.portfolio_total_return_pct:+.2f} % in "
-            f"{counted(self.traded_days, 'day')}, drawdown "
+            f"{lasting(axis.time[-1] + axis.duration - axis.time[self.roster.shares.start])}, drawdown "
             f"{self.portfolio_max_drawdown_pct:.2f} %, {counted(self.pairs_profitable, 'pair')} profitable{halted}"
         )
 

@@ -219,8 +219,8 @@ def simulate_account(
             memory, blank = blank.copy(), None  # its room was too small, if this is done once more
         raw = _run(roster, config, memory, record, daily)
         passes = memory.passes()
+        raw.pairs = [one.finish() for one in passes]  # what a rule met is raised now, not after one more pass
         if not any(one.is_cut() for one in passes):
-            raw.pairs = [one.finish() for one in passes]
             return raw
         capacities = [one.larger(room) for one, room in zip(passes, capacities, strict=True)]
         del memory, passes, raw  # what they keep of each candle is as large as the candles: it goes before the next
@@ -233,9 +233,10 @@ def _run(
     axis, n = roster.axis, len(roster.layouts)
     shared = new_shared(config.per_pair_config, config.initial_capital)
     shared["daily"] = 0 if daily is None else daily.ctypes.data
-    seats = new_seats(memory, roster.turns)
+    turns = roster.turns  # seats hold its address
+    seats = new_seats(memory, turns)
     limits, _kept = new_limits(config, roster, seats)
-    limits["n_turns"] = roster.turns.shape[1]
+    limits["n_turns"] = turns.shape[1]
     _join(memory.accounts, roster.shares.initial * config.initial_capital, shared, limits)
     clock = np.zeros(1, PAIR)
     feed = axis.feed(roster.shares.start)

@@ -100,6 +100,12 @@ def notes_of(run: Any) -> list[str]:
     if run.plan.data.instrument.tick == 0:
         without = ", and penetration_ticks has no effect" if run.config.penetration_ticks else ""
         notes.append(f"no tick size is known: prices and quantities are not rounded{without}")
+    share, most = run.config.position_share, run.config.leverage
+    if share > most and run.raw.account["has_gate"] and not run.raw.account["shared"]:
+        notes.append(
+            f"max_position_size_pct {share:g} limits nothing: an account of its own holds at most {most:g} times its "
+            "equity, and 0.25 is a quarter"
+        )
     if run.liquidations:
         notes.append(f"{run.liquidations} liquidations: a stop lay beyond what the margin carried, or there was none")
     if run.raw.account["n_fills"] == 0:

@@ -85,7 +85,7 @@ class OrchestratorBacktestConfig(Config):
         low=1e-6,
         high=100.0,
         coarse=(0.15, 0.20, 0.25),
-        doc="of sizing equity in one book, at most the leverage; None: off",
+        doc="of sizing equity in one book, 0.25 is a quarter; None: off",
     )
     max_daily_loss_pct: float | None = parameter(
         0.05,
@@ -139,12 +139,6 @@ class OrchestratorBacktestConfig(Config):
             raise ConfigError(
                 f"leverage: got {self.leverage} on a spot account, allowed is 1; leave it out, or set "
                 "account: perpetual"
-            )
-        share = self.max_position_size_pct
-        if share is not None and share > self.leverage:
-            raise ConfigError(
-                f"max_position_size_pct: got {share:g}, {share:.0%} of sizing equity in one book; allowed is at most "
-                f"{self.leverage:g} on this account, and 0.25 is a quarter; lower it, or give None for no limit"
             )
         costs = self.costs_in_force
         if costs.account not in (None, self.account):

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Any
 
-from traderagent.base.words import counted
+from traderagent.base.words import lasting
 
 
 def text_of(run: Any) -> str:
@@ -35,5 +35,5 @@ def _headline(run: Any) -> str:
 
 def _length(run: Any) -> str:
     """How long it could trade: the span without what was needed to warm up."""
-    hours = (len(run.plan.tape) - run.plan.first) * run.plan.tape.duration / 3_600_000
-    return counted(round(hours / 24), "day") if hours >= 48 else counted(round(hours), "hour")
+    tape = run.plan.tape
+    return lasting(tape.time[-1] + tape.duration - tape.time[run.plan.first])

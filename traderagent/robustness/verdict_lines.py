@@ -75,8 +75,8 @@ def _days(days: float) -> str:
 
 
 def _unseen(e: VerdictEvidence) -> str:
-    """What makes candles out of sample: set aside from a search, or that nobody searched."""
-    return "out of sample" if e.searched else "on all candles, as nobody searched"
+    """Why the candles had not been seen: they were set aside from a search, or nobody searched."""
+    return "out of sample" if e.searched else "with parameters that nobody searched"
 
 
 def _return_saw(e: VerdictEvidence, limits: Thresholds) -> str:
