@@ -33,7 +33,7 @@ help:  ## list the verbs
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python of version 3.11 or newer found; install one or say make PYTHON=/path/to/python3" >&2; exit 1; }
-	@echo "1/3 installing (about 100 s, 2.1 GB)"
+	@echo "1/3 installing (two to six minutes, 1.8 GB)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "error: $(PYTHON) cannot make a virtual environment; on Debian install python3-venv" >&2; exit 1; }
 	@$(PIP) install --require-hashes --requirement requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
@@ -41,7 +41,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 $(WARM): $(STAMP) $(wildcard traderagent/*/*.py traderagent/*/*/*.py)
-	@echo "2/3 compiling once (about 60 s)"
+	@echo "2/3 compiling once (about two minutes)"
 	@$(BIN)/python -m traderagent.warm
 	@touch $@
 

@@ -193,7 +193,7 @@ def page() -> str:
                 "## Paths of `ta.monte_carlo`",
                 _meanings(PATHS),
                 "## Verdicts: `ta.verdict`",
-                "Of parameters that nobody searched every candle of the run is out of sample. The lines are drawn by "
+                "Parameters as given are taken for such that nobody searched on these candles. The lines are drawn by "
                 "`ta.Thresholds`, in `params/verdict.yaml`:",
                 _meanings(VERDICTS),
                 parameters(Thresholds),

@@ -1,4 +1,4 @@
-"""A run says how long it could trade, without what it needed to warm up, and which limit limits nothing."""
+"""A run says how long it could trade, without what it needed to warm up, and which share it cannot hold."""
 
 import pytest
 
@@ -43,6 +43,6 @@ def test_a_share_that_no_account_of_its_own_can_hold_is_noted(given, n):
     market = ta.load_market("synthetic", symbols=2, days=20, seed=3, progress=False)
     config = ta.OrchestratorBacktestConfig(**given).only("grid")
     run = ta.backtest(market["SYN-01"], config, progress=False)
-    assert len([note for note in run.notes if "limits nothing" in note and "0.25 is a quarter" in note]) == n
+    assert len([note for note in run.notes if "sizes books at" in note and "0.25 is a quarter" in note]) == n
     shared = ta.portfolio(market, ta.PortfolioBacktestConfig(per_pair_config=config), progress=False)
-    assert not any("limits nothing" in note for pair in shared.per_pair_results.values() for note in pair.notes)
+    assert not any("sizes books at" in note for pair in shared.per_pair_results.values() for note in pair.notes)

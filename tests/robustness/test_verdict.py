@@ -166,6 +166,8 @@ def test_what_is_known_is_said_even_where_a_stage_is_missing():
 
 def test_unsearched_parameters_are_not_asked_for_what_only_a_search_has():
     asked = ta.verdict(PLAIN, LIMITS).lines()
+    assert "did not choose" in asked["holds for"]
+    assert "holds for" not in ta.verdict(GOOD, LIMITS).lines()
     assert set(REASONS) - set(asked) == {"PBO", "cliff beside the optimum"}
     assert "spacing below candle noise" not in ta.verdict(replace(PLAIN, spacing_sigma=None), LIMITS).lines()
     assert word(replace(GOOD, spacing_sigma=None)) == "TRADE"

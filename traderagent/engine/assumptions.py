@@ -103,8 +103,8 @@ def notes_of(run: Any) -> list[str]:
     share, most = run.config.position_share, run.config.leverage
     if share > most and run.raw.account["has_gate"] and not run.raw.account["shared"]:
         notes.append(
-            f"max_position_size_pct {share:g} limits nothing: an account of its own holds at most {most:g} times its "
-            "equity, and 0.25 is a quarter"
+            f"max_position_size_pct {share:g} sizes books at {share:g} times the equity; this account holds at most "
+            f"{most:g}: 0.25 is a quarter"
         )
     if run.liquidations:
         notes.append(f"{run.liquidations} liquidations: a stop lay beyond what the margin carried, or there was none")

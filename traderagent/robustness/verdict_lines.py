@@ -75,8 +75,8 @@ def _days(days: float) -> str:
 
 
 def _unseen(e: VerdictEvidence) -> str:
-    """Why the candles had not been seen: they were set aside from a search, or nobody searched."""
-    return "out of sample" if e.searched else "with parameters that nobody searched"
+    """On candles set aside from a search; of parameters taken as given nobody knows here who chose them."""
+    return "out of sample" if e.searched else "as given"
 
 
 def _return_saw(e: VerdictEvidence, limits: Thresholds) -> str:
