@@ -82,25 +82,26 @@ setattr(numba.config, "CACHE_DIR", os.environ["NUMBA_CACHE_DIR"])  # noqa: B010 
 warnings.filterwarnings("ignore", category=numba.core.errors.NumbaExperimentalFeatureWarning)
 
 
+# Whether it goes into its callers is said for each: numba lets a function that says nothing take this from the one
+# during whose compilation it is met first, so that all that an inlined one calls would be inlined too.
+_NJIT = cast("Any", numba.njit)  # its declared arguments lack three of these
+_EXACT = {"nogil": True, "error_model": "numpy", "forceinline": False}
+_INNER = _EXACT | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
 def kernel(function: Callable) -> Callable:
     """Compile for speed without giving up exactness: no fastmath, no bounds surprises, no GIL."""
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return _NJIT(cache=True, **_EXACT)(function)
 
 
 def inner_kernel(function: Callable) -> Callable:
     """Like `kernel`, for functions that only kernels call: without a door to Python they compile a quarter faster."""
-    njit = cast("Any", numba.njit)  # its declared arguments lack the two that leave the doors out
-    return njit(cache=True, nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return _NJIT(cache=True, **_INNER)(function)
 
 
 def inline_kernel(function: Callable) -> Callable:
-    """Like `inner_kernel`, put into its callers: for what costs less than a call, or is called from one place only.
-
-    Large ones are not worth it: a caller of several of them takes minutes to compile.
-    """
-    njit = cast("Any", numba.njit)
-    no_doors = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return njit(cache=True, nogil=True, error_model="numpy", forceinline=True, **no_doors)(function)
+    """Like `inner_kernel`, put into its callers: for what costs less than a call, or is called from one place only."""
+    return _NJIT(cache=True, **_INNER | {"forceinline": True})(function)
 
 
 def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
@@ -114,8 +115,7 @@ def step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[C
 
 def uncached_kernel(function: Callable) -> Callable:
     """Like `inner_kernel`, for functions made at run time, which no later process finds again."""
-    njit = cast("Any", numba.njit)
-    return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return _NJIT(**_INNER)(function)
 
 
 def uncached_step_kernel(signature: numba.core.typing.templates.Signature) -> Callable[[Callable], Callable]:
@@ -211,6 +211,29 @@ def _fetcher() -> Callable:
         return numba.types.void(numba.types.int64), generate
 
     return ask
+
+
+def _dotter() -> Callable:
+    @intrinsic
+    def multiply(typing_context, xs, ys, n):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            four = ir.VectorType(ir.DoubleType(), 4)
+            sums = numba.core.cgutils.alloca_once_value(builder, ir.Constant(four, [0.0] * 4))
+            first = [builder.inttoptr(address, four.as_pointer()) for address in arguments[:2]]
+            with numba.core.cgutils.for_range(builder, builder.sdiv(arguments[2], ir.Constant(_I64, 4))) as loop:
+                x, y = (builder.load(builder.gep(pointer, [loop.index]), align=8) for pointer in first)
+                builder.store(builder.fadd(builder.load(sums), builder.fmul(x, y)), sums)
+            a, b, c, d = (builder.extract_element(builder.load(sums), ir.Constant(_I64, k)) for k in range(4))
+            return builder.fadd(builder.fadd(a, b), builder.fadd(c, d))
+
+        number, place = numba.types.float64, numba.types.int64
+        return number(place, place, place), generate
+
+    return multiply
+
+
+# Σ x × y of two arrays at their addresses, n of four each: in four sums side by side, whose order is the same anywhere.
+dot = _dotter()
 
 
 # Have the cache line of an address brought near before it is read; nothing is waited for, no address is wrong.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel
 from traderagent.engine.gate import count_cell_refusal, count_start_refusal, tell_fill
 from traderagent.engine.money import add_to_deal, move_cash, take_in, usable
 from traderagent.engine.orders import (
@@ -56,7 +56,7 @@ def hold(account, pair, book, cell, k, price, quantity, rate, reason, initial):
     book.bottom_exit = nearer_exit(book, k, book.bottom_exit)
 
 
-@inner_kernel
+@inline_kernel
 def fill_cell(account, pair, book, k, price, quantity, rate):
     """The k-th cell's entry, the nearest or one placed beyond the path's price, fills at `price`."""
     cell = cell_of(book, k)

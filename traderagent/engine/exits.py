@@ -1,6 +1,6 @@
 """Exits filling: cells, targets, stops, liquidations and market exits, and what each of them ends."""
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel
 from traderagent.engine.gate import count_cell_refusal, tell_fill
 from traderagent.engine.money import close_lot, move_cash, put_out, take_from_deal, usable
 from traderagent.engine.orders import (
@@ -61,7 +61,7 @@ def count_ambiguous(pair, book, is_stop):
             return
 
 
-@inner_kernel
+@inline_kernel
 def close_cell(account, pair, book, price, rate):
     """The nearest holding cell closes; its entry rests again at the same price if it may."""
     now = now_of(pair)

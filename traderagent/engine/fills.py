@@ -1,6 +1,6 @@
 """What happens when the path meets a book's next order: at which price it fills, and what it sets off."""
 
-from traderagent.base.kernel import inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel
 from traderagent.engine.entries import fill_cell, take_entry
 from traderagent.engine.exits import close_cell, close_listed, count_ambiguous, hit_stop, liquidate_book, take_exit
 from traderagent.engine.orders import ENTRY_KIND, EXIT_KIND, LIQUIDATION_KIND, STOP_KIND, next_entry_below, set_triggers
@@ -26,7 +26,7 @@ def exit_price(pair, book, limit, placed):
     return max(limit, open_) if placed < now_of(pair).candle else limit
 
 
-@inner_kernel
+@inline_kernel
 def fill_entry(account, pair, book):
     """The nearest entry is met."""
     cell = cell_of(book, book.top_entry)
@@ -34,7 +34,7 @@ def fill_entry(account, pair, book):
     fill_cell(account, pair, book, book.top_entry, price, cell.quantity, now_of(pair).maker)
 
 
-@inner_kernel
+@inline_kernel
 def fill_exit(account, pair, book):
     """The nearest exit is met: a listed one, or that of a cell."""
     now = now_of(pair)
@@ -48,7 +48,7 @@ def fill_exit(account, pair, book):
     set_triggers(account, pair, book)
 
 
-@inner_kernel
+@inline_kernel
 def meet(account, pair, book, kind):
     """The path meets the book's next order of this kind."""
     if pair.at_open == 0:  # what fills place in a jump stands there until the market orders of the open are done

@@ -99,7 +99,7 @@ def refusal_of_cell(account, now, book, cell, used, limit, reserve):
     return -1
 
 
-@inner_kernel
+@inline_kernel
 def arm_idle(account, pair, book, equity):
     """Idle cells that the close stands beyond ask for their place, nearest first."""
     now = now_of(pair)
@@ -243,7 +243,7 @@ def set_watch(account, pair, book):
         move_beyond(book, min(book.breakeven_start, trail))
 
 
-@inner_kernel
+@inline_kernel
 def watch_refused(account, pair, book):
     """Closes at which the answer to a refused cell changes: it comes to ask again, or the gate turns, a hair early.
 

@@ -316,12 +316,17 @@ def leave_at_next_open(account, book, reason):
     clear_protection(book)
 
 
-@inner_kernel
+@inline_kernel
 def move_stop(account, pair, book):
-    """Break-even and trailing, from the best prices since the last entry."""
+    """Break-even and trailing, where the book holds something and one of them is wished for."""
+    if (book.quantity != 0.0) & (book.exit_reason == 0) & (min(book.breakeven_start, book.trail_start) < np.inf):
+        move_protection(account, pair, book)
+
+
+@inner_kernel
+def move_protection(account, pair, book):
+    """The stop moves with the best prices since the last entry."""
     now = now_of(pair)
-    if (book.quantity == 0.0) | (book.exit_reason != 0) | (min(book.breakeven_start, book.trail_start) == np.inf):
-        return
     if now.row >= book.extreme_from:
         book.extreme = max(book.extreme, best(now, book))
     stop = book.stop

@@ -25,8 +25,16 @@ def low_comes_first(path, open_, high, low, close):
     return path == OLHC
 
 
-@inner_kernel
+@inline_kernel
 def walk(account, pair, target, direction):
+    """Move from the present price to `target`; most often nothing stands between."""
+    if is_ahead(pair, target, direction) | (account.perpetual == 1):
+        meet_orders(account, pair, target, direction)
+    pair.price = target
+
+
+@inner_kernel
+def meet_orders(account, pair, target, direction):
     """Meet orders from the present price to `target`, nearest first; ties by kind, then book."""
     liquidate_due(account, pair)
     while is_ahead(pair, target, direction):
@@ -40,19 +48,24 @@ def walk(account, pair, target, direction):
         pair.price = max(pair.price, price) if direction > 0 else min(pair.price, price)
         meet(account, pair, book_of(pair, best), kind)
         liquidate_due(account, pair)
-    pair.price = target
 
 
 @inline_kernel
 def is_ahead(pair, target, direction):
     """Whether an order stands between the present price and `target`."""
     if pair.known == 0:
-        pair.known = 1
-        pair.below, pair.above = -np.inf, np.inf
-        for b in range(pair.n_books):
-            pair.below = max(pair.below, book_of(pair, b).below)
-            pair.above = min(pair.above, book_of(pair, b).above)
+        find_nearest(pair)
     return pair.above <= target if direction > 0 else pair.below >= target
+
+
+@inner_kernel
+def find_nearest(pair):
+    """The nearest triggers of all books, since one has moved."""
+    below, above = -np.inf, np.inf
+    for b in range(pair.n_books):
+        below = max(below, book_of(pair, b).below)
+        above = min(above, book_of(pair, b).above)
+    pair.known, pair.below, pair.above = 1, below, above
 
 
 @inner_kernel
@@ -65,7 +78,7 @@ def liquidate_due(account, pair):
                 liquidate_book(account, pair, book)
 
 
-@inner_kernel
+@inline_kernel
 def walk_jump(account, pair, last_close):
     """From the last close to the open: met in price order, filled at the open."""
     pair.at_open = 1
@@ -91,7 +104,7 @@ def trade_at_open(account, pair):
             activate_waiting(account, pair, book)
 
 
-@inner_kernel
+@inline_kernel
 def pass_open(account, pair, last_close):
     """The jump to the open of the candle being walked, pending orders where it is the first, and what both placed."""
     n_fills = account.n_fills
@@ -120,21 +133,17 @@ def take_marketable(account, pair):
     return True
 
 
-@inner_kernel
+@inline_kernel
 def walk_legs(account, pair, low_first, close):
     """From the open over both extremes to the close."""
     pair.at_open = 0
-    if low_first:
-        walk(account, pair, pair.low, -1.0)
-        walk(account, pair, pair.high, 1.0)
-        walk(account, pair, close, -1.0)
-    else:
-        walk(account, pair, pair.high, 1.0)
-        walk(account, pair, pair.low, -1.0)
-        walk(account, pair, close, 1.0)
+    first, second, direction = (pair.low, pair.high, -1.0) if low_first else (pair.high, pair.low, 1.0)
+    walk(account, pair, first, direction)
+    walk(account, pair, second, -direction)
+    walk(account, pair, close, direction)
 
 
-@inner_kernel
+@inline_kernel
 def walk_candle(account, pair, feed):
     """Step 1 for one symbol: everything that can fill inside its present candle."""
     now = now_of(pair)
