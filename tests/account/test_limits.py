@@ -10,8 +10,8 @@ from tests.reference.frames import H1
 from tests.reference.markets import START
 from traderagent.account.axis import moments_of
 from traderagent.account.run import roster_of, simulate_account
-from traderagent.base.kernel import kernel
-from traderagent.engine.limits import pearson
+from traderagent.base.kernel import float64_at, kernel
+from traderagent.engine.limits import coefficient, multiply_all
 from traderagent.engine.plan import plan
 from traderagent.engine.records import LIMITS
 from traderagent.market.frames import COLUMNS, candle_frame
@@ -151,8 +151,10 @@ def test_what_is_worth_less_than_one_counts_too():
 
 
 @kernel
-def correlations(limits, s, first, last):
-    pearson(limits, s, first, last)
+def correlations(limits, s, first, last, found):
+    multiply_all(limits, s, first, last)
+    for o in range(limits.n):
+        found[s, o] = coefficient(limits, s, o, first, last, float64_at(limits.both, s * limits.n + o))
 
 
 @pytest.mark.parametrize("s", [0, 2, 8])
@@ -171,11 +173,11 @@ def test_a_correlation_is_pearsons_over_the_hours_that_both_have(s):
     returns[9, 10::9] = np.nan
     returns[10, 50] = np.nan  # one hour is missing
     limits, found = np.zeros(1, LIMITS), np.zeros((11, 11))
-    kept = moments_of(returns) | {"rho": found}
+    kept = moments_of(returns) | {"both": np.zeros((11, 11))}
     limits["n"], limits["n_hours"] = returns.shape
     for name, array in kept.items():
         limits[name] = array.ctypes.data
-    correlations(limits[0], s, 10, 250)  # whole blocks, and a part of one at either end
+    correlations(limits[0], s, 10, 250, found)  # whole blocks, and a part of one at either end
     inside = returns[:, 10:251]
     for k in (0, 1, 2, 5, 6, 8, 9, 10):
         both = ~np.isnan(inside[k]) & ~np.isnan(inside[s])

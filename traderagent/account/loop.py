@@ -7,6 +7,7 @@ it may be left alone.
 
 import numpy as np
 
+from traderagent.account.places import fetch_soon, stand_at
 from traderagent.account.seats import (
     catch_up,
     close_out,
@@ -21,7 +22,7 @@ from traderagent.account.seats import (
 )
 from traderagent.account.verdicts import begin_day, daily_floor, judge, share_out
 from traderagent.base.kernel import (
-    fetch,
+    dot,
     float64_at,
     inline_kernel,
     inner_kernel,
@@ -40,16 +41,11 @@ from traderagent.engine.records import account_of, block_of, feed_of, pair_of, s
 
 @inner_kernel
 def value_at(quantity, price, n):
-    """Σ quantity × price of (n,) each; four sums side by side, since one would wait for each of its additions."""
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    for s in range(0, n - 3, 4):
-        a += float64_at(quantity, s) * float64_at(price, s)
-        b += float64_at(quantity, s + 1) * float64_at(price, s + 1)
-        c += float64_at(quantity, s + 2) * float64_at(price, s + 2)
-        d += float64_at(quantity, s + 3) * float64_at(price, s + 3)
+    """Σ quantity × price of (n,) each."""
+    total = dot(quantity, price, n - n % 4)
     for s in range(n - n % 4, n):
-        a += float64_at(quantity, s) * float64_at(price, s)
-    return (a + b) + (c + d)
+        total += float64_at(quantity, s) * float64_at(price, s)
+    return total
 
 
 @inner_kernel
@@ -59,27 +55,6 @@ def gross_at(quantity, price, n):
     for s in range(n):
         total += abs(float64_at(quantity, s)) * float64_at(price, s)
     return total
-
-
-@inner_kernel
-def stand_at(limits, prices, rows, t):
-    """Where the candles of a place on the axis stand, given the addresses of its arrays."""
-    step = 8 * limits.n
-    limits.low = prices + 4 * step * t
-    limits.high, limits.open, limits.present = limits.low + step, limits.low + 2 * step, limits.low + 3 * step
-    limits.before = limits.present if t == 0 else limits.low - step
-    limits.close = limits.before
-    limits.rows = rows + 4 * limits.n * t
-
-
-@inline_kernel
-def fetch_time(limits, prices, rows, t):
-    """Have the candles of a later time brought near; the processor alone loses their track between two times."""
-    step = 32 * limits.n
-    for at in range(0, step, 64):
-        fetch(prices + step * t + at)
-    for at in range(0, 4 * limits.n, 64):
-        fetch(rows + 4 * limits.n * t + at)
 
 
 @inner_kernel
@@ -154,13 +129,12 @@ def decide_all(limits, queue, n_queue, is_kept):
             for k in range(n_queue):
                 s = int64_at(queue, k)
                 seat = seat_of(limits, s)
-                if seat.fresh == 0:
-                    if not wants_cash(seat):
-                        continue
+                if (seat.fresh == 0) and wants_cash(seat):
                     meet_candle(limits, seat, int32_at(limits.rows, s), is_kept)
                     mark_symbol(seat, is_kept)
                     prepare(limits, seat)
-                decide_turn(seat, turn)
+                if (seat.asked >> turn) & 1 == 1:
+                    decide_turn(seat, turn)
 
 
 @inner_kernel
@@ -221,11 +195,11 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
         stand_at(limits, prices.ctypes.data, row_at.ctypes.data, t)
         turn, is_news = first_turns[t], False
         for s in range(n):
+            is_near = (prices[t, 0, s] <= below[s]) | (prices[t, 1, s] >= above[s]) | (due[s] <= row_at[t, s])
             is_beyond = (prices[t, 3, s] <= low_close[s]) | (prices[t, 3, s] >= high_close[s])
-            is_met[s] = (prices[t, 0, s] <= below[s]) | (prices[t, 1, s] >= above[s]) | (due[s] <= row_at[t, s])
-            is_met[s] |= is_beyond & (row_at[t, s] >= 0)
+            is_met[s] = is_near | (is_beyond & (row_at[t, s] >= 0))
         queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
-        fetch_time(limits, prices.ctypes.data, row_at.ctypes.data, min(t + 2, axis.n - 1))
+        fetch_soon(limits, axis, prices.ctypes.data, row_at.ctypes.data, first_turns.ctypes.data, shares.ctypes.data, t)
         meet_all(limits, queue, n_queue, is_kept)
         if (t >= clock.next_day) | (shares[t] >= 0):
             equity = shared.cash + value_at(inventory.ctypes.data, limits.close, n)

@@ -164,7 +164,7 @@ def new_limits(
     kept = moments | {
         "held": np.zeros(n),
         "entries": np.zeros(n),
-        "rho": np.zeros((n, n)),
+        "both": np.zeros((n, n)),
         "stamp": np.zeros(n, np.int64),
     }
     for name, array in kept.items():

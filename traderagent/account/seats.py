@@ -18,6 +18,7 @@ from traderagent.engine.gate import count_start_refusal
 from traderagent.engine.limits import recount
 from traderagent.engine.loop import (
     decide_book,
+    has_reason,
     liquidate,
     may_be_granted,
     read_candle,
@@ -89,22 +90,27 @@ def mark_symbol(seat, is_marked):
 
 @inline_kernel
 def prepare(limits, seat):
-    """Step 5, and the moving stops of step 6; what they cancel is committed no more."""
+    """Step 5, and the moving stops of step 6; what they cancel is committed no more. Notes who is to be asked."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
     if seat.row >= pair.next_change:
         follow_route(account, pair, feed, seat.row)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
     recount(limits, pair, account.seat)
+    equity = account.cash + account.inventory * now_of(pair).close
+    seat.asked = 0
+    for turn in range(limits.n_turns):
+        b = int64_at(seat.books, turn)
+        if (b >= 0) and has_reason(account, pair, feed, book_of(pair, b), equity):
+            seat.asked |= 1 << turn
 
 
 @inline_kernel
 def decide_turn(seat, turn):
     """Step 6 of the symbol's book whose turn it is."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
-    b = int64_at(seat.books, turn)
-    if b >= 0:
-        decide_book(account, pair, feed, book_of(pair, b), account.cash + account.inventory * now_of(pair).close)
+    book = book_of(pair, int64_at(seat.books, turn))
+    decide_book(account, pair, feed, book, account.cash + account.inventory * now_of(pair).close)
 
 
 @inline_kernel
@@ -120,7 +126,7 @@ def finish_symbol(limits, seat, closes_out):
     recount(limits, pair, account.seat)
     if feed.width > 0:
         write_ledger(account, pair, feed, seat.row)
-    seat.fresh = 0
+    seat.fresh = seat.asked = 0
 
 
 @inline_kernel

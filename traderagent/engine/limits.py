@@ -100,12 +100,22 @@ def ask_limits(account, notional):
 
 @inner_kernel
 def likeness(limits, s):
-    """Largest correlation of a symbol with those that hold something, −2 for none; an unknown one is counted."""
-    correlate(limits, s)
+    """Largest Pearson of its hourly returns over the window up to now with those that hold something, −2 for none.
+
+    An unknown one is counted. Products of returns are kept until another hour ends.
+    """
+    last = limits.time // limits.hour
+    first = (limits.time - limits.window) // limits.hour + 1
+    stamp = last * 4_000_000 + (last - first)
+    first = max(first - limits.first_hour, 1)  # of the hour before there is no return
+    last = min(last - limits.first_hour, limits.n_hours - 1)
+    if int64_at(limits.stamp, s) != stamp:
+        write_int64(limits.stamp, s, stamp)
+        multiply_all(limits, s, first, last)
     most, is_unknown = -2.0, False
     for o in range(limits.n):
         if (o != s) & (float64_at(limits.held, o) > 0.0):
-            rho = float64_at(limits.rho, s * limits.n + o)
+            rho = coefficient(limits, s, o, first, last, float64_at(limits.both, s * limits.n + o))
             if rho != rho:
                 is_unknown = True
             else:
@@ -113,18 +123,6 @@ def likeness(limits, s):
     if is_unknown & (most < limits.correlation - TIE):
         seat_of(limits, s).unknown += 1
     return most
-
-
-@inner_kernel
-def correlate(limits, s):
-    """Pearson of a symbol's hourly returns with everybody's over the window up to now, kept until another hour ends."""
-    last = limits.time // limits.hour
-    first = (limits.time - limits.window) // limits.hour + 1
-    stamp = last * 4_000_000 + (last - first)
-    if int64_at(limits.stamp, s) != stamp:
-        write_int64(limits.stamp, s, stamp)
-        first = max(first - limits.first_hour, 1)  # of the hour before there is no return
-        pearson(limits, s, first, min(last - limits.first_hour, limits.n_hours - 1))
 
 
 @inner_kernel
@@ -151,12 +149,9 @@ def running_products(returns):
 
 
 @inner_kernel
-def pearson(limits, s, first, last):
-    """Over hours first to last of the returns; NaN below 168 common ones, or where one does not move.
-
-    Everybody's products at once; over whole blocks they are, like the other sums, differences of running ones.
-    """
-    n, across = limits.n, limits.rho + 8 * s * limits.n
+def multiply_all(limits, s, first, last):
+    """Σ of a symbol's returns × everybody's over hours first to last: of whole blocks, differences of running sums."""
+    n, across = limits.n, limits.both + 8 * s * limits.n
     begin, end = -(-first // BLOCK_HOURS), (last + 1) // BLOCK_HOURS
     if begin < end:
         before, until = limits.products + 8 * n * (begin * n + s), limits.products + 8 * n * (end * n + s)
@@ -168,25 +163,26 @@ def pearson(limits, s, first, last):
         for o in range(n):
             write_float64(across, o, 0.0)
         add_products(limits.returns, n, s, first, last + 1, across)
-    for o in range(n):
-        write_float64(across, o, coefficient(limits, s, o, first, last, float64_at(across, o)))
 
 
-@inner_kernel
+@inline_kernel
 def grown(limits, running, s, first, last):
     """By how much a symbol's running sum grows over the hours from first to last."""
     return float64_at(running, (last + 1) * limits.n + s) - float64_at(running, first * limits.n + s)
 
 
-@inner_kernel
+@inline_kernel
 def known_between(limits, s, first, last):
     """How many returns of the hours from first to last a symbol has."""
     return int32_at(limits.known, (last + 1) * limits.n + s) - int32_at(limits.known, first * limits.n + s)
 
 
-@inner_kernel
+@inline_kernel
 def coefficient(limits, s, o, first, last, xy):
-    """Pearson of two symbols from their running sums, without hours that only one of them has."""
+    """Pearson of two symbols from their running sums, without hours that only one of them has.
+
+    NaN below 168 common ones, or where one of them does not move.
+    """
     common, hours = known_between(limits, s, first, last), last + 1 - first
     x, xx = grown(limits, limits.sum, s, first, last), grown(limits, limits.square, s, first, last)
     y, yy = grown(limits, limits.sum, o, first, last), grown(limits, limits.square, o, first, last)

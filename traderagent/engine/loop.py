@@ -8,6 +8,7 @@ import numpy as np
 
 from traderagent.base.kernel import (
     float64_at,
+    inline_kernel,
     inner_kernel,
     int8_at,
     int32_at,
@@ -102,7 +103,7 @@ def hear(account, pair, feed, book, equity):
         wake_on_signal(pair, feed, book)
 
 
-@inner_kernel
+@inline_kernel
 def grant(account, pair, book, equity):
     """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when they will again."""
     if account.limits != 0:
@@ -161,37 +162,45 @@ def decide(account, pair, feed, equity):
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
     for b in range(pair.n_books):
-        decide_book(account, pair, feed, book_of(pair, b), equity)
+        if has_reason(account, pair, feed, book_of(pair, b), equity):
+            decide_book(account, pair, feed, book_of(pair, b), equity)
     for b in range(pair.n_books):
         book = book_of(pair, b)
         if may_be_granted(account, book):
             book.grant_row = min(book.grant_row, now_of(pair).row + 1)
 
 
-@inner_kernel
-def decide_book(account, pair, feed, book, equity):
-    """Step 6 for one book; for the halves of a ladder where the first one's turn is."""
+@inline_kernel
+def has_reason(account, pair, feed, book, equity):
+    """Whether there is any reason to ask a book or to grant it something at this close; of two halves, the first."""
     now = now_of(pair)
     if book.partner < 0:
         look_after(account, pair, book, equity)
-        if is_quiet(feed, now, book):
-            return
-        due = is_due(account, now, book)
-        asked = is_asked(feed, now, book, due)
-        if asked:
-            hear(account, pair, feed, book, equity)
-        if asked | due:
-            grant(account, pair, book, equity)
-    elif book.partner > book.index:
+        return not is_quiet(feed, now, book)
+    if book.partner < book.index:
+        return False
+    return not (is_quiet(feed, now, book) and is_quiet(feed, now, book_of(pair, book.partner)))
+
+
+@inline_kernel
+def decide_book(account, pair, feed, book, equity):
+    """Step 6 for one book; for both halves of a ladder where the first one's turn is."""
+    if book.partner >= 0:
         decide_both(account, pair, feed, book, book_of(pair, book.partner), equity)
+        return
+    now = now_of(pair)
+    due = is_due(account, now, book)
+    asked = is_asked(feed, now, book, due)
+    if asked:
+        hear(account, pair, feed, book, equity)
+    if asked | due:
+        grant(account, pair, book, equity)
 
 
 @inner_kernel
 def decide_both(account, pair, feed, book, other, equity):
     """Step 6 for both halves of a ladder: they are asked and granted together."""
     now = now_of(pair)
-    if is_quiet(feed, now, book) and is_quiet(feed, now, other):
-        return
     due, other_due = is_due(account, now, book), is_due(account, now, other)
     asked = is_asked(feed, now, book, due) | is_asked(feed, now, other, other_due)
     if asked:

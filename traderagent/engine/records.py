@@ -81,10 +81,11 @@ BLOCK = record_dtype(
 
 # One symbol's place in an account that it shares. row: the last one met; marked: the first one that is not yet marked;
 # fresh: 1 where the present candle has been met; short: 1 where an entry waits for cash; counted: the move up to which
-# held and entries are known; books: address of the book (−1: none) whose turn it is as strategies decide one by one.
+# held and entries are known; books: address of the book (−1: none) whose turn it is as strategies decide one by one;
+# asked: bit t is set where the book of turn t has a reason to decide.
 SEAT = record_dtype(
     ("account pair feed books", "i8"),
-    ("row marked fresh short unknown counted", "i8"),
+    ("row marked fresh asked short unknown counted", "i8"),
     ("max_daily_loss", "f8"),
 )
 
@@ -93,14 +94,14 @@ SEAT = record_dtype(
 # time, their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row
 # at this time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed:
 # the sum over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends
-# at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them; rho, stamp: of
-# (n, n) correlations and of (n,) the hours that each row is of.
+# at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them; both, stamp:
+# of (n, n) products of two symbols over the window and of (n,) the hours that each row is of.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
     ("n seats n_turns time counted held entries low high open before present close rows due", "i8"),
-    ("hour window returns n_hours first_hour known sum square products rho stamp", "i8"),
+    ("hour window returns n_hours first_hour known sum square products both stamp", "i8"),
 )
 
 FILL = record_dtype(
