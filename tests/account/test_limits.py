@@ -173,7 +173,7 @@ def test_a_correlation_is_pearsons_over_the_hours_that_both_have(s):
     returns[9, 10::9] = np.nan
     returns[10, 50] = np.nan  # one hour is missing
     limits, found = np.zeros(1, LIMITS), np.zeros((11, 11))
-    kept = moments_of(returns) | {"both": np.zeros((11, 11))}
+    kept = moments_of(returns) | {"both": np.zeros((11, 11)), "rho": np.zeros((11, 11))}
     limits["n"], limits["n_hours"] = returns.shape
     for name, array in kept.items():
         limits[name] = array.ctypes.data

@@ -165,6 +165,7 @@ def new_limits(
         "held": np.zeros(n),
         "entries": np.zeros(n),
         "both": np.zeros((n, n)),
+        "rho": np.zeros((n, n)),
         "stamp": np.zeros(n, np.int64),
     }
     for name, array in kept.items():

@@ -100,7 +100,7 @@ def inner_kernel(function: Callable) -> Callable:
 
 
 def inline_kernel(function: Callable) -> Callable:
-    """Like `inner_kernel`, put into its callers: for what costs less than a call, or is called from one place only."""
+    """Like `inner_kernel`, put into its callers: for what costs less than a call, or has one caller in each loop."""
     return _NJIT(cache=True, **_INNER | {"forceinline": True})(function)
 
 

@@ -24,6 +24,7 @@ SLACK = 1 + 1e-9
 TIE = 1e-9  # a correlation this close to the limit has reached it
 ENOUGH_HOURS = 168
 BLOCK_HOURS = 24  # at whose ends running sums of products are kept
+NOT_YET = 9.0  # in place of a correlation that nobody has asked for in this hour
 STILL = 1e-20  # a scatter this small beside the mean is rounding
 FINE = 1e-4  # a scatter this small a share of all squares so far is not told by their differences
 
@@ -102,7 +103,7 @@ def ask_limits(account, notional):
 def likeness(limits, s):
     """Largest Pearson of its hourly returns over the window up to now with those that hold something, −2 for none.
 
-    An unknown one is counted. Products of returns are kept until another hour ends.
+    An unknown one is counted. What was found is kept until another hour ends.
     """
     last = limits.time // limits.hour
     first = (limits.time - limits.window) // limits.hour + 1
@@ -115,7 +116,10 @@ def likeness(limits, s):
     most, is_unknown = -2.0, False
     for o in range(limits.n):
         if (o != s) & (float64_at(limits.held, o) > 0.0):
-            rho = coefficient(limits, s, o, first, last, float64_at(limits.both, s * limits.n + o))
+            rho = float64_at(limits.rho, s * limits.n + o)
+            if rho == NOT_YET:
+                rho = coefficient(limits, s, o, first, last, float64_at(limits.both, s * limits.n + o))
+                write_float64(limits.rho, s * limits.n + o, rho)
             if rho != rho:
                 is_unknown = True
             else:
@@ -152,6 +156,8 @@ def running_products(returns):
 def multiply_all(limits, s, first, last):
     """Σ of a symbol's returns × everybody's over hours first to last: of whole blocks, differences of running sums."""
     n, across = limits.n, limits.both + 8 * s * limits.n
+    for o in range(n):
+        write_float64(limits.rho, s * n + o, NOT_YET)
     begin, end = -(-first // BLOCK_HOURS), (last + 1) // BLOCK_HOURS
     if begin < end:
         before, until = limits.products + 8 * n * (begin * n + s), limits.products + 8 * n * (end * n + s)

@@ -94,14 +94,14 @@ SEAT = record_dtype(
 # time, their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row
 # at this time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed:
 # the sum over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends
-# at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them; both, stamp:
-# of (n, n) products of two symbols over the window and of (n,) the hours that each row is of.
+# at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them; both, rho,
+# stamp: of (n, n) products of two symbols over the window, of their correlations, and of (n,) the hours of each row.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
     ("n seats n_turns time counted held entries low high open before present close rows due", "i8"),
-    ("hour window returns n_hours first_hour known sum square products both stamp", "i8"),
+    ("hour window returns n_hours first_hour known sum square products both rho stamp", "i8"),
 )
 
 FILL = record_dtype(
