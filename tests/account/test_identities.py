@@ -64,15 +64,15 @@ def test_an_idle_symbol_beside_a_trading_one_changes_nothing_but_the_share(marke
     assert shared.pair_returns[other] == 0.0
 
 
-@pytest.mark.parametrize("account", ["spot", "perpetual"])
-def test_copies_of_one_symbol_are_as_many_runs_on_their_share(market, account):
+@pytest.mark.parametrize(("account", "n"), [("spot", 4), ("perpetual", 4), ("spot", 70)])
+def test_copies_of_one_symbol_are_as_many_runs_on_their_share(market, account, n):
     data = market[market.symbols[0]]
-    copies = {f"COPY{k}USDT": data.replace(symbol=f"COPY{k}USDT") for k in range(4)}
+    copies = {f"COPY{k}USDT": data.replace(symbol=f"COPY{k}USDT") for k in range(n)}
     pair = pair_config(account=account)
-    shared = ta.portfolio(copies, ta.PortfolioBacktestConfig(initial_capital=40_000.0, per_pair_config=pair, **OFF))
+    shared = ta.portfolio(copies, ta.PortfolioBacktestConfig(initial_capital=10_000.0 * n, per_pair_config=pair, **OFF))
     alone = ta.backtest(data, pair)
     assert not {"cash", "margin"} & {*alone.rejections, *shared.rejections}
-    np.testing.assert_allclose(shared.equity, 4 * alone.equity, rtol=1e-9)
+    np.testing.assert_allclose(shared.equity, n * alone.equity, rtol=1e-9)
     for result in shared.per_pair_results.values():
         assert result.trades.drop(columns="symbol").equals(alone.trades.drop(columns="symbol"))
 

@@ -8,21 +8,25 @@ import numpy as np
 
 from traderagent.base.errors import DataError
 from traderagent.engine.limits import running_products
-from traderagent.engine.records import FEED
+from traderagent.engine.records import FEED, LINE
 from traderagent.engine.tape import DAY, HOUR, Tape, blocks_of, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
+
+LANES = 8  # numbers of a cache line
 
 
 @dataclass(frozen=True)
 class Axis:
     """Arrays over times (the union of open times) and symbols, in the order of their names.
 
+    Rows are as wide as a whole number of cache lines; what follows the last symbol has no candle.
+
     Attributes
     ----------
     symbols : (n,) sorted; time : (n_times,) int64 open times, ms; duration : of a candle, ms
-    prices : (n_times, 4, n) float64 low, high, open and close of a time, side by side, since a step reads them all;
+    prices : (n_times, 4, width) float64 low, high, open and close of a time, side by side, since a step reads them all;
         +inf, −inf and 0 where a symbol has no candle, and the last close known, 0 before the first
-    row_at : (n_times, n) int32, a symbol's row, or −1 less its next one where it has no candle
+    row_at : (n_times, width) int32, a symbol's row, or −1 less its next one where it has no candle
     time_of : by symbol (n_rows + 1,) int32, the place of each row, n_times past the last
     next_day, blocks : as in a symbol's tape, for the axis itself
     """
@@ -42,7 +46,7 @@ class Axis:
     @property
     def close(self) -> np.ndarray:
         """(n_times, n) the last close known."""
-        return self.prices[:, 3]
+        return self.prices[:, 3, : len(self.symbols)]
 
     @cached_property
     def first_turns(self) -> np.ndarray:
@@ -91,10 +95,11 @@ def axis_of(market: Mapping[str, MultiTimeframeData]) -> Axis:
     if len(symbols) > 1 and count.max() < 2:
         spans = "; ".join(f"{s} {market[s].start:%Y-%m-%d} to {market[s].end:%Y-%m-%d}" for s in symbols)
         raise DataError(f"no two symbols trade at the same time ({spans}); load candles of one span")
-    shape = (len(time), len(symbols))
-    prices = np.empty((len(time), 4, len(symbols)))
-    prices[:, :3] = np.array([np.inf, -np.inf, 0.0])[:, None]
-    row_at = np.empty(shape, np.int32)
+    width = -(-len(symbols) // LANES) * LANES
+    prices = _lines((len(time), 4, width), np.float64)
+    prices[:] = np.array([np.inf, -np.inf, 0.0, 0.0])[:, None]
+    row_at = _lines((len(time), width), np.int32)
+    row_at[:] = -1
     places = []
     for s, tape in enumerate(tapes):
         place = np.searchsorted(time, tape.time)
@@ -107,6 +112,13 @@ def axis_of(market: Mapping[str, MultiTimeframeData]) -> Axis:
         places.append(np.append(place, len(time)).astype(np.int32))
     duration = tapes[0].duration
     return Axis(symbols, time, duration, prices, row_at, tuple(places), *_calendar(time, duration))
+
+
+def _lines(shape: tuple[int, ...], kind: type) -> np.ndarray:
+    """An array that begins with a cache line."""
+    size = int(np.prod(shape))
+    room = np.empty(size * np.dtype(kind).itemsize + LINE, np.uint8)
+    return np.ndarray(shape, kind, room, -room.ctypes.data % LINE)
 
 
 def _calendar(time: np.ndarray, duration: int) -> tuple[np.ndarray, np.ndarray]:

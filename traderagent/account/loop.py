@@ -1,12 +1,13 @@
 """The loop of several symbols on one account: they advance together over the union of their candles.
 
 A symbol is stepped only at times at which something of it may happen; its close counts at every time all the same.
-Arrays over symbols: `below`, `above` prices, `low_close`, `high_close` closes and `due` the row of its own until which
-it may be left alone.
+Arrays over symbols: `bounds` prices below and above which, then closes, and `due` the row of its own until which it
+may be left alone.
 """
 
 import numpy as np
 
+from traderagent.account.axis import LANES
 from traderagent.account.places import fetch_soon, stand_at
 from traderagent.account.seats import (
     catch_up,
@@ -29,6 +30,7 @@ from traderagent.base.kernel import (
     int32_at,
     int64_at,
     kernel,
+    lowest_bit,
     uint8_at,
     write_float64,
     write_int64,
@@ -37,15 +39,6 @@ from traderagent.engine.limits import committed_of
 from traderagent.engine.marks import mark, use_capital
 from traderagent.engine.money import start_candle
 from traderagent.engine.records import account_of, block_of, feed_of, pair_of, seat_of
-
-
-@inner_kernel
-def value_at(quantity, price, n):
-    """Σ quantity × price of (n,) each."""
-    total = dot(quantity, price, n - n % 4)
-    for s in range(n - n % 4, n):
-        total += float64_at(quantity, s) * float64_at(price, s)
-    return total
 
 
 @inner_kernel
@@ -68,22 +61,44 @@ def take_seats(limits):
 
 
 @inline_kernel
-def line_up(n, turn, is_met, queue):
-    """Put the symbols that are met into the queue, in the turn; returns where it begins, and how many they are.
+def met_in(limits, bounds, w):
+    """The 64 symbols from 64 × w on, a bit each: set where something may happen at this time."""
+    bits, first, step = 0, 64 * w, 8 * limits.width
+    for k in range(min(64, limits.width - first) & -LANES):
+        s = first + k
+        row, close = int32_at(limits.rows, s), float64_at(limits.present, s)
+        is_near = (float64_at(limits.low, s) <= float64_at(bounds, s)) | (int64_at(limits.due, s) <= row)
+        is_near |= float64_at(limits.high, s) >= float64_at(bounds + step, s)
+        is_beyond = (close <= float64_at(bounds + 2 * step, s)) | (close >= float64_at(bounds + 3 * step, s))
+        bits |= int(is_near | (is_beyond & (row >= 0))) << k
+    return bits
 
-    Flags are looked at eight at a time, since most are 0; those before the turn go to the end.
-    """
-    n_queue, n_before = 0, 0
-    for of in range(0, n, 8):
-        if int64_at(is_met + of, 0) == 0:
-            continue
-        for s in range(of, of + 8):
-            write_int64(queue, n_queue, s)
-            n_queue += uint8_at(is_met, s)
-            n_before += uint8_at(is_met, s) & (s < turn)
-    for k in range(n_before):
-        write_int64(queue, n_queue + k, int64_at(queue, k))
-    return queue + 8 * n_before, n_queue
+
+@inline_kernel
+def due_in(limits, is_short, w):
+    """The same of those with a candle that are due, or wait for cash."""
+    bits, first = 0, 64 * w
+    for k in range(min(64, limits.width - first) & -LANES):
+        s = first + k
+        row = int32_at(limits.rows, s)
+        bits |= int((row >= 0) & ((int64_at(limits.due, s) <= row) | (uint8_at(is_short, s) == 1))) << k
+    return bits
+
+
+@inline_kernel
+def line_up(bits, n_words, turn, queue):
+    """Put the symbols whose bit is set into the queue, in the turn; returns how many they are."""
+    n_queue = 0
+    for is_before in range(2):
+        for w in range(n_words):
+            first = turn - 64 * w
+            from_turn = 0 if first >= 64 else -1 << max(first, 0)
+            left = int64_at(bits, w) & (from_turn ^ -is_before)
+            while left != 0:
+                write_int64(queue, n_queue, 64 * w + lowest_bit(left))
+                left &= left - 1
+                n_queue += 1
+    return n_queue
 
 
 @inline_kernel
@@ -110,12 +125,27 @@ def mark_all(limits, queue, n_queue, inventory, costs, is_marked):
     return is_moved
 
 
+@inline_kernel
+def decide_turn_of_all(limits, queue, n_queue, turn, is_kept):
+    """Step 6 of the strategy whose turn it is, for all in the queue."""
+    for k in range(n_queue):
+        s = int64_at(queue, k)
+        seat = seat_of(limits, s)
+        if (seat.fresh == 0) and wants_cash(seat):
+            meet_candle(limits, seat, int32_at(limits.rows, s), is_kept)
+            mark_symbol(seat, is_kept)
+            prepare(limits, seat)
+        if (seat.asked >> turn) & 1 == 1:
+            decide_turn(seat, turn)
+
+
 @inner_kernel
 def decide_all(limits, queue, n_queue, is_kept):
     """Steps 5 and 6: routes and moving stops of all, then their decisions, one strategy after the other.
 
     Who waits for cash is asked where others have freed some at this very close.
     """
+    asked, is_asleep = 0, False
     for k in range(n_queue):
         s = int64_at(queue, k)
         seat, row = seat_of(limits, s), int32_at(limits.rows, s)
@@ -124,17 +154,12 @@ def decide_all(limits, queue, n_queue, is_kept):
             mark_symbol(seat, is_kept)
         if (seat.fresh == 1) & (limits.halted == 0):
             prepare(limits, seat)
+        asked |= seat.asked
+        is_asleep |= seat.fresh == 0
     if limits.halted == 0:
         for turn in range(limits.n_turns):
-            for k in range(n_queue):
-                s = int64_at(queue, k)
-                seat = seat_of(limits, s)
-                if (seat.fresh == 0) and wants_cash(seat):
-                    meet_candle(limits, seat, int32_at(limits.rows, s), is_kept)
-                    mark_symbol(seat, is_kept)
-                    prepare(limits, seat)
-                if (seat.asked >> turn) & 1 == 1:
-                    decide_turn(seat, turn)
+            if is_asleep | ((asked >> turn) & 1 == 1):
+                decide_turn_of_all(limits, queue, n_queue, turn, is_kept)
 
 
 @inner_kernel
@@ -173,8 +198,8 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
     Parameters
     ----------
     shared, limits, clock, axis : records of the account, of its limits, and of the axis as a pair and a feed
-    prices : (n_times, 4, n) float64 low, high, open, close; beyond reach where a symbol has no candle, its close kept
-    row_at : (n_times, n) int32, a symbol's row, or −1 less its next one
+    prices : (n_times, 4, width) float64 low, high, open, close; beyond reach where there is no candle, its close kept
+    row_at : (n_times, width) int32, a symbol's row, or −1 less its next one
     first_turns : (n_times,) int32, the symbol that decides first
     shares : (n_times,) int32, row of `weights` (k, n) that is dealt before a time, −1 for none
     out : curves (n_times, 5) float64 of equity, cash, reserved, locked and whether halted; (n_times, n) float64
@@ -182,27 +207,25 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
     """
     curves, committed, log = out
     n, is_kept, day = limits.n, len(curves) > 0, 0
-    below, above = np.full(n, -np.inf), np.full(n, np.inf)
-    low_close, high_close = below.copy(), above.copy()
-    inventory, costs, ones = np.zeros(n), np.zeros(n), np.ones(n)
-    due, room = np.empty(n, np.int64), np.empty(2 * n + 8, np.int64)
-    is_met, is_short, n_short = np.zeros(n + 8, np.bool_), np.zeros(n, np.bool_), 0
-    limits.due = due.ctypes.data
+    bounds = np.full((4, limits.width), -np.inf)
+    bounds[1::2] = np.inf
+    inventory, costs, ones = np.zeros(limits.width), np.zeros(limits.width), np.ones(limits.width)
+    due, room, n_words = np.zeros(limits.width, np.int64), np.empty(n, np.int64), (n + 63) // 64
+    is_met, is_short, n_short = np.zeros(n_words, np.int64), np.zeros(limits.width, np.bool_), 0
+    limits.due, queue = due.ctypes.data, room.ctypes.data
     take_seats(limits)
     clock.block, clock.next_day, floor = axis.first_block, axis.first, daily_floor(limits)
     for t in range(axis.first, axis.n):
         limits.time = int64_at(axis.time, t) + axis.duration
         stand_at(limits, prices.ctypes.data, row_at.ctypes.data, t)
         turn, is_news = first_turns[t], False
-        for s in range(n):
-            is_near = (prices[t, 0, s] <= below[s]) | (prices[t, 1, s] >= above[s]) | (due[s] <= row_at[t, s])
-            is_beyond = (prices[t, 3, s] <= low_close[s]) | (prices[t, 3, s] >= high_close[s])
-            is_met[s] = is_near | (is_beyond & (row_at[t, s] >= 0))
-        queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
+        for w in range(n_words):
+            is_met[w] = met_in(limits, bounds.ctypes.data, w)
+        n_queue = line_up(is_met.ctypes.data, n_words, turn, queue)
         fetch_soon(limits, axis, prices.ctypes.data, row_at.ctypes.data, first_turns.ctypes.data, shares.ctypes.data, t)
         meet_all(limits, queue, n_queue, is_kept)
         if (t >= clock.next_day) | (shares[t] >= 0):
-            equity = shared.cash + value_at(inventory.ctypes.data, limits.close, n)
+            equity = shared.cash + dot(inventory.ctypes.data, limits.close, limits.width)
             if t >= clock.next_day:
                 clock.next_day = int32_at(axis.next_day, t)
                 if t > axis.first:
@@ -222,8 +245,8 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
                 walk_symbol(seat_of(limits, int64_at(queue, k)))
             is_marked = is_kept & (not closes_out)
             if mark_all(limits, queue, n_queue, inventory.ctypes.data, costs.ctypes.data, is_marked):
-                shared.cost = value_at(costs.ctypes.data, ones.ctypes.data, n)
-        shared.inventory = value_at(inventory.ctypes.data, limits.close, n)
+                shared.cost = dot(costs.ctypes.data, ones.ctypes.data, limits.width)
+        shared.inventory = dot(inventory.ctypes.data, limits.close, limits.width)
         equity = shared.cash + shared.inventory
         if t >= block_of(clock, axis).end:
             clock.block += 1
@@ -235,9 +258,9 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
             floor = daily_floor(limits)
             is_news = True
         if is_news | (n_short > 0):
-            for s in range(n):
-                is_met[s] = (row_at[t, s] >= 0) & ((due[s] <= row_at[t, s]) | is_short[s])
-            queue, n_queue = line_up(n, turn, is_met.ctypes.data, room.ctypes.data)
+            for w in range(n_words):
+                is_met[w] = due_in(limits, is_short.ctypes.data, w)
+            n_queue = line_up(is_met.ctypes.data, n_words, turn, queue)
         if n_queue > 0:
             limits.equity = equity
             decide_all(limits, queue, n_queue, is_kept)
@@ -246,7 +269,7 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
                 seat = seat_of(limits, s)
                 if seat.fresh == 1:
                     finish_symbol(limits, seat, closes_out)
-                    below[s], above[s], low_close[s], high_close[s], due[s] = reach_of(seat)
+                    bounds[0, s], bounds[1, s], bounds[2, s], bounds[3, s], due[s] = reach_of(seat)
                     n_short += seat.short - is_short[s]
                     is_short[s] = seat.short == 1
         if closes_out:

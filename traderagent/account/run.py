@@ -157,7 +157,7 @@ def new_limits(
     limits["peak"] = limits["daily_reference"] = config.initial_capital
     limits["resume_after"] = 0 if config.resume_after is None else span("resume_after", config.resume_after)
     limits["window"] = span("correlation_window", config.correlation_window)
-    limits["n"], limits["seats"] = n, seats.ctypes.data
+    limits["n"], limits["width"], limits["seats"] = n, roster.axis.row_at.shape[1], seats.ctypes.data
     returns, limits["first_hour"], limits["hour"] = roster.hours
     limits["n_hours"] = returns.shape[1]
     moments = {} if config.max_correlation is None else roster.moments  # (n, n) a day: not for those who never ask

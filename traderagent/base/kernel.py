@@ -213,6 +213,21 @@ def _fetcher() -> Callable:
     return ask
 
 
+def _bit_finder() -> Callable:
+    @intrinsic
+    def find(typing_context, word):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+        return numba.types.int64(numba.types.int64), generate
+
+    return find
+
+
+# Place of the lowest bit that is set in 64, 64 where none is.
+lowest_bit = _bit_finder()
+
+
 def _dotter() -> Callable:
     @intrinsic
     def multiply(typing_context, xs, ys, n):  # noqa: ANN001, ANN202

@@ -130,11 +130,11 @@ def likeness(limits, s):
 
 
 @inner_kernel
-def add_products(returns, n, s, first, stop, sums):
-    """Add a symbol's products with everybody, hour by hour, missing returns as zero, to (n,) at an address."""
+def add_products(returns, n, s, first, stop, sign, sums):
+    """Add sign × a symbol's products with everybody, hour by hour, missing returns as zero, to (n,) at an address."""
     for h in range(first, stop):
         theirs = returns + 8 * h * n
-        x = float64_at(theirs, s)
+        x = sign * float64_at(theirs, s)
         for o in range(n):
             write_float64(sums, o, float64_at(sums, o) + x * float64_at(theirs, o))
 
@@ -148,27 +148,31 @@ def running_products(returns):
         products[k] = products[k - 1]
         for s in range(n):
             sums = products.ctypes.data + 8 * n * (k * n + s)
-            add_products(returns.ctypes.data, n, s, (k - 1) * BLOCK_HOURS, k * BLOCK_HOURS, sums)
+            add_products(returns.ctypes.data, n, s, (k - 1) * BLOCK_HOURS, k * BLOCK_HOURS, 1.0, sums)
     return products
 
 
 @inner_kernel
 def multiply_all(limits, s, first, last):
-    """Σ of a symbol's returns × everybody's over hours first to last: of whole blocks, differences of running sums."""
+    """Σ of a symbol's returns × everybody's over hours first to last: of whole blocks, differences of running sums.
+
+    What the first of them begins too early or too late is taken off or added; none reaches beyond the last hour.
+    """
     n, across = limits.n, limits.both + 8 * s * limits.n
     for o in range(n):
         write_float64(limits.rho, s * n + o, NOT_YET)
-    begin, end = -(-first // BLOCK_HOURS), (last + 1) // BLOCK_HOURS
+    begin, end = (first + BLOCK_HOURS // 2) // BLOCK_HOURS, (last + 1) // BLOCK_HOURS
     if begin < end:
         before, until = limits.products + 8 * n * (begin * n + s), limits.products + 8 * n * (end * n + s)
         for o in range(n):
             write_float64(across, o, float64_at(until, o) - float64_at(before, o))
-        add_products(limits.returns, n, s, first, begin * BLOCK_HOURS, across)
-        add_products(limits.returns, n, s, end * BLOCK_HOURS, last + 1, across)
+        add_products(limits.returns, n, s, begin * BLOCK_HOURS, first, -1.0, across)
+        add_products(limits.returns, n, s, first, begin * BLOCK_HOURS, 1.0, across)
+        add_products(limits.returns, n, s, end * BLOCK_HOURS, last + 1, 1.0, across)
     else:
         for o in range(n):
             write_float64(across, o, 0.0)
-        add_products(limits.returns, n, s, first, last + 1, across)
+        add_products(limits.returns, n, s, first, last + 1, 1.0, across)
 
 
 @inline_kernel

@@ -89,18 +89,19 @@ SEAT = record_dtype(
     ("max_daily_loss", "f8"),
 )
 
-# What an account asks that several symbols share: limits as shares of its equity, infinite where off. held, entries:
-# addresses of (n,) quantity held, notional of entries; low, high, open, before, present: of (n,) the candle of this
-# time, their last closes before it and at it; close: that of the two which is known by now; rows: of (n,) int32 row
-# at this time, or −1 less the next one; due: of (n,) int64 row from which on a symbol must be looked at; committed:
-# the sum over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first of which ends
-# at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them; both, rho,
-# stamp: of (n, n) products of two symbols over the window, of their correlations, and of (n,) the hours of each row.
+# What an account asks that several symbols share: limits as shares of its equity, infinite where off. width: numbers
+# in a row of the axis; held, entries: addresses of (n,) quantity held, notional of entries; low, high, open, before,
+# present: of the candle of this time, their last closes before it and at it; close: that of the two which is known by
+# now; rows: of int32 row at this time, or −1 less the next one; due: of int64 row from which on a symbol must be looked
+# at; committed: the sum over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first
+# of which ends at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them;
+# both, rho: of (n, n) sums over the window of products of the returns of both, and their correlations; stamp: of (n,)
+# the hours of each row of these.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
-    ("n seats n_turns time counted held entries low high open before present close rows due", "i8"),
+    ("n width seats n_turns time counted held entries low high open before present close rows due", "i8"),
     ("hour window returns n_hours first_hour known sum square products both rho stamp", "i8"),
 )
 
