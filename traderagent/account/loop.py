@@ -31,6 +31,7 @@ from traderagent.base.kernel import (
     int64_at,
     kernel,
     lowest_bit,
+    rarely,
     uint8_at,
     write_float64,
     write_int64,
@@ -149,7 +150,7 @@ def decide_all(limits, queue, n_queue, is_kept):
     for k in range(n_queue):
         s = int64_at(queue, k)
         seat, row = seat_of(limits, s), int32_at(limits.rows, s)
-        if (seat.fresh == 0) & (int64_at(limits.due, s) <= row):
+        if rarely((seat.fresh == 0) & (int64_at(limits.due, s) <= row)):
             meet_candle(limits, seat, row, is_kept)
             mark_symbol(seat, is_kept)
         if (seat.fresh == 1) & (limits.halted == 0):
@@ -224,7 +225,7 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
         n_queue = line_up(is_met.ctypes.data, n_words, turn, queue)
         fetch_soon(limits, axis, prices.ctypes.data, row_at.ctypes.data, first_turns.ctypes.data, shares.ctypes.data, t)
         meet_all(limits, queue, n_queue, is_kept)
-        if (t >= clock.next_day) | (shares[t] >= 0):
+        if rarely((t >= clock.next_day) | (shares[t] >= 0)):
             equity = shared.cash + dot(inventory.ctypes.data, limits.close, limits.width)
             if t >= clock.next_day:
                 clock.next_day = int32_at(axis.next_day, t)
@@ -248,13 +249,13 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
                 shared.cost = dot(costs.ctypes.data, ones.ctypes.data, limits.width)
         shared.inventory = dot(inventory.ctypes.data, limits.close, limits.width)
         equity = shared.cash + shared.inventory
-        if t >= block_of(clock, axis).end:
+        if rarely(t >= block_of(clock, axis).end):
             clock.block += 1
-        if t + 1 == block_of(clock, axis).end:
+        if rarely(t + 1 == block_of(clock, axis).end):
             shared.gross = gross_at(inventory.ctypes.data, limits.close, n)
         if not closes_out:
             mark(shared, block_of(clock, axis), t, 1.0)
-        if judge(limits, equity, floor):
+        if rarely(judge(limits, equity, floor)):
             floor = daily_floor(limits)
             is_news = True
         if is_news | (n_short > 0):
@@ -272,11 +273,11 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
                     bounds[0, s], bounds[1, s], bounds[2, s], bounds[3, s], due[s] = reach_of(seat)
                     n_short += seat.short - is_short[s]
                     is_short[s] = seat.short == 1
-        if closes_out:
+        if rarely(closes_out):
             sell_all(shared, limits, is_kept)
             mark(shared, block_of(clock, axis), t, 1.0)
         use_capital(shared)
-        if is_kept:
+        if rarely(is_kept):
             write_curves(shared, limits, curves, committed, t)
     for s in range(n):
         if is_kept:

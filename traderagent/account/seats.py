@@ -5,14 +5,7 @@ Its seat says between which prices and until when it may be left alone.
 
 import numpy as np
 
-from traderagent.base.kernel import (
-    fetch,
-    float64_at,
-    inline_kernel,
-    inner_kernel,
-    int32_at,
-    int64_at,
-)
+from traderagent.base.kernel import fetch, float64_at, inline_kernel, inner_kernel, int32_at, int64_at, rarely
 from traderagent.engine.funding import settle_funding
 from traderagent.engine.gate import count_start_refusal
 from traderagent.engine.limits import recount
@@ -36,7 +29,7 @@ from traderagent.engine.verdicts import follow_route
 @inner_kernel
 def catch_up(seat, row):
     """Mark the symbol's own sums at the closes before a row, on which nothing of it happened."""
-    if seat.marked < row:
+    if rarely(seat.marked < row):
         mark_until(account_of(seat), pair_of(seat), feed_of(seat), seat.marked, row, -np.inf, np.inf)
         seat.marked = row
 
@@ -51,7 +44,7 @@ def meet_candle(limits, seat, row, is_marked):
     now, s = now_of(pair), account.seat
     seat.row = row
     seat.fresh = 1
-    if is_marked:
+    if rarely(is_marked):
         catch_up(seat, row)
         if row >= block_of(pair, feed).end:
             pair.block += 1
@@ -62,7 +55,7 @@ def meet_candle(limits, seat, row, is_marked):
     fetch(feed.columns + 8 * feed.along_columns * row)
     fetch(feed.next_signal + 4 * feed.along_signals * row)
     pair.last_close = float64_at(limits.before, s) if row > 0 else now.open
-    if (account.perpetual == 1) & (row > feed.first):
+    if rarely((account.perpetual == 1) & (row > feed.first)):
         settle_funding(account, pair, float64_at(feed.funding_gap, row), pair.last_close)
     account.n_events += 1
 
@@ -81,9 +74,9 @@ def mark_symbol(seat, is_marked):
     """Steps 2 and 3: funding, and the symbol's own sums at its close."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
     close = now_of(pair).close
-    if account.perpetual == 1:
+    if rarely(account.perpetual == 1):
         settle_funding(account, pair, float64_at(feed.funding, seat.row), close)
-    if is_marked:
+    if rarely(is_marked):
         mark(account, block_of(pair, feed), seat.row, close)
         seat.marked = seat.row + 1
 
@@ -92,7 +85,7 @@ def mark_symbol(seat, is_marked):
 def prepare(limits, seat):
     """Step 5, and the moving stops of step 6; what they cancel is committed no more. Notes who is to be asked."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
-    if seat.row >= pair.next_change:
+    if rarely(seat.row >= pair.next_change):
         follow_route(account, pair, feed, seat.row)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
@@ -124,7 +117,7 @@ def finish_symbol(limits, seat, closes_out):
     if not closes_out:
         use_capital(account)
     recount(limits, pair, account.seat)
-    if feed.width > 0:
+    if rarely(feed.width > 0):
         write_ledger(account, pair, feed, seat.row)
     seat.fresh = seat.asked = 0
 
@@ -138,25 +131,25 @@ def reach_of(seat):
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
     below, above, low_close, high_close, row = -np.inf, np.inf, -np.inf, np.inf, feed.n
     seat.short = 0
-    if pair.overdue == 1:
+    if rarely(pair.overdue == 1):
         row = seat.row + 1
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        if is_pending(book):
+        if rarely(is_pending(book)):
             row = min(row, seat.row + 1)
         below = max(below, max(book.below, max(book.wake_below, book.move_below)))
         above = min(above, min(book.above, min(book.wake_above, book.move_above)))
         low_close, high_close = max(low_close, book.grant_below), min(high_close, book.grant_above)
         row = min(row, min(book.wake_row, book.grant_row))
         seat.short |= book.short
-    if feed.every == 1:
+    if rarely(feed.every == 1):
         row = seat.row + 1
-    if account.halted == 0:
-        row = min(row, pair.next_change)
-        if account.perpetual == 1:
-            row = min(row, int32_at(feed.next_funding, seat.row))
-    else:
+    if rarely(account.halted == 1):
         seat.short = 0
+    else:
+        row = min(row, pair.next_change)
+        if rarely(account.perpetual == 1):
+            row = min(row, int32_at(feed.next_funding, seat.row))
     return below, above, low_close, high_close, max(row, seat.row + 1)
 
 

@@ -6,7 +6,7 @@ What they change of a symbol is looked at again at its next candle, or at this o
 import numpy as np
 
 from traderagent.account.seats import catch_up, take_back
-from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, write_int64
+from traderagent.base.kernel import float64_at, inner_kernel, int32_at, int64_at, rarely, write_int64
 from traderagent.engine.limits import recount
 from traderagent.engine.orders import forget_refusals
 from traderagent.engine.records import account_of, book_of, feed_of, pair_of, seat_of
@@ -121,14 +121,14 @@ def judge(limits, equity, floor):
     limits.peak = max(limits.peak, equity)
     is_news = False
     waited = limits.time >= limits.halted_at + limits.resume_after
-    if (limits.halted == 1) & (limits.resume_after > 0) & waited:
+    if rarely((limits.halted == 1) & (limits.resume_after > 0) & waited):
         resume_all(limits, equity)
         is_news = True
     if limits.halted == 0:
-        if equity <= floor:
+        if rarely(equity <= floor):
             block_day(limits, equity)
             is_news = True
-        if (limits.peak - equity) / limits.peak >= limits.stop:
+        if rarely((limits.peak - equity) / limits.peak >= limits.stop):
             halt_all(limits)
             is_news = True
     return is_news

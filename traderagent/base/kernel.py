@@ -224,6 +224,24 @@ def _bit_finder() -> Callable:
     return find
 
 
+def _expecter() -> Callable:
+    @intrinsic
+    def expect(typing_context, condition):  # noqa: ANN001, ANN202
+        def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202
+            bit = ir.IntType(1)
+            kind = ir.FunctionType(bit, [bit, bit])
+            hint = numba.core.cgutils.get_or_insert_function(builder.module, kind, "llvm.expect.i1")
+            return builder.call(hint, [arguments[0], ir.Constant(bit, 0)])
+
+        return numba.types.boolean(numba.types.boolean), generate
+
+    return expect
+
+
+# A condition that hardly any candle meets: what follows from it lies out of the way of what most do.
+rarely = _expecter()
+
+
 # Place of the lowest bit that is set in 64, 64 where none is.
 lowest_bit = _bit_finder()
 

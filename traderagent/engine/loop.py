@@ -14,6 +14,7 @@ from traderagent.base.kernel import (
     int32_at,
     int64_at,
     kernel,
+    rarely,
     write_float64,
 )
 from traderagent.engine.exits import close_book
@@ -83,7 +84,7 @@ def hear(account, pair, feed, book, equity):
     tell(CLOSE, now, book)
     if book.everywhere == 1:
         number_exits(account, book)
-    if (book.exit_reason != leaving) & (book.is_ladder == 0):
+    if rarely((book.exit_reason != leaving) & (book.is_ladder == 0)):
         leave_at_next_open(account, book, book.exit_reason)
     is_second_half = (book.partner >= 0) & (book.partner < book.index)  # it refuses with the first, counted once
     if (book.wish < 0) & (not is_second_half):
@@ -174,18 +175,18 @@ def decide(account, pair, feed, equity):
 def has_reason(account, pair, feed, book, equity):
     """Whether there is any reason to ask a book or to grant it something at this close; of two halves, the first."""
     now = now_of(pair)
-    if book.partner < 0:
-        look_after(account, pair, book, equity)
-        return not is_quiet(feed, now, book)
-    if book.partner < book.index:
-        return False
-    return not (is_quiet(feed, now, book) and is_quiet(feed, now, book_of(pair, book.partner)))
+    if rarely(book.partner >= 0):
+        if book.partner < book.index:
+            return False
+        return not (is_quiet(feed, now, book) and is_quiet(feed, now, book_of(pair, book.partner)))
+    look_after(account, pair, book, equity)
+    return not is_quiet(feed, now, book)
 
 
 @inline_kernel
 def decide_book(account, pair, feed, book, equity):
     """Step 6 for one book; for both halves of a ladder where the first one's turn is."""
-    if book.partner >= 0:
+    if rarely(book.partner >= 0):
         decide_both(account, pair, feed, book, book_of(pair, book.partner), equity)
         return
     now = now_of(pair)

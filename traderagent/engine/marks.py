@@ -6,7 +6,7 @@ lowest and highest close and its largest fall: the same numbers come out as from
 
 import numpy as np
 
-from traderagent.base.kernel import inline_kernel, inner_kernel, write_float64
+from traderagent.base.kernel import inline_kernel, inner_kernel, rarely, write_float64
 from traderagent.engine.records import book_of
 
 
@@ -76,10 +76,10 @@ def mark(account, block, row, close):
     equity = account.cash + account.inventory * close
     account.n_candles += 1
     account.peak = max(account.peak, equity)
-    if account.peak - equity >= account.max_drawdown * account.peak * (1 - 1e-9):
+    if rarely(account.peak - equity >= account.max_drawdown * account.peak * (1 - 1e-9)):
         account.max_drawdown = max(account.max_drawdown, (account.peak - equity) / account.peak)
     account.worst_floating = min(account.worst_floating, account.inventory * close - account.cost)
-    if row + 1 == block.end:
+    if rarely(row + 1 == block.end):
         mark_ends(account, block, close)
 
 

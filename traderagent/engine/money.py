@@ -4,7 +4,7 @@ Prices are mirrored (see `traderagent.strategies.contract`), so one arithmetic s
 takes price × quantity from cash, which for a short is negative, its proceeds.
 """
 
-from traderagent.base.kernel import inline_kernel, inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel, rarely
 from traderagent.engine.records import (
     KIND_CELL,
     KIND_DEAL,
@@ -92,7 +92,7 @@ def log_fill(account, pair, book, side, price, quantity, fee, reason, order, cyc
     book.filled_reason, book.filled_side = reason, side
     k = account.n_fills
     account.n_fills += 1
-    if k >= account.fills_capacity:
+    if not rarely(k < account.fills_capacity):
         return
     fill = fill_at(account, k)
     fill.row = now_of(pair).row
@@ -113,7 +113,7 @@ def log_round_trip(account, pair, book, kind, reason, entry_row, cycle, quantity
     count_round_trip(book, kind, net)
     k = account.n_round_trips
     account.n_round_trips += 1
-    if k < account.round_trips_capacity:
+    if rarely(k < account.round_trips_capacity):
         trip = round_trip_at(account, k)
         trip.book = book.index
         trip.side = int(book.side)
@@ -150,7 +150,9 @@ def take_in(account, pair, book, price, quantity, rate, reason, order, cycle):
     """Inventory comes in at a mirrored price; returns the fee. The order's reservation is released by the caller."""
     fee = abs(price) * quantity * rate
     cost = price * quantity
-    margin = abs(price) * quantity * now_of(pair).margin_rate if account.perpetual == 1 else cost
+    margin = cost
+    if rarely(account.perpetual == 1):
+        margin = abs(price) * quantity * now_of(pair).margin_rate
     move_cash(account, book, -(cost + fee), 0.0, margin - cost)
     book.quantity += quantity
     book.cost += cost
@@ -165,7 +167,7 @@ def put_out(account, pair, book, price, quantity, entry, rate, reason, order, cy
     fee = abs(price) * quantity * rate
     cost = entry * quantity
     margin = cost
-    if account.perpetual == 1:
+    if rarely(account.perpetual == 1):
         margin = book.margin if quantity >= book.quantity else book.margin * (quantity / book.quantity)
     move_cash(account, book, price * quantity - fee, 0.0, cost - margin)
     book.quantity -= quantity
@@ -179,7 +181,7 @@ def put_out(account, pair, book, price, quantity, entry, rate, reason, order, cy
 @inner_kernel
 def empty(account, book):
     """Nothing is held any more: no dust of rounding stays in the books."""
-    if account.perpetual == 1:
+    if rarely(account.perpetual == 1):
         dust = book.margin - book.cost
         account.locked -= dust
         if account.shared != 0:

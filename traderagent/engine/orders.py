@@ -6,7 +6,7 @@ nearest cell exit the lowest holding one. Two cursors remember both; a fill move
 
 import numpy as np
 
-from traderagent.base.kernel import inline_kernel, inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel, rarely
 from traderagent.engine.money import move_cash, refresh_reserved
 from traderagent.engine.records import book_of, now_of
 from traderagent.strategies.contract import (
@@ -36,16 +36,16 @@ LIQUIDATION_KIND, STOP_KIND, EXIT_KIND, ENTRY_KIND = 0, 1, 2, 3
 @inner_kernel
 def ticks_away(pair, price, direction):
     """The price that a limit's path must reach: `penetration` beyond it, rounded to the tick's decimals."""
-    if pair.penetration == 0.0:
-        return price
-    scale = now_of(pair).tick_scale
-    return np.rint((price + direction * pair.penetration) * scale) / scale
+    if rarely(pair.penetration != 0.0):
+        scale = now_of(pair).tick_scale
+        return np.rint((price + direction * pair.penetration) * scale) / scale
+    return price
 
 
 @inner_kernel
 def liquidation_price(account, book):
     """Mirrored price at which what is left of the margin no longer carries the book; −inf where none does."""
-    if (account.perpetual == 0) | (book.quantity == 0.0):
+    if not rarely((account.perpetual == 1) & (book.quantity != 0.0)):
         return NO_STOP
     price = (book.cost - book.margin) / (book.quantity * (1 - book.side * account.maintenance))
     return price if book.side * price > 0.0 else NO_STOP
@@ -78,7 +78,7 @@ def nearest_exit(pair, book):
     """Mirrored price that the path must reach for the next exit limit; a halt has cancelled them all."""
     book.exit_listed = 0
     ahead = np.inf
-    if book.exit_reason == PORTFOLIO_STOP:
+    if rarely(book.exit_reason == PORTFOLIO_STOP):
         return ahead
     if book.bottom_exit < book.n_cells:
         ahead = ticks_away(pair, cell_of(book, book.bottom_exit).exit_price, 1)
@@ -319,7 +319,9 @@ def leave_at_next_open(account, book, reason):
 @inline_kernel
 def move_stop(account, pair, book):
     """Break-even and trailing, where the book holds something and one of them is wished for."""
-    if (book.quantity != 0.0) & (book.exit_reason == 0) & (min(book.breakeven_start, book.trail_start) < np.inf):
+    if rarely(
+        (min(book.breakeven_start, book.trail_start) < np.inf) & (book.quantity != 0.0) & (book.exit_reason == 0)
+    ):
         move_protection(account, pair, book)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from traderagent.base.kernel import float64_at, inline_kernel, inner_kernel, int32_at
+from traderagent.base.kernel import float64_at, inline_kernel, inner_kernel, int32_at, rarely
 from traderagent.engine.entries import activate_waiting, enter_at_market
 from traderagent.engine.exits import close_book, liquidate_book
 from traderagent.engine.fills import marketable_kind, meet, take
@@ -71,7 +71,7 @@ def find_nearest(pair):
 @inner_kernel
 def liquidate_due(account, pair):
     """Whatever moved the liquidation price to or beyond the path's price, a fill or funding: it is met now."""
-    if account.perpetual == 1:
+    if rarely(account.perpetual == 1):
         for b in range(pair.n_books):
             book = book_of(pair, b)
             if book.liquidation >= mirrored(book, pair.price):
@@ -109,12 +109,14 @@ def pass_open(account, pair, last_close):
     """The jump to the open of the candle being walked, pending orders where it is the first, and what both placed."""
     n_fills = account.n_fills
     pair.fresh = account.next_order
-    hold_back(account, pair)
+    if rarely(pair.own == 1):
+        hold_back(account, pair)
     walk_jump(account, pair, last_close)
-    if (pair.is_first == 1) & ((pair.pending == 1) | (account.n_fills > n_fills)):
+    if rarely((pair.is_first == 1) & ((pair.pending == 1) | (account.n_fills > n_fills))):
         trade_at_open(account, pair)
-    let_in(account, pair)
-    if account.n_fills > n_fills:  # only a fill places what stands beyond the open
+    if rarely(pair.own == 1):
+        let_in(account, pair)
+    if rarely(account.n_fills > n_fills):  # only a fill places what stands beyond the open
         while take_marketable(account, pair):
             pass
 
@@ -149,7 +151,7 @@ def walk_candle(account, pair, feed):
     now = now_of(pair)
     start_flows(account, pair)
     pair.is_first = 1
-    if pair.path == DETAIL:
+    if rarely(pair.path == DETAIL):
         walk_detail(account, pair, feed)
         return
     pair.open, pair.low, pair.high = now.open, now.low, now.high

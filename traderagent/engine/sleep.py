@@ -6,7 +6,7 @@ or equity may have reached that, the book sleeps: the refusal is the same on eac
 
 import numpy as np
 
-from traderagent.base.kernel import inline_kernel, inner_kernel
+from traderagent.base.kernel import inline_kernel, inner_kernel, rarely
 from traderagent.engine.records import next_signal, now_of
 
 EARLY = 1e-9  # a price of waking is this share nearer than computed
@@ -37,6 +37,6 @@ def watch_equity(account, pair, book):
 @inline_kernel
 def look_after(account, pair, book, equity):
     """At a close on which something of the symbol happened: a book that sleeps watches other prices, or is asked."""
-    if book.need > 0.0:
+    if rarely(book.need > 0.0):
         watch_equity(account, pair, book)
         book.ask |= int(equity * pair.size_factor >= book.need)
