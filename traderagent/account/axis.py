@@ -6,13 +6,14 @@ from functools import cached_property
 
 import numpy as np
 
+from traderagent.account.memory import aligned
 from traderagent.base.errors import DataError
 from traderagent.engine.limits import running_products
 from traderagent.engine.records import FEED, LINE
 from traderagent.engine.tape import DAY, HOUR, Tape, blocks_of, runs, tape_of
 from traderagent.market.candles import MultiTimeframeData
 
-LANES = 8  # numbers of a cache line
+LANES = LINE // 8  # numbers of a cache line
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ def axis_of(market: Mapping[str, MultiTimeframeData]) -> Axis:
         spans = "; ".join(f"{s} {market[s].start:%Y-%m-%d} to {market[s].end:%Y-%m-%d}" for s in symbols)
         raise DataError(f"no two symbols trade at the same time ({spans}); load candles of one span")
     width = -(-len(symbols) // LANES) * LANES
-    prices = _lines((len(time), 4, width), np.float64)
+    prices = aligned(len(time) * 4 * width * 8).view(np.float64).reshape(-1, 4, width)
     prices[:] = np.array([np.inf, -np.inf, 0.0, 0.0])[:, None]
-    row_at = _lines((len(time), width), np.int32)
+    row_at = aligned(len(time) * width * 4).view(np.int32).reshape(-1, width)
     row_at[:] = -1
     places = []
     for s, tape in enumerate(tapes):
@@ -112,13 +113,6 @@ def axis_of(market: Mapping[str, MultiTimeframeData]) -> Axis:
         places.append(np.append(place, len(time)).astype(np.int32))
     duration = tapes[0].duration
     return Axis(symbols, time, duration, prices, row_at, tuple(places), *_calendar(time, duration))
-
-
-def _lines(shape: tuple[int, ...], kind: type) -> np.ndarray:
-    """An array that begins with a cache line."""
-    size = int(np.prod(shape))
-    room = np.empty(size * np.dtype(kind).itemsize + LINE, np.uint8)
-    return np.ndarray(shape, kind, room, -room.ctypes.data % LINE)
 
 
 def _calendar(time: np.ndarray, duration: int) -> tuple[np.ndarray, np.ndarray]:

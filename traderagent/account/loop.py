@@ -63,7 +63,10 @@ def take_seats(limits):
 
 @inline_kernel
 def met_in(limits, bounds, w):
-    """The 64 symbols from 64 × w on, a bit each: set where something may happen at this time."""
+    """The 64 symbols from 64 × w on, a bit each: set where something may happen at this time.
+
+    Rows are as wide as a whole number of lanes; that the count is one is said for the compiler.
+    """
     bits, first, step = 0, 64 * w, 8 * limits.width
     for k in range(min(64, limits.width - first) & -LANES):
         s = first + k
@@ -213,7 +216,7 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
     inventory, costs, ones = np.zeros(limits.width), np.zeros(limits.width), np.ones(limits.width)
     due, room, n_words = np.zeros(limits.width, np.int64), np.empty(n, np.int64), (n + 63) // 64
     is_met, is_short, n_short = np.zeros(n_words, np.int64), np.zeros(limits.width, np.bool_), 0
-    limits.due, queue = due.ctypes.data, room.ctypes.data
+    limits.due, limits.queue, queue = due.ctypes.data, room.ctypes.data, room.ctypes.data
     take_seats(limits)
     clock.block, clock.next_day, floor = axis.first_block, axis.first, daily_floor(limits)
     for t in range(axis.first, axis.n):
@@ -263,7 +266,7 @@ def run_account(shared, limits, clock, axis, prices, row_at, first_turns, shares
                 is_met[w] = due_in(limits, is_short.ctypes.data, w)
             n_queue = line_up(is_met.ctypes.data, n_words, turn, queue)
         if n_queue > 0:
-            limits.equity = equity
+            limits.equity, limits.n_queue = equity, n_queue
             decide_all(limits, queue, n_queue, is_kept)
             for k in range(n_queue):
                 s = int64_at(queue, k)

@@ -41,7 +41,7 @@ class Memory:
         ends = np.cumsum([-(-array.nbytes // LINE) * LINE for array in arrays]).tolist()
         accounts, pairs, feeds, of_books, of_cells, of_exits = arrays
         memory = cls(
-            accounts, pairs, feeds, of_books, of_cells, of_exits, _room(ends[-1]), begins=(0, *ends[:-1]), made=made
+            accounts, pairs, feeds, of_books, of_cells, of_exits, aligned(ends[-1]), begins=(0, *ends[:-1]), made=made
         )
         memory._lie_in_room()
         for array, source in zip(memory._kinds, arrays, strict=True):
@@ -57,7 +57,7 @@ class Memory:
         Bytes are copied: field by field, as numpy copies records, takes many times as long. Exits are not: none is
         read before it is written.
         """
-        memory = replace(self, room=_room(len(self.room)))
+        memory = replace(self, room=aligned(len(self.room)))
         memory._lie_in_room()
         memory.room[: self.begins[-1]] = self.room[: self.begins[-1]]
         moved = memory.room.ctypes.data - self.room.ctypes.data
@@ -101,8 +101,8 @@ def _begins_of(whole: np.ndarray, parts: Sequence[np.ndarray]) -> np.ndarray:
     return whole.ctypes.data + whole.itemsize * np.cumsum([0, *map(len, parts[:-1])])
 
 
-def _room(size: int) -> np.ndarray:
-    """Bytes that begin with a cache line."""
+def aligned(size: int) -> np.ndarray:
+    """(size,) bytes that begin with a cache line."""
     room = np.empty(size + LINE, np.uint8)
     begin = -room.ctypes.data % LINE
     return room[begin : begin + size]

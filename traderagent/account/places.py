@@ -19,7 +19,10 @@ def stand_at(limits, prices, rows, t):
 
 @inline_kernel
 def fetch_soon(limits, axis, prices, rows, turns, shares, t):
-    """Have what there is of each symbol at the time after the next one brought near, and once a time the next line."""
+    """Have what there is of each symbol at the time after the next one brought near.
+
+    Of what there is once a time, a line holds 8 or 16 times: the next one.
+    """
     after, step = min(t + 2, axis.n - 1), 32 * limits.width
     for at in range(0, step, 64):
         fetch(prices + step * after + at)

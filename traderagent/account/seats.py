@@ -20,7 +20,7 @@ from traderagent.engine.loop import (
 )
 from traderagent.engine.marks import mark, settle, use_capital
 from traderagent.engine.orders import cancel_entries, drop_deal, move_stop
-from traderagent.engine.path import is_pending, is_touched, walk_candle
+from traderagent.engine.path import find_nearest, is_touched, walk_candle
 from traderagent.engine.records import account_of, block_of, book_of, feed_of, now_of, pair_of
 from traderagent.engine.skip import mark_until
 from traderagent.engine.verdicts import follow_route
@@ -83,13 +83,12 @@ def mark_symbol(seat, is_marked):
 
 @inline_kernel
 def prepare(limits, seat):
-    """Step 5, and the moving stops of step 6; what they cancel is committed no more. Notes who is to be asked."""
+    """Step 5, and the moving stops of step 6. Notes who is to be asked."""
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
     if rarely(seat.row >= pair.next_change):
         follow_route(account, pair, feed, seat.row)
     for b in range(pair.n_books):
         move_stop(account, pair, book_of(pair, b))
-    recount(limits, pair, account.seat)
     equity = account.cash + account.inventory * now_of(pair).close
     seat.asked = 0
     for turn in range(limits.n_turns):
@@ -129,20 +128,18 @@ def reach_of(seat):
     Notes want of cash.
     """
     account, pair, feed = account_of(seat), pair_of(seat), feed_of(seat)
-    below, above, low_close, high_close, row = -np.inf, np.inf, -np.inf, np.inf, feed.n
+    if pair.known == 0:
+        find_nearest(pair)
+    below, above, low_close, high_close, row = pair.below, pair.above, -np.inf, np.inf, feed.n
     seat.short = 0
-    if rarely(pair.overdue == 1):
-        row = seat.row + 1
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        if rarely(is_pending(book)):
-            row = min(row, seat.row + 1)
-        below = max(below, max(book.below, max(book.wake_below, book.move_below)))
-        above = min(above, min(book.above, min(book.wake_above, book.move_above)))
+        below = max(below, max(book.wake_below, book.move_below))
+        above = min(above, min(book.wake_above, book.move_above))
         low_close, high_close = max(low_close, book.grant_below), min(high_close, book.grant_above)
         row = min(row, min(book.wake_row, book.grant_row))
         seat.short |= book.short
-    if rarely(feed.every == 1):
+    if rarely((pair.overdue == 1) | (pair.pending == 1) | (feed.every == 1)):
         row = seat.row + 1
     if rarely(account.halted == 1):
         seat.short = 0

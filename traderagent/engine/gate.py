@@ -3,7 +3,7 @@
 import numpy as np
 
 from traderagent.base.kernel import inline_kernel, inner_kernel
-from traderagent.engine.limits import ask_limits, is_of_account
+from traderagent.engine.limits import ask_limits, commit, is_of_account
 from traderagent.engine.money import free, refresh_reserved, usable
 from traderagent.engine.orders import (
     add_up_orders,
@@ -16,7 +16,7 @@ from traderagent.engine.orders import (
     reserve_cell,
     rest,
 )
-from traderagent.engine.records import book_of, now_of
+from traderagent.engine.records import book_of, limits_of, now_of
 from traderagent.strategies.contract import (
     EMPTY,
     IDLE,
@@ -112,6 +112,8 @@ def arm_idle(account, pair, book, equity):
     used = committed(pair, book, now.close)
     if (close <= book.idle_lowest) & (book.only_gate == 1) & (used + book.least_refused > limit):
         return  # all that ask were refused by the gate, and are again
+    if account.limits != 0:
+        commit(limits_of(account))
     news = False
     for k in range(book.top_idle, book.bottom_idle - 1, -1):
         cell = cell_of(book, k)
@@ -131,6 +133,8 @@ def arm_idle(account, pair, book, equity):
 @inner_kernel
 def authorise_ladder(account, pair, book, equity):
     """Cells of a new ladder ask one by one, nearest first; a refused one stays idle."""
+    if account.limits != 0:
+        commit(limits_of(account))
     now = now_of(pair)
     limit = position_limit(account, equity)
     used = held_quantity(pair, book) * now.close
@@ -176,6 +180,8 @@ def refusal_of_deal(account, now, book, equity):
 @inner_kernel
 def authorise_deal(account, pair, book, equity):
     """A deal asks as a whole; then its base order is pending and its safety orders wait."""
+    if account.limits != 0:
+        commit(limits_of(account))
     now = now_of(pair)
     reason = refusal_of_deal(account, now, book, equity) if book.market_fraction == 0.0 else -1
     if reason >= 0:

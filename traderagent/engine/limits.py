@@ -17,7 +17,7 @@ from traderagent.base.kernel import (
     write_int64,
 )
 from traderagent.engine.orders import add_up_orders
-from traderagent.engine.records import account_of, book_of, limits_of, seat_of
+from traderagent.engine.records import account_of, book_of, limits_of, pair_of, seat_of
 from traderagent.strategies.contract import CORRELATION, RISK_EXPOSURE, RISK_PAIR
 
 SLACK = 1 + 1e-9
@@ -59,16 +59,15 @@ def committed_of(limits, s):
     return float64_at(limits.held, s) * float64_at(limits.close, s) + float64_at(limits.entries, s)
 
 
-@inline_kernel
-def commit(account, pair):
-    """Before a book's orders ask: what its symbol has committed by now, if that can have changed."""
-    limits = limits_of(account)
-    if seat_of(limits, account.seat).counted == account.moves:
-        return
-    before = committed_of(limits, account.seat)
-    recount(limits, pair, account.seat)
-    if limits.counted == limits.time:
-        limits.committed += committed_of(limits, account.seat) - before
+@inner_kernel
+def commit(limits):
+    """Before a book's orders ask: what the symbols that are met have committed by now; no other has moved anything."""
+    for k in range(limits.n_queue):
+        s = int64_at(limits.queue, k)
+        before = committed_of(limits, s)
+        recount(limits, pair_of(seat_of(limits, s)), s)
+        if limits.counted == limits.time:
+            limits.committed += committed_of(limits, s) - before
 
 
 @inner_kernel

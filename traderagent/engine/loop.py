@@ -20,7 +20,6 @@ from traderagent.base.kernel import (
 from traderagent.engine.exits import close_book
 from traderagent.engine.funding import settle_funding
 from traderagent.engine.gate import arm_idle, authorise_deal, authorise_ladder, count_start_refusal, set_watch
-from traderagent.engine.limits import commit
 from traderagent.engine.marks import mark, settle, use_capital
 from traderagent.engine.money import free, refresh_reserved
 from traderagent.engine.orders import (
@@ -107,8 +106,6 @@ def hear(account, pair, feed, book, equity):
 @inline_kernel
 def grant(account, pair, book, equity):
     """Step 6, second half: what it wishes for and its idle cells ask gate and cash; when they will again."""
-    if account.limits != 0:
-        commit(account, pair)
     book.changed = 0
     if book.wish > 0:
         if book.is_ladder == 1:
@@ -117,8 +114,6 @@ def grant(account, pair, book, equity):
             authorise_deal(account, pair, book, equity)
         book.wish = 0
     arm_idle(account, pair, book, equity)
-    if account.limits != 0:
-        commit(account, pair)  # what rests again without asking counts for the next who asks
     set_watch(account, pair, book)
     book.free_seen = free(account)
     book.cash_seen, book.inventory_seen = account.cash, account.inventory

@@ -60,12 +60,13 @@ def is_ahead(pair, target, direction):
 
 @inner_kernel
 def find_nearest(pair):
-    """The nearest triggers of all books, since one has moved."""
-    below, above = -np.inf, np.inf
+    """The nearest triggers of all books, and whether one waits for the next open, since one of them has moved."""
+    below, above, pending = -np.inf, np.inf, False
     for b in range(pair.n_books):
-        below = max(below, book_of(pair, b).below)
-        above = min(above, book_of(pair, b).above)
-    pair.known, pair.below, pair.above = 1, below, above
+        book = book_of(pair, b)
+        below, above = max(below, book.below), min(above, book.above)
+        pending |= (book.market_quantity != 0.0) | (book.exit_reason != 0) | (book.waiting == 1)
+    pair.known, pair.below, pair.above, pair.pending = 1, below, above, int(pending)
 
 
 @inner_kernel
@@ -178,16 +179,9 @@ def walk_detail(account, pair, feed):
     pair.detail_row = -1
 
 
-@inner_kernel
-def is_pending(book):
-    """Whether the book has something to do at the next open."""
-    return (book.market_quantity != 0.0) | (book.exit_reason != 0) | (book.waiting == 1)
-
-
 @inline_kernel
 def is_touched(pair, low, high):
     """Whether this candle can fill anything: an order inside its range or pending for its open, or a liquidation."""
-    is_overdue, pair.overdue, pair.pending = pair.overdue == 1, 0, 0
-    for b in range(pair.n_books):
-        pair.pending |= int(is_pending(book_of(pair, b)))
-    return is_overdue | (pair.pending == 1) | is_ahead(pair, low, -1.0) | is_ahead(pair, high, 1.0)
+    is_overdue, pair.overdue = pair.overdue == 1, 0
+    is_met = is_ahead(pair, low, -1.0) | is_ahead(pair, high, 1.0)
+    return is_met | is_overdue | (pair.pending == 1)

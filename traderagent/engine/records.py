@@ -93,15 +93,16 @@ SEAT = record_dtype(
 # in a row of the axis; held, entries: addresses of (n,) quantity held, notional of entries; low, high, open, before,
 # present: of the candle of this time, their last closes before it and at it; close: that of the two which is known by
 # now; rows: of int32 row at this time, or −1 less the next one; due: of int64 row from which on a symbol must be looked
-# at; committed: the sum over all at the time `counted`; returns: address of (n_hours, n) hourly log returns, the first
-# of which ends at first_hour × hour ms, and known, sum, square, products what `account.axis.moments_of` makes of them;
-# both, rho: of (n, n) sums over the window of products of the returns of both, and their correlations; stamp: of (n,)
-# the hours of each row of these.
+# at; queue: of the n_queue symbols that are met, in their turn; committed: the sum over all at the time `counted`;
+# returns: address of (n_hours, n) hourly log returns, the first of which ends at first_hour × hour ms, and known, sum,
+# square, products what `account.axis.moments_of` makes of them; both, rho: of (n, n) sums over the window of products
+# of the returns of both, and their correlations; stamp: of (n,) the hours of each row of these.
 LIMITS = record_dtype(
     ("equity pair total correlation committed", "f8"),
     ("stop peak daily_reference", "f8"),
     ("halted halted_at resume_after n_halts", "i8"),
-    ("n width seats n_turns time counted held entries low high open before present close rows due", "i8"),
+    ("n width seats n_turns time counted held entries", "i8"),
+    ("low high open before present close rows due queue n_queue", "i8"),
     ("hour window returns n_hours first_hour known sum square products both rho stamp", "i8"),
 )
 

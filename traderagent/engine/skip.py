@@ -8,27 +8,27 @@ import numpy as np
 
 from traderagent.base.kernel import float64_at, inner_kernel
 from traderagent.engine.marks import is_calm, loss_price, mark, mark_calm, mark_ends, would_stop
-from traderagent.engine.path import is_pending
+from traderagent.engine.path import find_nearest
 from traderagent.engine.records import block_of, book_of
 
 
 @inner_kernel
 def skip_to(account, pair, feed, row, limit):
     """Mark candles from `row` on up to the first one on which something may happen; return that one."""
-    if pair.overdue == 1:
+    if pair.known == 0:
+        find_nearest(pair)
+    if (pair.overdue == 1) | (pair.pending == 1):
         return row
-    below, above = -np.inf, np.inf
+    below, above = pair.below, pair.above
     loss = loss_price(account)
     if account.inventory > 0.0 and loss == loss:
-        below = loss
+        below = max(below, loss)
     elif account.inventory < 0.0 and loss == loss:
-        above = loss
+        above = min(above, loss)
     for b in range(pair.n_books):
         book = book_of(pair, b)
-        if is_pending(book):
-            return row
-        below = max(below, max(max(book.below, book.wake_below), max(book.move_below, book.grant_below)))
-        above = min(above, min(min(book.above, book.wake_above), min(book.move_above, book.grant_above)))
+        below = max(below, max(book.wake_below, max(book.move_below, book.grant_below)))
+        above = min(above, min(book.wake_above, min(book.move_above, book.grant_above)))
         limit = min(limit, min(book.wake_row, book.grant_row))
     return mark_until(account, pair, feed, row, limit, below, above)
 
