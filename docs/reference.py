@@ -36,6 +36,8 @@ LUCK = {
     "expected_max_per_day": "Sharpe ratio a day that the best of `n_effective` worthless trials is expected to reach",
     "why": "why a number is undefined; empty where none is",
     "trials, n_eff": "of a search in the ledger: trials it took, and how many of them count as independent",
+    "candles, axes": "of a search in the ledger: first and last day of each symbol that it chose by, null where it "
+    "kept no returns, and the parameters that it moved",
 }
 FOLDS = {
     "idle": "folds whose choice did not trade in its test: they count in no other number",
@@ -193,8 +195,10 @@ def page() -> str:
                 "## Paths of `ta.monte_carlo`",
                 _meanings(PATHS),
                 "## Verdicts: `ta.verdict`",
-                "Parameters as given are taken for such that nobody searched on these candles. The lines are drawn by "
-                "`ta.Thresholds`, in `params/verdict.yaml`:",
+                "Parameters as given are such that no search in the ledger (`data/ledger.json`) can have chosen on "
+                "days of the run. Of a run whose parameters one may have chosen, `ta.evidence_of` says `n_searched` "
+                "and `searched_until`: it is held against the trials of all such searches, and kept from TRADE. The "
+                "lines are drawn by `ta.Thresholds`, in `params/verdict.yaml`:",
                 _meanings(VERDICTS),
                 parameters(Thresholds),
                 "## Why an order was refused: `result.rejections`",

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import traderagent as ta
@@ -16,6 +17,8 @@ ENTRY = {
     "data_hash": "d1",
     "space_hash": "s1",
     "config_hash": "c1",
+    "candles": {"BTCUSDT": ["2024-01-03", "2024-03-01"], "ETHUSDT": None},
+    "axes": ["dca_tp_pct"],
     "trials": 9,
     "n_eff": 2.5,
     "holdout_opened": False,
@@ -28,8 +31,8 @@ import sys
 from traderagent.research import ledger
 for k in range(25):
     for other in (0, int(sys.argv[2])):
-        ledger.enter(data_hash="d", space_hash=f"s{other}-{k}", config_hash="c", trials=4, n_eff=1.5,
-                     holdout_opened=True, path=sys.argv[1])
+        ledger.enter(data_hash="d", space_hash=f"s{other}-{k}", config_hash="c", candles={"A": None}, axes=["x"],
+                     trials=4, n_eff=1.5, holdout_opened=True, path=sys.argv[1])
 """
 
 
@@ -88,11 +91,11 @@ DAMAGED = {
     "half": '{"format": 1, "entries": [{"data_ha',
     "no text": b"\xff\xfe\x00",
     "a list": "[]",
-    "another format": '{"format": 2, "entries": []}',
-    "no entries": '{"format": 1}',
-    "a field too few": json.dumps({"format": 1, "entries": [{"data_hash": "d"}]}),
-    "no number": json.dumps({"format": 1, "entries": [ENTRY | {"n_eff": None}]}),
-    "no hash": json.dumps({"format": 1, "entries": [ENTRY | {"data_hash": 7}]}),
+    "an older format": '{"format": 1, "entries": []}',
+    "no entries": '{"format": 2}',
+    "a field too few": json.dumps({"format": 2, "entries": [{k: v for k, v in ENTRY.items() if k != "candles"}]}),
+    "no number": json.dumps({"format": 2, "entries": [ENTRY | {"n_eff": None}]}),
+    "no hash": json.dumps({"format": 2, "entries": [ENTRY | {"data_hash": 7}]}),
 }
 
 
@@ -112,6 +115,13 @@ BAD = {
     "n_eff": [0.5, 9.5, float("nan"), "2", True],
     "data_hash": ["", None, 5],
     "holdout_opened": [1, None],
+    "candles": [
+        {"BTCUSDT": ["2024-03-01", "2024-01-03"]},
+        {"BTCUSDT": ["2024-01-03"]},
+        {"BTCUSDT": ["3 January", "2024-03-01"]},
+        {"BTCUSDT": [1, 2]},
+    ],
+    "axes": [[""], [3]],
 }
 
 
@@ -133,15 +143,55 @@ def test_a_sweep_is_entered_with_its_effective_trials(path):
     cube = swept(returns)
     ledger.enter_sweep(cube, path)
     effective = [ta.stats.effective_trials(r.reshape(6, 50).T).n_effective for r in (returns[0], returns.mean(axis=0))]
-    assert ledger.entries(path) == [{**HASHES, "trials": 6, "n_eff": max(effective), "holdout_opened": True}]
+    (entry,) = ledger.entries(path)
+    days = ["2024-01-01", "2024-02-19"]
+    seen = {"candles": {"S0": days, "S1": days}, "axes": ["x", "y"]}
+    assert entry == {**HASHES, **seen, "trials": 6, "n_eff": max(effective), "holdout_opened": True}
     assert 3.0 < max(effective) < 6.0
     ledger.enter_sweep(sampled_of(cube, AXES), path)
     assert len(ledger.entries(path)) == 1
 
 
-def test_without_returns_every_trial_counts(path):
+def test_without_returns_every_trial_counts_on_whatever_days(path):
     ledger.enter_sweep(swept(split=True), path)
     assert ledger.n_effective("d", path) == 6.0
+    assert ledger.entries(path)[0]["candles"] == {"S0": None, "S1": None}
+    ledger.enter_sweep(swept(np.zeros((2, 2, 3, 2, 50)), split=True), path)
+    assert ledger.entries(path)[0]["candles"] == {"S0": None, "S1": None}
+
+
+def test_days_are_those_before_the_cut_of_each_symbol(path):
+    returns = np.full((2, 2, 3, 2, 50), np.nan)
+    returns[0, 0, 1, :, 5:30] = returns[0, 1, :, :, 29:] = returns[1, 1] = 0.0
+    ledger.enter_sweep(swept(returns, split=True), path)
+    assert ledger.entries(path)[0]["candles"] == {"S0": ["2024-01-06", "2024-01-30"]}
+    returns[0, 0, 2, 1, 3] = 0.0
+    ledger.enter_sweep(swept(returns, split=True), path)
+    assert ledger.entries(path)[0]["candles"] == {"S0": ["2024-01-04", "2024-01-30"]}
+
+
+def test_a_search_of_an_account_saw_the_candles_of_all_its_symbols(path):
+    cube = swept(np.zeros((2, 3, 2, 50)), symbols="BTCUSDT, ETHUSDT").isel(symbol=[0])
+    ledger.enter_sweep(cube.assign_coords(symbol=["portfolio"]), path, since=pd.Timestamp("2023-12-24", tz="UTC"))
+    days = ["2023-12-24", "2024-02-19"]
+    assert ledger.entries(path)[0]["candles"] == {"BTCUSDT": days, "ETHUSDT": days}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "first", "last", "seen"),
+    [
+        ("BTCUSDT", "2023-01-01", "2025-01-01", True),
+        ("BTCUSDT", "2024-02-01", "2024-02-01", True),
+        ("BTCUSDT", "2024-02-29", "2024-04-01", True),
+        ("BTCUSDT", "2024-03-01", "2024-04-01", False),
+        ("BTCUSDT", "2023-12-01", "2024-01-03", False),
+        ("BTCUSDT", "2023-12-01", "2024-01-04", True),
+        ("ETHUSDT", "2030-01-01", "2031-01-01", True),
+        ("SOLUSDT", "2024-01-03", "2024-03-01", False),
+    ],
+)
+def test_candles_are_the_same_by_symbol_and_day(symbol, first, last, seen):
+    assert ledger.overlaps(ENTRY, symbol, (first, last)) is seen
 
 
 def test_a_part_before_the_cut_does_not_open_the_hold_out(path):

@@ -168,7 +168,7 @@ def test_unsearched_parameters_are_not_asked_for_what_only_a_search_has():
     asked = ta.verdict(PLAIN, LIMITS).lines()
     assert "did not choose" in asked["holds for"]
     assert "holds for" not in ta.verdict(GOOD, LIMITS).lines()
-    assert set(REASONS) - set(asked) == {"PBO", "cliff beside the optimum"}
+    assert set(REASONS) - set(asked) == {"PBO", "cliff beside the optimum", "searched on these candles"}
     assert "spacing below candle noise" not in ta.verdict(replace(PLAIN, spacing_sigma=None), LIMITS).lines()
     assert word(replace(GOOD, spacing_sigma=None)) == "TRADE"
 
@@ -199,8 +199,9 @@ def test_the_list_of_reasons_is_closed():
         "breaks in stress",
         "spacing below candle noise",
         "data gaps",
+        "searched on these candles",
     }
-    assert len(LINES) == len(REASONS) == 9
+    assert len(LINES) == len(REASONS) == 10
 
 
 # --- what would change it ---------------------------------------------------------------------------
@@ -282,6 +283,12 @@ def test_what_would_change_it_is_a_number(changes, said):
         ({"neighbour_loss": -3.0}, "neighbour_loss is -3.0, allowed is a number of at least 0"),
         ({"no_trades": " "}, "no_trades is ' ', allowed is a text"),
         ({"test": 0.9}, "test is 0.9, allowed is a ta.SharpeTest"),
+        (
+            {"n_searched": 0},
+            "n_searched is 0, allowed is a whole number of at least 1, or None where no search is known",
+        ),
+        ({"n_searched": 2.5}, "n_searched is 2.5, allowed is a whole number of at least 1"),
+        ({"searched_until": None}, "searched_until is None, allowed is a text"),
         ({"searched": 1}, "searched is 1, allowed is true or false"),
         ({"name": ""}, "name is '', allowed is a text"),
         ({"searched": False}, "got pbo of parameters that nobody searched"),

@@ -180,22 +180,14 @@ def test_a_choice_is_judged_by_its_own_search_and_by_candles_set_aside(results, 
 
 def entered(path, data, space, n):
     """A search in the ledger."""
-    counts = {"trials": 1000, "n_eff": n, "holdout_opened": False}
-    ledger.enter(data_hash=data, space_hash=space, config_hash="c", path=path, **counts)
+    rest = {"candles": dict.fromkeys(NAMES), "axes": ["dca_tp_pct"], "trials": 1000, "holdout_opened": False}
+    ledger.enter(data_hash=data, space_hash=space, config_hash="c", n_eff=n, path=path, **rest)
 
 
 def test_other_searches_of_the_same_candles_deflate_a_choice(results, market, search, nothing):
     both, one = hash_values({s: market[s].hash for s in NAMES}), hash_values({"SYN-01": market["SYN-01"].hash})
     for hashed, space, n in ((both, "a", 9.0), (both, "b", 11.5), (one, "a", 4.0), ("other", "a", 500.0)):
-        ledger.enter(
-            data_hash=hashed,
-            space_hash=space,
-            config_hash="c",
-            trials=1000,
-            n_eff=n,
-            holdout_opened=False,
-            path=nothing,
-        )
+        entered(nothing, hashed, space, n)
     judged = ta.verdicts(results, ledger=nothing)
     luck = search.luck
     for name, variant, trials in (("SYN-01", "chosen", 24.5), ("SYN-02", "chosen", 20.5), ("account", "pooled", 20.5)):
@@ -209,9 +201,7 @@ def test_other_searches_of_the_same_candles_deflate_a_choice(results, market, se
         assert found["ledger"]
     assert row(judged, "SYN-01", "given")["evidence"]["trials"] == 1.0
     before = row(judged, "SYN-02", "chosen")["evidence"]["ledger"]
-    ledger.enter(
-        data_hash=both, space_hash="z", config_hash="c", trials=3, n_eff=2.0, holdout_opened=True, path=nothing
-    )
+    entered(nothing, both, "z", 2.0)
     again = row(ta.verdicts(results, ledger=nothing), "SYN-02", "chosen")["evidence"]
     assert (again["trials"], again["ledger"] == before) == (22.5, False)
 

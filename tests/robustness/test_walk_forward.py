@@ -178,6 +178,8 @@ def test_a_walk_forward_is_one_search_in_the_ledger(candles):
     assert entry["trials"] == 4
     assert 1.0 < entry["n_eff"] < 4.0
     assert entry["holdout_opened"]
+    first = str(candles["SYN-01"].start.date())
+    assert {symbol: days[0] for symbol, days in entry["candles"].items()} == dict.fromkeys(candles, first)
     ta.walk_forward(candles, CONFIG, few, select="best", anchored=True, **WINDOWS)
     assert len(ledger.entries()) == 2
 

@@ -1,8 +1,10 @@
 """The ledger of searches: how often these candles have been asked, however the answers were chosen.
 
 `data/ledger.json` of the project, no stage's output. A search is known by its candles, space and configuration, so a
-repeat, a resume or another worker adds nothing. No cube and no statistic printed with one reads it, or the same sweep
-would give other numbers tomorrow; the verdict does, as an input of its own.
+repeat, a resume or another worker adds nothing. Each entry says which parameters moved, and of every symbol the days
+that were searched: one symbol of a market, a longer cut or another timeframe are still candles that were seen. No cube
+and no statistic printed with one reads it, or the same sweep would give other numbers tomorrow; the verdict does, as an
+input of its own.
 """
 
 import fcntl
@@ -10,13 +12,16 @@ import math
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TextIO
 
+import numpy as np
+import pandas as pd
 import xarray as xr
 
 from traderagent.base import root
@@ -24,15 +29,17 @@ from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
 from traderagent.base.progress import in_notebook
 from traderagent.base.threads import cores
-from traderagent.metrics.surface import TRADES, axes_of
-from traderagent.research.luck import daily_returns
+from traderagent.metrics.surface import POOLED, TRADES, axes_of, with_symbols
+from traderagent.research.luck import DailyReturns, daily_returns
 from traderagent.stats import effective_trials
 
-FORMAT = 1
+FORMAT = 2
 KEY = ("data_hash", "space_hash", "config_hash")
-FIELDS = (*KEY, "trials", "n_eff", "holdout_opened")
+FIELDS = (*KEY, "candles", "axes", "trials", "n_eff", "holdout_opened")
 SAID_AFTER, PATIENCE = 3.0, 60.0  # seconds of waiting for another process, until it is said and until it is given up
 PROBE = 2**16  # bytes that must fit beside the ledger
+
+Days = tuple[str, str]  # first and last UTC day of trading, "2024-01-31"
 
 
 class UncountedSearch(UserWarning):
@@ -97,13 +104,14 @@ def enter_finished(cube: xr.Dataset, checkpoint: str | Path | None) -> None:
         )
 
 
-def enter_sweep(cube: xr.Dataset, path: str | Path | None = None) -> Path | None:
+def enter_sweep(cube: xr.Dataset, path: str | Path | None = None, *, since: pd.Timestamp | None = None) -> Path | None:
     """Enter the search that made a cube.
 
     Parameters
     ----------
     cube : of `ta.sweep`, whole; with or without returns
     path : ledger, by default the project's; outside a project there is none, and nothing is entered
+    since : where candles were searched before the first day of the cube's returns, the time from which on
 
     Returns
     -------
@@ -116,10 +124,10 @@ def enter_sweep(cube: xr.Dataset, path: str | Path | None = None) -> Path | None
 
     Notes
     -----
-    The number of effective trials is the largest one of the symbols and the pooled account, in sample. Without
-    returns nobody knows it, and every trial counts. The hold-out counts as opened where trials ran on it: with a dim
-    `sample`, and all the more where the whole span was searched; not where `attrs["sample"]` is "in", the label of
-    candles before a cut.
+    The number of effective trials is the largest one of the symbols and the pooled account, in sample; the days of a
+    symbol are those of its returns there. Without returns nobody knows either: every trial counts, and any day may have
+    been searched. The hold-out counts as opened where trials ran on it: with a dim `sample`, and all the more where the
+    whole span was searched; not where `attrs["sample"]` is "in", the label of candles before a cut.
     """
     if path is None:
         try:
@@ -133,12 +141,19 @@ def enter_sweep(cube: xr.Dataset, path: str | Path | None = None) -> Path | None
     lengths = [len(values) for values in axes.values()]
     trials = lengths[0] if sampled else math.prod(lengths)
     n_eff = float(trials)
+    candles: dict[str, Days | None] = dict.fromkeys(_symbols(cube))
     if "returns" in cube:
         with ThreadPoolExecutor(cores()) as pool:
-            n_eff = max(pool.map(lambda read: _effective(read().values, trials), daily_returns(cube).values()))
+            reads = daily_returns(cube)
+            found = dict(zip(reads, pool.map(lambda read: _seen(read, trials, since), reads.values()), strict=True))
+        n_eff = max(effective for effective, _ in found.values())
+        days = {symbol: found.get(symbol, found[POOLED])[1] for symbol in candles}
+        candles = {symbol: seen for symbol, seen in days.items() if seen is not None}
     hashes = {name: cube.attrs[name] for name in KEY}
     opened = cube.attrs.get("sample") != "in"
-    return enter(**hashes, trials=trials, n_eff=n_eff, holdout_opened=opened, path=path)
+    return enter(
+        **hashes, candles=candles, axes=list(axes), trials=trials, n_eff=n_eff, holdout_opened=opened, path=path
+    )
 
 
 def enter(
@@ -146,16 +161,20 @@ def enter(
     data_hash: str,
     space_hash: str,
     config_hash: str,
+    candles: Mapping[str, Days | None],
+    axes: Sequence[str],
     trials: int,
     n_eff: float,
     holdout_opened: bool,
     path: str | Path | None = None,
 ) -> Path:
-    """Enter one search; one that is there already adds nothing, and keeps the larger of two counts.
+    """Enter one search; one that is there already adds nothing, and keeps the larger of two counts and spans.
 
     Parameters
     ----------
     data_hash, space_hash, config_hash : what the search is known by
+    candles : symbol → first and last day that trials traded on to be chosen by; None where nobody knows
+    axes : names of the parameters that the search moved
     trials : points of the search
     n_eff : effective number of independent trials among them, 1 to `trials`
     holdout_opened : whether a trial ran on candles that are set aside
@@ -168,10 +187,12 @@ def enter(
     DataError
         For a ledger that cannot be read, written, or locked, which is left as it is.
     """
-    entry = {
+    entry: dict[str, Any] = {
         "data_hash": data_hash,
         "space_hash": space_hash,
         "config_hash": config_hash,
+        "candles": {symbol: days and list(days) for symbol, days in sorted(candles.items())},
+        "axes": sorted(axes),
         "trials": trials,
         "n_eff": n_eff,
         "holdout_opened": holdout_opened,
@@ -185,6 +206,7 @@ def enter(
         known = found.get(_key(entry))
         if known is not None:
             entry |= {name: max(known[name], entry[name]) for name in ("trials", "n_eff", "holdout_opened")}
+            entry["candles"] = _together(known["candles"], entry["candles"])
         if known != entry:
             found[_key(entry)] = entry
             write_json(place, {"format": FORMAT, "entries": [found[key] for key in sorted(found)]})
@@ -230,6 +252,26 @@ def n_effective(data_hash: str, path: str | Path | None = None) -> float:
         For a ledger that cannot be read.
     """
     return math.fsum(entry["n_eff"] for entry in entries(path) if entry["data_hash"] == data_hash)
+
+
+def overlaps(entry: Mapping[str, Any], symbol: str, days: Days) -> bool:
+    """Whether a search was made on candles of a symbol between two days.
+
+    Parameters
+    ----------
+    entry : one of `entries`
+    symbol : name as the package spells it
+    days : first and last UTC day
+
+    Returns
+    -------
+    True where the spans share more than a day at their edge, in which the cut of a hold-out may lie, and where the days
+    of the search are not known
+    """
+    if symbol not in entry["candles"]:
+        return False
+    searched = entry["candles"][symbol]
+    return searched is None or (days[0] < searched[1] and searched[0] < days[1])
 
 
 @contextmanager
@@ -278,12 +320,33 @@ def _wait_for(handle: TextIO) -> None:
         sleep(0.02)
 
 
-def _effective(values: Any, trials: int) -> float:
-    """Effective trials of one row; where it cannot be told, as many as were tried."""
+def _symbols(cube: xr.Dataset) -> list[str]:
+    """Symbols of a cube; of an account that several share, all of them."""
+    if "symbols" in cube.attrs:
+        return str(cube.attrs["symbols"]).split(", ")
+    return [str(symbol) for symbol in with_symbols(cube)["symbol"].to_numpy()]
+
+
+def _seen(read: Callable[[], DailyReturns], trials: int, since: pd.Timestamp | None) -> tuple[float, Days | None]:
+    """Effective trials of one row, all where it cannot be told, and its days; None where there are none."""
+    returns = read()
     try:
-        return effective_trials(values).n_effective
+        n_eff = effective_trials(returns.values).n_effective
     except DataError:
-        return float(trials)
+        n_eff = float(trials)
+    if not len(returns.days):
+        return n_eff, None
+    first, last = (str(day) for day in np.datetime_as_string(returns.days[[0, -1]], unit="D"))
+    return n_eff, (first if since is None else min(first, str(since.date())), last)
+
+
+def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Days of two entries of the same search; unknown ones stay unknown, since more may have been seen by then."""
+    found = {**one, **other}
+    for symbol in one.keys() & other.keys():
+        a, b = one[symbol], other[symbol]
+        found[symbol] = None if a is None or b is None else [min(a[0], b[0]), max(a[1], b[1])]
+    return dict(sorted(found.items()))
 
 
 def _key(entry: dict[str, Any]) -> tuple[str, ...]:
@@ -297,6 +360,10 @@ def _wrong(entry: Any) -> str:
     for name in KEY:
         if not isinstance(entry[name], str) or not entry[name]:
             return f"{name} is {entry[name]!r}, allowed is the text of a hash"
+    if not isinstance(entry["candles"], dict) or not all(_spans(days) for days in entry["candles"].values()):
+        return f"candles is {entry['candles']!r:.80}, allowed are symbols with their first and last day, or null"
+    if not isinstance(entry["axes"], list) or not all(isinstance(name, str) and name for name in entry["axes"]):
+        return f"axes is {entry['axes']!r:.80}, allowed are names of parameters"
     trials, n_eff = entry["trials"], entry["n_eff"]
     if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
         return f"trials is {trials!r}, allowed is a whole number of at least 1"
@@ -305,3 +372,15 @@ def _wrong(entry: Any) -> str:
     if not isinstance(entry["holdout_opened"], bool):
         return f"holdout_opened is {entry['holdout_opened']!r}, allowed is true or false"
     return ""
+
+
+def _spans(days: Any) -> bool:
+    """Whether it is a first and a last day in the order of time, or unknown."""
+    if days is None:
+        return True
+    if not isinstance(days, list) or len(days) != 2 or not all(isinstance(day, str) for day in days):
+        return False
+    try:
+        return date.fromisoformat(days[0]) <= date.fromisoformat(days[1])
+    except ValueError:
+        return False

@@ -37,7 +37,10 @@ class Reason:
         return f"{self.name}: {self.saw}"
 
 
-UNSEARCHED = "parameters that these candles did not choose; what a search chose on them is judged by ta.verdicts"
+UNSEARCHED = (
+    "parameters that these candles did not choose, as far as the ledger of searches knows; what a search chose on them "
+    "is judged by ta.verdicts"
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,7 +113,7 @@ class Verdict(Shown):
             found[line.reason] = f"{'–' if stage else '✕' if line.reason in failed else '✓'} {said}"
         found |= {f"would change it {n}": text for n, text in enumerate(self.change, 1)}
         found |= {"ledger of searches": e.ledger} if e.ledger else {}
-        found |= {} if e.searched or not found else {"holds for": UNSEARCHED}
+        found |= {} if e.conditional or not found else {"holds for": UNSEARCHED}
         return found or {"reasons": self.main_reason}
 
 

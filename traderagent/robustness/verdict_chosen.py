@@ -16,7 +16,7 @@ from traderagent.base.evidence import BaselineEvidence
 from traderagent.base.hashing import hash_values
 from traderagent.base.search_evidence import CUBE, POOLED, STAGE, SearchEvidence
 from traderagent.metrics.surface import Surface, samples_of, surface, with_symbols
-from traderagent.research.ledger import entries, ledger_path
+from traderagent.research.ledger import entries
 from traderagent.robustness import verdict_curves as curves
 from traderagent.robustness.cliffs import position_of, worst_neighbour
 from traderagent.robustness.verdict_given import least_spacing, missing_of, spacing_of
@@ -187,9 +187,7 @@ def ledger_of(path: str | Path | None) -> list[dict[str, Any]]:
     DataError
         For a file that is no ledger.
     """
-    if path is None:
-        try:
-            path = ledger_path()
-        except ConfigError:
-            return []
-    return entries(path)
+    try:
+        return entries(path)
+    except ConfigError:
+        return []

@@ -13,12 +13,13 @@ from traderagent.stats import bootstrap_interval, deflated_sharpe_ratio, expecte
 from traderagent.stats.arguments import whole
 from traderagent.stats.comparison import FEWEST_DAYS
 
-_TEXTS = ("name", "what", "no_trades", "ledger")
+_TEXTS = ("name", "what", "no_trades", "searched_until", "ledger")
 _SHARES = ("pbo", "missing_share")
 _LEAST = -100.0 - 1e-6  # of an account that lost everything, with what rounding may leave of it
 _BOUNDS = {  # field → lowest and highest value, and what is allowed, in words
     **dict.fromkeys(_SHARES, (0.0, 1.0, "a fraction from 0 to 1")),
     **dict.fromkeys(("cycles", "days"), (0.0, math.inf, "a whole number of at least 0")),
+    "n_searched": (1.0, math.inf, "a whole number of at least 1, or None where no search is known"),
     "spacing_sigma": (0.0, math.inf, "a number of at least 0"),
     "neighbour_loss": (0.0, math.inf, "a number of at least 0: the largest loss, 0 where every neighbour gains"),
     "worst_stress_pct": (_LEAST, 0.0, "a number from -100 to 0: what is left of the equity, less what it was"),
@@ -104,6 +105,9 @@ class VerdictEvidence:
     missing_share : share of candles that are missing, 0 to 1
     no_trades : why nothing was traded; empty where something was
     synthetic : whether no real market is behind it; changes no verdict
+    n_searched : points that searches tried on the candles of a run whose own search is not at hand, so that they may
+        have chosen its parameters; None where the ledger knows none
+    searched_until : last day that those saw, "2024-01-31"; empty where it is not known
     ledger : hash of the searches counted in `test.trials`; empty where none is
     drawdown_pct, sharpe_in, sharpe_out : shown beside the verdict, which does not read them (Sharpe ratios of daily
         returns, annualised)
@@ -131,6 +135,8 @@ class VerdictEvidence:
     missing_share: float | None = None
     no_trades: str = ""
     synthetic: bool = False
+    n_searched: int | None = None
+    searched_until: str = ""
     ledger: str = ""
     drawdown_pct: float | None = None
     sharpe_in: float | None = None
@@ -163,11 +169,16 @@ class VerdictEvidence:
                 f"evidence of {self.name!r}: got {asked[0]} of parameters that nobody searched; say searched=True, or "
                 "leave it out"
             )
-        if not self.searched and self.test is not None and self.test.trials != 1.0:
+        if not self.conditional and self.test is not None and self.test.trials != 1.0:
             raise ConfigError(
                 f"evidence of {self.name!r}: got {self.test.trials:g} trials of parameters that nobody searched; say "
                 "searched=True, or trials=1"
             )
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a search chose the parameters, or may have."""
+        return self.searched or self.n_searched is not None
 
     @property
     def dsr(self) -> float | None:
@@ -212,7 +223,7 @@ def _wrong(name: str, value: Any) -> str:
         return "a finite number, NaN where it is undefined, or None where it was not run"
     low, high, allowed = _BOUNDS.get(name, (-math.inf, math.inf, ""))
     fine = math.isnan(value) or low <= value <= high
-    if name in ("cycles", "days"):
+    if name in ("cycles", "days", "n_searched"):
         fine = fine and (math.isnan(value) or float(value).is_integer())
     return "" if fine else allowed
 

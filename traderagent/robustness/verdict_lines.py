@@ -75,8 +75,8 @@ def _days(days: float) -> str:
 
 
 def _unseen(e: VerdictEvidence) -> str:
-    """On candles set aside from a search; of parameters taken as given nobody knows here who chose them."""
-    return "out of sample" if e.searched else "as given"
+    """On candles set aside from a search, on those that were searched, or with parameters that nobody searched."""
+    return "out of sample" if e.searched else "on searched candles" if e.conditional else "as given"
 
 
 def _return_saw(e: VerdictEvidence, limits: Thresholds) -> str:
@@ -104,8 +104,8 @@ def _hold_change(e: VerdictEvidence, limits: Thresholds) -> str:
 
 
 def _dsr_saw(e: VerdictEvidence, limits: Thresholds) -> str:
-    trials = f"{number(e.test.trials, 1)} effective trials" if e.searched and e.test else "1 trial"
-    kind = "deflated" if e.searched else "probabilistic"
+    trials = f"{number(e.test.trials, 1)} effective trials" if e.conditional and e.test else "1 trial"
+    kind = "deflated" if e.conditional else "probabilistic"
     return f"{kind} Sharpe ratio {_plain(_of(e, 'dsr'))} with {trials}, {limits.trade_dsr:g} asked"
 
 
@@ -140,6 +140,17 @@ def _trials_missing(test: SharpeTest, wanted: float) -> str:
         return f"a single trial instead of {number(test.trials, 1)} effective ones"
     most = math.floor(few * 10.0) / 10.0
     return f"{number(most, 1)} effective trials instead of {number(test.trials, 1)}"
+
+
+def _searched_saw(e: VerdictEvidence, limits: Thresholds) -> str:
+    until = f"up to {e.searched_until}" if e.searched_until else "on days the ledger does not know (returns=None)"
+    points = counted(int(_of(e, "n_searched")), "point")
+    return f"{points} tried on these candles {until}, which may have chosen the parameters"
+
+
+def _searched_change(e: VerdictEvidence, limits: Thresholds) -> str:
+    later = f"candles after {e.searched_until}" if e.searched_until else "candles of which no search is known"
+    return f"the same parameters on {later}, ta.walk_forward, or a search with a hold-out, judged by ta.verdicts"
 
 
 def _pbo_change(e: VerdictEvidence, limits: Thresholds) -> str:
@@ -218,6 +229,16 @@ LINES = (
         lambda e, t: _of(e, "dsr") >= t.watch_dsr,
         _dsr_saw,
         _dsr_change,
+    ),
+    Line(
+        "searched on these candles",
+        ("n_searched",),
+        "",
+        lambda e, t: False,
+        _always,
+        _searched_saw,
+        _searched_change,
+        optional=True,
     ),
     Line(
         "PBO",

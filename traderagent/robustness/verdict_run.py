@@ -1,6 +1,9 @@
 """What a verdict asks of one run that a notebook has at hand, without any stage."""
 
 import math
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,17 +12,25 @@ import pandas as pd
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.hashing import hash_values
 from traderagent.engine.result import OrchestratorBacktestResult
+from traderagent.research.ledger import Days, overlaps
 from traderagent.robustness.stress import WORST_MOMENT
 from traderagent.robustness.stress_result import Stress
+from traderagent.robustness.verdict_chosen import ledger_of
 from traderagent.robustness.verdict_given import AS_GIVEN, earned
-from traderagent.robustness.verdict_input import VerdictEvidence
+from traderagent.robustness.verdict_input import SharpeTest, VerdictEvidence
 from traderagent.robustness.verdict_stress import is_whole
+
+AFTER_SEARCH = "after a search"
 
 
 def evidence_of(
-    result: OrchestratorBacktestResult, stress: Stress | None = None, *, interval: float = 0.9
+    result: OrchestratorBacktestResult,
+    stress: Stress | None = None,
+    *,
+    interval: float = 0.9,
+    ledger: str | Path | None = None,
 ) -> VerdictEvidence:
-    """Evidence of a run whose parameters nobody searched on its candles, for `ta.verdict`.
+    """Evidence of one run for `ta.verdict`, held against every search of its candles that the ledger knows.
 
     Parameters
     ----------
@@ -27,17 +38,24 @@ def evidence_of(
     stress : of `ta.stress`, the same candles and config, all scenarios at the worst moment; None: not run, which leaves
         the run NOT JUDGED
     interval : probability inside the two-sided interval of the return
+    ledger : of searches, by default the project's; outside a project there is none, and no search is known
 
     Returns
     -------
-    VerdictEvidence: one trial, all of its candles out of sample. Parameters that were chosen on these candles are worth
-    less than it says; judge those by the search that chose them (`ta.verdicts`)
+    VerdictEvidence: one trial, all of its candles out of sample, where no search is known that may have chosen the
+    parameters; else as many effective trials as those searches together, and `n_searched`, which keeps it from TRADE
 
     Raises
     ------
     ConfigError, DataError
-        For something else than a result and a stress test, a stress test of another run, and one of fewer scenarios or
-        of another moment than the worst.
+        For something else than a result and a stress test, a stress test of another run, one of fewer scenarios or of
+        another moment than the worst, and a file that is no ledger.
+
+    Notes
+    -----
+    A search counts whose trials traded the same symbol on days of this run, in whatever market, cut or timeframe, and
+    which moved a parameter that this run has at another value than the default. So a search of the candles before the
+    cut says nothing of a run behind it, and defaults, which no search chose, stay what they are.
     """
     if not isinstance(result, OrchestratorBacktestResult):
         raise ConfigError(f"result: got {type(result).__name__}, allowed is what ta.backtest gives of one symbol")
@@ -49,10 +67,10 @@ def evidence_of(
         for equity in (result.equity, result.benchmarks["same_exposure_hold"])
     )
     summary, spacing = result.plan.data.summary(), result.grid_spacing_sigma
+    found = earned(own, hold, interval)
     return VerdictEvidence(
         name=result.symbol,
-        what=AS_GIVEN,
-        **earned(own, hold, interval),
+        **found | _conditional(found["test"], _searches(result, start, ledger), result.symbol),
         cycles=result.metrics["completed_cycles"],
         worst_stress_pct=None if stress is None else _worst(stress),
         spacing_sigma=None if math.isnan(spacing) else spacing,
@@ -62,6 +80,40 @@ def evidence_of(
         drawdown_pct=result.metrics["max_drawdown_pct"],
         sharpe_out=result.metrics["sharpe_ratio_daily"],
     )
+
+
+def _searches(result: OrchestratorBacktestResult, start: pd.Timestamp, ledger: Any) -> list[dict[str, Any]]:
+    """Searches that may have chosen the parameters of a run, since they saw days that it traded on."""
+    days: Days = (str(start.date()), str(result.index[-1].date()))
+    return [e for e in ledger_of(ledger) if overlaps(e, result.symbol, days) and _moved(result, e["axes"])]
+
+
+def _moved(result: OrchestratorBacktestResult, names: Collection[str]) -> bool:
+    """Whether a run has one of these parameters at another value than the default."""
+    homes = [("", result.config), *((strategy.prefix, strategy) for strategy in result.plan.strategies)]
+    return any(
+        prefix + name in names and getattr(home, name) != field.get_default(call_default_factory=True)
+        for prefix, home in homes
+        for name, field in type(home).model_fields.items()
+    )
+
+
+def _conditional(test: SharpeTest, searches: list[dict[str, Any]], symbol: str) -> dict[str, Any]:
+    """The test held against all trials of some searches, and what they were; the parameters as given without any.
+
+    How the trials scattered the ledger does not know: by chance at least.
+    """
+    if not searches:
+        return {"what": AS_GIVEN}
+    days = [entry["candles"][symbol] for entry in searches]
+    trials = math.fsum(entry["n_eff"] for entry in searches)
+    return {
+        "what": AFTER_SEARCH,
+        "test": replace(test, trials=trials, trials_variance=1.0 / max(test.days - 1, 1)),
+        "n_searched": sum(entry["trials"] for entry in searches),
+        "searched_until": "" if None in days else max(last for _, last in days),
+        "ledger": hash_values(searches),
+    }
 
 
 def _worst(stress: Stress) -> float:

@@ -99,7 +99,7 @@ def walk_forward(
     runs = search.run(spans, workers, progress)
     scheme = {"splitter": repr(splitter), "objective": objective, "min_trades": min_trades, "select": select}
     trials = trial_cube(search.job, runs, folds, search.attributes(scheme, seed))
-    enter_sweep(as_search(trials))
+    enter_sweep(as_search(trials), since=folds[0].train[0].start)
     choices = choose(trials, objective, min_trades, select)
     cube = fold_cube(trials, runs, choices, select)
     returns = [(runs.spans[k], values) for k, values in chosen_returns(runs, choices).items()]
