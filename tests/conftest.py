@@ -3,6 +3,17 @@
 import pytest
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ledger_of_fixtures(tmp_path_factory):
+    """Where the searches of fixtures go that several tests share: those are made before a test has its own ledger."""
+    from traderagent.research import ledger
+
+    place = tmp_path_factory.mktemp("fixtures") / "ledger.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger, "ledger_path", lambda: place)
+        yield place
+
+
 @pytest.fixture(autouse=True)
 def ledger_of_tests(tmp_path_factory):
     """A ledger of the test's own, so that the project's counts what its users searched.
