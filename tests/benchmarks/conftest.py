@@ -1,5 +1,6 @@
 """Benchmarks run only when asked for (`make bench`), and end in one table."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -22,9 +23,13 @@ ta.sweep(market, config, {"grid_num_levels": [5, 10]}, progress=False)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm():
-    """Compile in another process: kernels that are loaded from the cache lie side by side, as users find them."""
-    subprocess.run([sys.executable, "-c", WARM], check=True, capture_output=True)
+def warm(tmp_path_factory):
+    """Compile in another process: kernels that are loaded from the cache lie side by side, as users find them.
+
+    What is searched there is no search of the project's ledger.
+    """
+    elsewhere = os.environ | {"TRADERAGENT_ROOT": str(tmp_path_factory.mktemp("warm"))}
+    subprocess.run([sys.executable, "-c", WARM], check=True, capture_output=True, env=elsewhere)
 
 
 def pytest_collection_modifyitems(config, items):
