@@ -252,8 +252,8 @@ def compare(candles: dict, route: list[set], warmup: int, settings: dict) -> lis
 
 def compared(candles: dict, route: list[set], warmup: int, settings: dict) -> tuple[list[str], object]:
     """The same, with the twin's run."""
-    result = run_kernel(candles, route, warmup, settings)
-    plodding = run_kernel(candles, route, warmup, settings, every_candle=True)
+    layout = layout_of(candles, route, warmup, settings)
+    result, plodding = execute(layout), execute(layout, every_candle=True)
     twin = reference_run(candles, route=route, warmup=warmup, **settings)
     found = differences(result, twin) + metric_differences(result, twin, candles)
     return found + skipping_differences(result, plodding), twin
