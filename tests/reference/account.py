@@ -19,6 +19,9 @@ class Account:
     def reserved(self) -> float:
         return sum(amount for _, amount in self.reservations.values())
 
+    def margin_of(self, book: str) -> float:
+        return self.margin[book]
+
     def free(self) -> float:
         return self.cash - self.reserved()
 

@@ -190,7 +190,7 @@ class Desk:
     # liquidation
     def leave_insured(self, book: Any, price: float, quantity: float, cost: float, reason: str) -> Fill:
         """The whole book; what its loss and the fee take beyond the margin is credited."""
-        margin = self.account.margin[book.key]
+        margin = self.account.margin_of(book.key)
         fill = self.leave(book, price, quantity, cost, self.settings.taker + LIQUIDATION_FEE, reason)
         excess = fill.fee - book.side * (price * quantity - cost) - margin
         if excess > 0.0:
@@ -200,9 +200,10 @@ class Desk:
         return fill
 
     def liquidation_price(self, book: Any) -> float | None:
-        if not self.settings.perpetual:
+        quantity = book.quantity() if self.settings.perpetual else 0.0
+        if quantity == 0.0:
             return None
-        return liquidation_price(book.side, book.quantity(), book.cost(), self.account.margin[book.key])
+        return liquidation_price(book.side, quantity, book.cost(), self.account.margin_of(book.key))
 
     def is_ruined(self, book: Any, price: float) -> bool:
         """Is `price` at or beyond the liquidation price?"""

@@ -338,28 +338,32 @@ class Engine:
         result.equity.append(desk.equity)
         result.cash.append(self.account.cash)
         result.free_cash.append(self.account.free())
-        result.books.append({name: self.book_row(name) for name in dict.fromkeys(book.name for book in self.books)})
-        perpetual = desk.settings.perpetual
-        held = sum(self.account.margin[book.key] if perpetual else book.cost() for book in self.books)
+        rows = self.book_rows()
+        result.books.append(rows)
+        held = sum(row["margin" if desk.settings.perpetual else "cost"] for row in rows.values())
         result.deployed.append(held + self.account.reserved())
-        value = sum(book.side * book.quantity() for book in self.books) * desk.close
+        value = sum(row["quantity"] for row in rows.values()) * desk.close
         result.exposure.append(abs(value) / desk.equity if desk.equity != 0.0 else indicators.NAN)
         if desk.entries_blocked:
             result.blocked_rows.append(desk.row)
 
-    def book_row(self, name: str) -> dict:
-        """Both halves of a neutral grid are one book here."""
-        books = [book for book in self.books if book.name == name]
-        return {
-            "quantity": sum(book.side * book.quantity() for book in books),
-            "cost": sum(book.side * book.cost() for book in books),
-            "realised": sum(book.realised for book in books),
-            "fees": sum(book.fees for book in books),
-            "funding": sum(book.funding for book in books),
-            "insurance": sum(book.insurance for book in books),
-            "margin": sum(self.account.margin[book.key] for book in books),
-            "unrealised": sum(book.unrealised(self.desk.close) for book in books),
-        }
+    def book_rows(self) -> dict[str, dict]:
+        """What each strategy holds and has made so far; both halves of a neutral grid are one book here."""
+        rows: dict[str, dict] = {}
+        for book in self.books:
+            row = {
+                "quantity": book.side * book.quantity(),
+                "cost": book.side * book.cost(),
+                "realised": book.realised,
+                "fees": book.fees,
+                "funding": book.funding,
+                "insurance": book.insurance,
+                "margin": self.account.margin_of(book.key),
+                "unrealised": book.unrealised(self.desk.close),
+            }
+            other = rows.get(book.name)
+            rows[book.name] = row if other is None else {name: other[name] + row[name] for name in row}
+        return rows
 
     def liquidate(self) -> None:
         """Every book sells at the last close; the last row of the record is the one after that."""

@@ -56,7 +56,7 @@ class Funding:
 
     def __init__(self, rates):
         self.constant = rates if isinstance(rates, int | float) else None
-        self.series = {} if self.constant is not None else dict(rates)
+        self.series = {} if self.constant is not None else dict(sorted(dict(rates).items()))
 
     def check(self, first: int, last: int) -> None:
         """No time of the series' own 8 h rhythm is missing, neither inside it nor in (first, last]."""
@@ -75,4 +75,4 @@ class Funding:
         """Of the funding times t with after < t <= until."""
         if self.constant is not None:
             return [self.constant] * (until // FUNDING_EVERY - after // FUNDING_EVERY)
-        return [self.series[time] for time in sorted(self.series) if after < time <= until]
+        return [rate for time, rate in self.series.items() if after < time <= until]

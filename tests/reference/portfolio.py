@@ -302,8 +302,9 @@ class Portfolio:
             result.exposure.setdefault(symbol, []).append(self.risk.inventory(symbol))
             result.committed.setdefault(symbol, []).append(self.risk.committed(symbol))
             result.sizing_equity.setdefault(symbol, []).append(pair.engine.account.cash + pair.inventory())
-            for name in dict.fromkeys(book.name for book in pair.engine.books):
-                result.books.setdefault((symbol, name), []).append(pair.engine.book_row(name))
+            rows = pair.engine.book_rows() if pair.row is None else pair.engine.result.books[-1]
+            for name, row in rows.items():
+                result.books.setdefault((symbol, name), []).append(row)
 
     def liquidate(self) -> None:
         """Every book sells at its symbol's last close; the last entries of the record are those after that."""

@@ -42,7 +42,8 @@ class PortfolioRiskManager:
 
     def refusal(self, desk: Any, book: Any, notional: float) -> str | None:
         symbol = desk.account.symbol
-        pair, total = self.committed(symbol), sum(self.committed(name) for name in self.engines)
+        committed = {name: self.committed(name) for name in self.engines}
+        pair, total = committed[symbol], sum(committed.values())
         if exceeds(pair + notional, self.config.max_single_pair_pct, self.equity):
             return "risk_pair"
         if exceeds(total + notional, self.config.max_total_exposure_pct, self.equity):

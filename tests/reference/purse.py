@@ -25,9 +25,8 @@ class Purse:
     def inside_candle(self) -> bool:
         return self.account.inside_candle
 
-    @property
-    def margin(self) -> dict[str, float]:
-        return {book: held for (symbol, book), held in self.account.margin.items() if symbol == self.symbol}
+    def margin_of(self, book: str) -> float:
+        return self.account.margin_of((self.symbol, book))
 
     @property
     def reservations(self) -> dict[int, tuple]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 
 
+@cache
 def decimals_of(unit: float) -> int:
     """0.01 -> 2, 1e-08 -> 8, 0.5 -> 1, 10 -> 0."""
     exponent = Decimal(repr(unit)).normalize().as_tuple().exponent

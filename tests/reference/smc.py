@@ -62,10 +62,12 @@ def pattern_of(candles: list[dict]) -> str | None:
 # signals
 def signal_of(side: int, market: Structures, m15: list[dict], parameters: dict, instrument: Instrument) -> dict | None:
     """What one side sees at the close of the last M15 candle; all prices here are its own (x or -x)."""
-    atr = last_atr(m15, parameters["atr_period"])
     candles = [seen(candle, side) for candle in m15[-3:]]
     close, pattern = candles[-1]["close"], pattern_of(candles)
-    if pattern is None or not atr > 0.0 or market.h1.trend != side or not is_cheap(side, close, market):
+    if pattern is None or market.h1.trend != side or not is_cheap(side, close, market):
+        return None
+    atr = last_atr(m15, parameters["atr_period"])
+    if not atr > 0.0:
         return None
     reach = parameters["zone_atr"] * atr
     zones = [edges(zone) for zone in market.h1.live_zones(side)]

@@ -11,6 +11,7 @@ class Walk:
     def __init__(self, desk: Desk, books: list[Book], path: str, penetration_ticks: int):
         self.desk = desk
         self.books = books
+        self.may_be_ruined = books if desk.settings.perpetual else []
         self.path = path
         self.penetration_ticks = penetration_ticks
         self.ambiguous_fills = 0
@@ -75,8 +76,11 @@ class Walk:
     # liquidation: met like a stop, first of all ties, and at once where the price already stands beyond it
     def next_ruined(self, position: float, end: float) -> Book | None:
         """The book whose liquidation price the path meets first."""
-        met = [book for book in self.books if self.desk.is_ruined(book, position) or self.desk.is_ruined(book, end)]
-        return min(met, key=lambda book: abs(self.liquidation_price(book, position) - position), default=None)
+        low, high = (position, end) if position < end else (end, position)
+        met = [book for book in self.may_be_ruined if self.desk.is_ruined(book, low if book.side > 0 else high)]
+        if not met:
+            return None
+        return min(met, key=lambda book: abs(self.liquidation_price(book, position) - position))
 
     def liquidation_price(self, book: Book, position: float) -> float:
         return position if self.desk.is_ruined(book, position) else self.desk.liquidation_price(book)
@@ -100,10 +104,10 @@ class Walk:
     def next_order(self, position: float, end: float, falling: bool) -> Order | None:
         met = []
         for order in self.desk.orders:
-            if order.fresh:
+            if order.fresh or order.waits_below() != falling:
                 continue
             price = self.meeting_price(order)
-            if order.waits_below() == falling and (price >= end if falling else price <= end):
+            if price >= end if falling else price <= end:
                 met.append((self.way_to(order, position), *self.tie_rank(order), order))
         return min(met, key=lambda entry: entry[:-1])[-1] if met else None
 
@@ -154,7 +158,7 @@ class Walk:
             order.fresh = False
 
     def liquidate_ruined(self, position: float) -> None:
-        for book in self.books:
+        for book in self.may_be_ruined:
             if self.desk.is_ruined(book, position):
                 book.liquidate(position)
 
