@@ -140,14 +140,19 @@ def opened(path: Path, width: int = 1200) -> Iterator[Seen]:
 def assert_drawn(path: Path, plots: int | None = None) -> None:
     """The page opens offline: nothing asked from outside, no error, every plot root drawn."""
     with opened(path) as seen:
-        picture = seen.picture()
-        roots = seen.roots()
-        assert seen.requests == [], f"{path.name} asks for {seen.requests[:3]}"
-        assert seen.errors == [], f"{path.name}: {seen.errors[:3]}"
-        if plots is not None:
-            assert len(roots) == plots
-        if roots:
-            assert seen.documents() > 0
-        for number, root in enumerate(roots):
-            assert root["canvases"] > 0 or root["height"] > 10, f"{path.name}: plot {number} is empty"
-            assert seen.colours(root, picture) > 3, f"{path.name}: plot {number} is blank"
+        check_drawn(seen, path.name, plots)
+
+
+def check_drawn(seen: Seen, name: str, plots: int | None = None) -> None:
+    """The same of a page that is open already."""
+    picture = seen.picture()
+    roots = seen.roots()
+    assert seen.requests == [], f"{name} asks for {seen.requests[:3]}"
+    assert seen.errors == [], f"{name}: {seen.errors[:3]}"
+    if plots is not None:
+        assert len(roots) == plots
+    if roots:
+        assert seen.documents() > 0
+    for number, root in enumerate(roots):
+        assert root["canvases"] > 0 or root["height"] > 10, f"{name}: plot {number} is empty"
+        assert seen.colours(root, picture) > 3, f"{name}: plot {number} is blank"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import traderagent as ta
-from tests.report.browser import as_page, assert_drawn, opened
+from tests.report.browser import as_page, check_drawn, opened
 from traderagent.market.frames import resample
 from traderagent.report import market_chart, market_levels, market_marks, market_pack, style
 
@@ -378,8 +378,8 @@ def test_every_kind_of_run_is_drawn(market, result, quiet, tmp_path):
     runs |= {"quiet": quiet, "out": ta.backtest(market["SYN-01"], holdout=0.3)["out"]}
     for name, run in runs.items():
         path = as_page([ta.plots.market(run)], tmp_path / f"{name.replace(' ', '-')}.html")
-        assert_drawn(path, 1)
         with opened(path) as seen:
+            check_drawn(seen, path.name, 1)
             state = shown(seen)
             assert "candles" in state["title"], name
             assert visible(state, 1).sum() > 0, name
