@@ -283,7 +283,7 @@ def test_words_follow_the_numbers(found):
     quiet["compared"]["independent"]["total_return_pct"] = quiet["metrics"]["total_return_pct"]
     quiet["halted_at"] = ["2024-02-03T10:00:00+00:00"]
     said = type(found)(record, found.frames).in_words()
-    assert "came within 0.01 percentage points, and its limits refused nothing." in said
+    assert "came within 0.01 percentage points, and its limits refused nothing; 3 orders were refused for" in said
     assert "The portfolio stop sold everything on 2024-02-03." in said
     assert "**synthetic**" in said
 

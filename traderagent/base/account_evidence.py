@@ -222,11 +222,14 @@ def _shared(gap: float, run: Mapping[str, Any]) -> str:
     did = f"earned {number(abs(gap))} percentage points {'more' if gap > 0 else 'less'}"
     did = "came within 0.01 percentage points" if abs(gap) < 0.005 else did
     text = f"Against accounts of their own it {did}, and its limits refused "
+    rest = sum(run["rejections"].values()) - sum(refused.values())
+    were = "was" if rest == 1 else "were"
+    others = f"; {counted(rest, 'order')} {were} refused for reasons that a pair alone has too" if rest else ""
     if not refused:
-        return f"{text}nothing."
+        return f"{text}nothing{others}."
     most = max(refused, key=lambda reason: refused[reason])
     total = counted(sum(refused.values()), "order")
-    return f"{text}{total}{', most of them' if len(refused) > 1 else ''} by {LIMITS[most]}."
+    return f"{text}{total}{', most of them' if len(refused) > 1 else ''} by {LIMITS[most]}{others}."
 
 
 def _halts(run: Mapping[str, Any]) -> str:
