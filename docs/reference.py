@@ -195,10 +195,10 @@ def page() -> str:
                 "## Paths of `ta.monte_carlo`",
                 _meanings(PATHS),
                 "## Verdicts: `ta.verdict`",
-                "Parameters as given are such that no search in the ledger (`data/ledger.json`) can have chosen on "
-                "days of the run. Of a run whose parameters one may have chosen, `ta.evidence_of` says `n_searched` "
-                "and `searched_until`: it is held against the trials of all such searches, and kept from TRADE. The "
-                "lines are drawn by `ta.Thresholds`, in `params/verdict.yaml`:",
+                "Parameters as given are defaults of the package, or such that no search in the ledger "
+                "(`data/ledger.json`) moved on days of the run. Of a run whose parameters one may have chosen, "
+                "`ta.evidence_of` says `n_searched` and `searched_until`: it is held against the trials of all such "
+                "searches, and kept from TRADE. The lines are drawn by `ta.Thresholds`, in `params/verdict.yaml`:",
                 _meanings(VERDICTS),
                 parameters(Thresholds),
                 "## Why an order was refused: `result.rejections`",

@@ -105,7 +105,7 @@ def test_a_damaged_ledger_is_an_error_and_stays_as_it_is(path, name):
     content = DAMAGED[name] if isinstance(DAMAGED[name], bytes) else DAMAGED[name].encode()
     path.write_bytes(content)
     for call in (lambda: ledger.enter(**ENTRY, path=path), lambda: ledger.n_effective("d1", path)):
-        with pytest.raises(ta.DataError, match=r"ledger\.json: .*ledger.*restore it"):
+        with pytest.raises(ta.DataError, match=r"ledger\.json: .*ledger.*moved away, a new one is begun"):
             call()
     assert path.read_bytes() == content
 
@@ -160,14 +160,16 @@ def test_without_returns_every_trial_counts_on_whatever_days(path):
     assert ledger.entries(path)[0]["candles"] == {"S0": None, "S1": None}
 
 
-def test_days_are_those_before_the_cut_of_each_symbol(path):
+def test_days_are_those_on_which_trials_traded_behind_the_cut_too(path):
     returns = np.full((2, 2, 3, 2, 50), np.nan)
     returns[0, 0, 1, :, 5:30] = returns[0, 1, :, :, 29:] = returns[1, 1] = 0.0
     ledger.enter_sweep(swept(returns, split=True), path)
-    assert ledger.entries(path)[0]["candles"] == {"S0": ["2024-01-06", "2024-01-30"]}
+    behind = ["2024-01-01", "2024-02-19"]
+    assert ledger.entries(path)[0]["candles"] == {"S0": ["2024-01-06", "2024-02-19"], "S1": behind}
     returns[0, 0, 2, 1, 3] = 0.0
+    returns[0, 1, :, :, 40:] = np.nan
     ledger.enter_sweep(swept(returns, split=True), path)
-    assert ledger.entries(path)[0]["candles"] == {"S0": ["2024-01-04", "2024-01-30"]}
+    assert ledger.entries(path)[0]["candles"] == {"S0": ["2024-01-04", "2024-02-19"], "S1": behind}
 
 
 def test_a_search_of_an_account_saw_the_candles_of_all_its_symbols(path):

@@ -7,7 +7,7 @@ import pytest
 
 import traderagent as ta
 from tests.robustness.test_verdict import LIMITS, PLAIN, REASONS, with_dsr
-from traderagent.base.errors import DataError
+from traderagent.base.errors import ConfigError, DataError
 from traderagent.research import ledger
 
 CONFIG = ta.OrchestratorBacktestConfig()
@@ -85,12 +85,22 @@ def test_what_no_search_can_have_chosen_stays_as_given(market):
 
 
 def test_a_search_before_the_cut_says_nothing_of_the_candles_behind_it(market):
-    swept(market, holdout=0.3)
+    swept({symbol: data.split(0.3)[0] for symbol, data in market.items()})
     parts = ta.backtest(market["SYN-01"], CHOSEN, holdout=0.3)
     assert [searched(parts[name]) for name in ("in", "out")] == [3, None]
     assert searched(ta.backtest(market["SYN-01"], CHOSEN)) == 3
-    swept(market)
-    assert searched(parts["out"]) == 3
+
+
+def test_a_hold_out_on_which_every_point_was_shown_was_seen(market):
+    swept(market, holdout=0.3)
+    found = ta.evidence_of(ta.backtest(market["SYN-01"], CHOSEN, holdout=0.3)["out"])
+    assert (found.n_searched, found.searched_until) == (3, str(market["SYN-01"].index[-1].date()))
+
+
+def test_a_pair_of_a_shared_account_is_no_run_of_its_own(market):
+    shared = ta.portfolio(market, progress=False)
+    with pytest.raises(ConfigError, match="got SYN-01 of a shared account.*of ta.backtest"):
+        ta.evidence_of(shared.per_pair_results["SYN-01"])
 
 
 def test_searches_add_up_and_unknown_days_may_be_any(market):
@@ -111,7 +121,7 @@ def test_an_own_parameter_counts_with_its_prefix(market):
     alone = CONFIG.only()
     ta.sweep(market, alone, {"dip_fall": [0.02, 0.03]}, strategies=[Dip()], progress=False)
     runs = [ta.backtest(market["SYN-01"], alone, strategies=[Dip(fall=fall)]) for fall in (0.02, 0.03)]
-    assert [searched(one) for one in runs] == [None, 2]
+    assert [searched(one) for one in runs] == [2, 2]  # its default, too: who writes it may have searched before
 
 
 def test_another_ledger_and_none_at_all(market, tmp_path, monkeypatch):
@@ -119,7 +129,9 @@ def test_another_ledger_and_none_at_all(market, tmp_path, monkeypatch):
     run = ta.backtest(market["SYN-01"], CHOSEN)
     assert searched(run, ledger=tmp_path / "none.json") is None
     (tmp_path / "old.json").write_text('{"format": 1, "entries": []}')
-    with pytest.raises(DataError, match=r"old\.json: no ledger of searches of format 2; restore it; moved away"):
+    with pytest.raises(
+        DataError, match=r"old\.json: a ledger of format 1, which does not say what was searched; moved away"
+    ):
         searched(run, ledger=tmp_path / "old.json")
     monkeypatch.delenv("TRADERAGENT_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)

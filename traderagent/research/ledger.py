@@ -29,7 +29,7 @@ from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
 from traderagent.base.progress import in_notebook
 from traderagent.base.threads import cores
-from traderagent.metrics.surface import POOLED, TRADES, axes_of, with_symbols
+from traderagent.metrics.surface import POOLED, TRADES, axes_of, samples_of, with_symbols
 from traderagent.research.luck import DailyReturns, daily_returns
 from traderagent.stats import effective_trials
 
@@ -125,9 +125,10 @@ def enter_sweep(cube: xr.Dataset, path: str | Path | None = None, *, since: pd.T
     Notes
     -----
     The number of effective trials is the largest one of the symbols and the pooled account, in sample; the days of a
-    symbol are those of its returns there. Without returns nobody knows either: every trial counts, and any day may have
-    been searched. The hold-out counts as opened where trials ran on it: with a dim `sample`, and all the more where the
-    whole span was searched; not where `attrs["sample"]` is "in", the label of candles before a cut.
+    symbol are those of its returns, in the hold-out too where trials ran on it: whoever looked may have chosen there.
+    Without returns nobody knows either: every trial counts, and any day may have been searched. The hold-out counts as
+    opened where trials ran on it: with a dim `sample`, and all the more where the whole span was searched; not where
+    `attrs["sample"]` is "in", the label of candles before a cut.
     """
     if path is None:
         try:
@@ -144,8 +145,9 @@ def enter_sweep(cube: xr.Dataset, path: str | Path | None = None, *, since: pd.T
     candles: dict[str, Days | None] = dict.fromkeys(_symbols(cube))
     if "returns" in cube:
         with ThreadPoolExecutor(cores()) as pool:
-            reads = daily_returns(cube)
-            found = dict(zip(reads, pool.map(lambda read: _seen(read, trials, since), reads.values()), strict=True))
+            reads, aside = daily_returns(cube), _set_aside(cube)
+            seen = pool.map(lambda name: _seen(reads[name], aside.get(name), trials, since), reads)
+            found = dict(zip(reads, seen, strict=True))
         n_eff = max(effective for effective, _ in found.values())
         days = {symbol: found.get(symbol, found[POOLED])[1] for symbol in candles}
         candles = {symbol: seen for symbol, seen in days.items() if seen is not None}
@@ -173,7 +175,7 @@ def enter(
     Parameters
     ----------
     data_hash, space_hash, config_hash : what the search is known by
-    candles : symbol → first and last day that trials traded on to be chosen by; None where nobody knows
+    candles : symbol → first and last day that trials traded on; None where nobody knows
     axes : names of the parameters that the search moved
     trials : points of the search
     n_eff : effective number of independent trials among them, 1 to `trials`
@@ -224,11 +226,14 @@ def entries(path: str | Path | None = None) -> list[dict[str, Any]]:
     place = ledger_path() if path is None else Path(path)
     if not place.exists():
         return []
-    advice = "restore it; moved away, a new one is begun and the searches so far are no longer counted"
+    away = "moved away, a new one is begun and the searches so far are no longer counted"
+    advice = f"restore it; {away}"
     try:
         record = read_json(place)
     except (DataError, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{place}: the ledger of searches cannot be read ({error}); {advice}") from None
+    if isinstance(record, dict) and record.get("format") in range(1, FORMAT):
+        raise DataError(f"{place}: a ledger of format {record['format']}, which does not say what was searched; {away}")
     if not isinstance(record, dict) or record.get("format") != FORMAT or not isinstance(record.get("entries"), list):
         raise DataError(f"{place}: no ledger of searches of format {FORMAT}; {advice}")
     for k, entry in enumerate(record["entries"]):
@@ -327,16 +332,25 @@ def _symbols(cube: xr.Dataset) -> list[str]:
     return [str(symbol) for symbol in with_symbols(cube)["symbol"].to_numpy()]
 
 
-def _seen(read: Callable[[], DailyReturns], trials: int, since: pd.Timestamp | None) -> tuple[float, Days | None]:
-    """Effective trials of one row, all where it cannot be told, and its days; None where there are none."""
+def _set_aside(cube: xr.Dataset) -> dict[str, Callable[[], DailyReturns]]:
+    """Daily returns in the hold-out, where trials ran on it."""
+    outside = samples_of(with_symbols(cube))[1]
+    return {} if outside is None else daily_returns(outside.drop_vars("sample"))
+
+
+def _seen(
+    read: Callable[[], DailyReturns], aside: Callable[[], DailyReturns] | None, trials: int, since: pd.Timestamp | None
+) -> tuple[float, Days | None]:
+    """Effective trials of a row in sample, all where it cannot be told, and all its days; None where there are none."""
     returns = read()
     try:
         n_eff = effective_trials(returns.values).n_effective
     except DataError:
         n_eff = float(trials)
-    if not len(returns.days):
+    days = returns.days if aside is None else np.append(returns.days, aside().days)
+    if not len(days):
         return n_eff, None
-    first, last = (str(day) for day in np.datetime_as_string(returns.days[[0, -1]], unit="D"))
+    first, last = (str(day) for day in np.datetime_as_string(days[[0, -1]], unit="D"))
     return n_eff, (first if since is None else min(first, str(since.date())), last)
 
 

@@ -54,11 +54,17 @@ def evidence_of(
     Notes
     -----
     A search counts whose trials traded the same symbol on days of this run, in whatever market, cut or timeframe, and
-    which moved a parameter that this run has at another value than the default. So a search of the candles before the
-    cut says nothing of a run behind it, and defaults, which no search chose, stay what they are.
+    which moved a parameter that this run has at another value than the package's default, or any parameter of an own
+    strategy. So a search of nothing but candles before the cut says nothing of a run behind it; one with a hold-out has
+    shown every point on it, too. Defaults of the package were there before any search.
     """
     if not isinstance(result, OrchestratorBacktestResult):
         raise ConfigError(f"result: got {type(result).__name__}, allowed is what ta.backtest gives of one symbol")
+    if result.raw.account["shared"] != 0:
+        raise ConfigError(
+            f"result: got {result.symbol} of a shared account, whose cash and limits are those of all pairs; allowed "
+            "is a run of its own, of ta.backtest"
+        )
     if stress is not None:
         _check(stress, result)
     start = pd.Timestamp(result.assumptions["trading_starts"])
@@ -89,11 +95,15 @@ def _searches(result: OrchestratorBacktestResult, start: pd.Timestamp, ledger: A
 
 
 def _moved(result: OrchestratorBacktestResult, names: Collection[str]) -> bool:
-    """Whether a run has one of these parameters at another value than the default."""
-    homes = [("", result.config), *((strategy.prefix, strategy) for strategy in result.plan.strategies)]
+    """Whether a run has one of these parameters, at another value than the package's default.
+
+    The default of an own strategy is what its author wrote last, a found value perhaps.
+    """
+    homes: list[tuple[str, Any, bool]] = [("", result.config, False)]
+    homes += [(strategy.prefix, strategy, strategy.is_own()) for strategy in result.plan.strategies]
     return any(
-        prefix + name in names and getattr(home, name) != field.get_default(call_default_factory=True)
-        for prefix, home in homes
+        prefix + name in names and (own or getattr(home, name) != field.get_default(call_default_factory=True))
+        for prefix, home, own in homes
         for name, field in type(home).model_fields.items()
     )
 
