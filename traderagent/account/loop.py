@@ -91,7 +91,10 @@ def due_in(limits, is_short, w):
 
 @inline_kernel
 def line_up(bits, n_words, turn, queue):
-    """Put the symbols whose bit is set into the queue, in the turn; returns how many they are."""
+    """Put the symbols whose bit is set into the queue, in the turn; returns how many they are.
+
+    First those from the turn on, then with all bits of that mask turned over those before it.
+    """
     n_queue = 0
     for is_before in range(2):
         for w in range(n_words):
