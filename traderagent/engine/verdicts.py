@@ -12,7 +12,7 @@ from traderagent.engine.orders import (
     set_triggers,
 )
 from traderagent.engine.records import book_of, now_of, span_of
-from traderagent.strategies.contract import BLOCKED, DEACTIVATED, OFF_ROUTE, OPEN, PORTFOLIO_STOP
+from traderagent.strategies.contract import BLOCKED, DEACTIVATED, OFF_ROUTE, OPEN, PORTFOLIO_STOP, is_idle
 
 
 @inner_kernel
@@ -79,6 +79,13 @@ def halt(account, pair):
 
 
 @inner_kernel
+def awaits_signal(book):
+    """Whether a book has nothing but its next signal on the route to wait for: when that is, it knows already."""
+    has_nothing = is_idle(book) & (book.n_cells == 0) & (book.need == 0.0)
+    return has_nothing & (book.signal >= 0) & (book.everywhere == 0)
+
+
+@inner_kernel
 def follow_route(account, pair, feed, row):
     """Step 5: leaving the route closes entries, coming back opens them unless the day is blocked."""
     while span_of(feed, pair.span).end <= row:
@@ -88,12 +95,13 @@ def follow_route(account, pair, feed, row):
     for b in range(pair.n_books):
         book = book_of(pair, b)
         on_route = (span.mask >> book.strategy) & 1
-        if (on_route == 1) and (book.entry == OFF_ROUTE):
+        if on_route == (book.entry != OFF_ROUTE):
+            continue
+        book.ask |= int(not awaits_signal(book))
+        if on_route == 1:
             book.entry = BLOCKED if account.blocked == 1 else OPEN
-            book.ask = 1
-        elif (on_route == 0) and (book.entry != OFF_ROUTE):
+        else:
             book.entry = OFF_ROUTE
-            book.ask = 1
             if account.keep_entries == 0:
                 cancel_entries(account, book)
                 if (account.flatten == 1) and (book.quantity > 0.0) and (book.exit_reason == 0):
