@@ -57,7 +57,7 @@ def test_a_year_of_45_symbols(benchmark, year, limits, capital):
         return events / candles, np.nan
 
     what = f"portfolio of {capital:,.0f}, {limits}"
-    timed(benchmark, "45 synthetic years", what, candles, once, rounds=12, shares=shares)
+    timed(benchmark, "45 synthetic years", what, candles, once, rounds=40, shares=shares)
 
 
 def test_memory_of_a_year_of_45_symbols(benchmark):
