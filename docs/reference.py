@@ -38,6 +38,8 @@ LUCK = {
     "trials, n_eff": "of a search in the ledger: trials it took, and how many of them count as independent",
     "candles, axes": "of a search in the ledger: first and last day of each symbol that it chose by, null where it "
     "kept no returns, and the parameters that it moved",
+    "given, shared": "of a search in the ledger: the values from which it began, and whether on an account of several "
+    "symbols",
 }
 FOLDS = {
     "idle": "folds whose choice did not trade in its test: they count in no other number",
@@ -195,10 +197,11 @@ def page() -> str:
                 "## Paths of `ta.monte_carlo`",
                 _meanings(PATHS),
                 "## Verdicts: `ta.verdict`",
-                "Parameters as given are defaults of the package, or such that no search in the ledger "
-                "(`data/ledger.json`) moved on days of the run. Of a run whose parameters one may have chosen, "
-                "`ta.evidence_of` says `n_searched` and `searched_until`: it is held against the trials of all such "
-                "searches, and kept from TRADE. The lines are drawn by `ta.Thresholds`, in `params/verdict.yaml`:",
+                "Parameters as given are such that no search in the ledger (`data/ledger.json`) can have chosen: of "
+                "every search that saw days of the run they have the values with which it began (`given`), where it "
+                "moved any. Else they are given after a search, and `n_searched` and `searched_until` are said: they "
+                "are held against the trials of all such searches, and kept from TRADE. `ta.evidence_of` asks. The "
+                "lines are drawn by `ta.Thresholds`, in `params/verdict.yaml`:",
                 _meanings(VERDICTS),
                 parameters(Thresholds),
                 "## Why an order was refused: `result.rejections`",

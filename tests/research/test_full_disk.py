@@ -50,8 +50,8 @@ told(lambda: ta.save_cube(small(1), sys.argv[1]))
 LEDGER = """
 from traderagent.research import ledger
 fill()
-told(lambda: ledger.enter(data_hash="d", space_hash="s2", config_hash="c", candles={"A": None}, axes=["x"], trials=9,
-                          n_eff=2.5, holdout_opened=True, path=sys.argv[1]))
+told(lambda: ledger.enter(data_hash="d", space_hash="s2", config_hash="c", candles={"A": None}, axes=["x"], given={},
+                          shared=False, trials=9, n_eff=2.5, holdout_opened=True, path=sys.argv[1]))
 """
 
 

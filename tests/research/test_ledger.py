@@ -11,7 +11,7 @@ import pytest
 import traderagent as ta
 from tests.house.sources import ROOT
 from tests.research.cubes import cube_of, sampled_of
-from traderagent.research import ledger
+from traderagent.research import ledger, ledger_entry
 
 ENTRY = {
     "data_hash": "d1",
@@ -19,6 +19,8 @@ ENTRY = {
     "config_hash": "c1",
     "candles": {"BTCUSDT": ["2024-01-03", "2024-03-01"], "ETHUSDT": None},
     "axes": ["dca_tp_pct"],
+    "given": {"dca_tp_pct": 0.1},
+    "shared": False,
     "trials": 9,
     "n_eff": 2.5,
     "holdout_opened": False,
@@ -32,7 +34,7 @@ from traderagent.research import ledger
 for k in range(25):
     for other in (0, int(sys.argv[2])):
         ledger.enter(data_hash="d", space_hash=f"s{other}-{k}", config_hash="c", candles={"A": None}, axes=["x"],
-                     trials=4, n_eff=1.5, holdout_opened=True, path=sys.argv[1])
+                     given={}, shared=False, trials=4, n_eff=1.5, holdout_opened=True, path=sys.argv[1])
 """
 
 
@@ -91,11 +93,12 @@ DAMAGED = {
     "half": '{"format": 1, "entries": [{"data_ha',
     "no text": b"\xff\xfe\x00",
     "a list": "[]",
-    "an older format": '{"format": 1, "entries": []}',
-    "no entries": '{"format": 2}',
-    "a field too few": json.dumps({"format": 2, "entries": [{k: v for k, v in ENTRY.items() if k != "candles"}]}),
-    "no number": json.dumps({"format": 2, "entries": [ENTRY | {"n_eff": None}]}),
-    "no hash": json.dumps({"format": 2, "entries": [ENTRY | {"data_hash": 7}]}),
+    "the first format": '{"format": 1, "entries": []}',
+    "an older format": '{"format": 2, "entries": []}',
+    "no entries": '{"format": 3}',
+    "a field too few": json.dumps({"format": 3, "entries": [{k: v for k, v in ENTRY.items() if k != "candles"}]}),
+    "no number": json.dumps({"format": 3, "entries": [ENTRY | {"n_eff": None}]}),
+    "no hash": json.dumps({"format": 3, "entries": [ENTRY | {"data_hash": 7}]}),
 }
 
 
@@ -122,6 +125,8 @@ BAD = {
         {"BTCUSDT": [1, 2]},
     ],
     "axes": [[""], [3]],
+    "given": [{"dca_trigger_pct": 0.05}, {"dca_tp_pct": float("nan")}, {"dca_tp_pct": {1: 2}}],
+    "shared": [0, None],
 }
 
 
@@ -145,7 +150,7 @@ def test_a_sweep_is_entered_with_its_effective_trials(path):
     effective = [ta.stats.effective_trials(r.reshape(6, 50).T).n_effective for r in (returns[0], returns.mean(axis=0))]
     (entry,) = ledger.entries(path)
     days = ["2024-01-01", "2024-02-19"]
-    seen = {"candles": {"S0": days, "S1": days}, "axes": ["x", "y"]}
+    seen = {"candles": {"S0": days, "S1": days}, "axes": ["x", "y"], "given": {}, "shared": False}
     assert entry == {**HASHES, **seen, "trials": 6, "n_eff": max(effective), "holdout_opened": True}
     assert 3.0 < max(effective) < 6.0
     ledger.enter_sweep(sampled_of(cube, AXES), path)
@@ -193,7 +198,62 @@ def test_a_search_of_an_account_saw_the_candles_of_all_its_symbols(path):
     ],
 )
 def test_candles_are_the_same_by_symbol_and_day(symbol, first, last, seen):
-    assert ledger.overlaps(ENTRY, symbol, (first, last)) is seen
+    assert ledger_entry.overlaps(ENTRY, symbol, (first, last)) is seen
+
+
+def test_a_search_says_from_which_values_it_began_as_far_as_json_holds_them(path):
+    cube = swept(given={"x": np.float32(0.1), "y": object(), "z": 3})
+    ledger.enter_sweep(cube, path)
+    assert ledger.entries(path)[0]["given"] == {"x": float(np.float32(0.1))}
+
+
+@pytest.mark.parametrize(("x", "y", "left"), [(2, None, ["x", "y"]), (2.5, None, ["y"]), (True, 0, [])])
+def test_a_value_in_which_two_entries_of_a_search_contradict_each_other_is_unknown(path, x, y, left):
+    for given in ({"x": 2, "y": None}, {"x": x, "y": y}, {"x": 2, "y": None}):
+        ledger.enter_sweep(swept(given=given), path)
+    assert list(ledger.entries(path)[0]["given"]) == left
+
+
+@pytest.mark.parametrize(
+    ("begun", "value", "differ"),
+    [
+        (0.1 + 0.2, np.float64(0.1) + 0.2, False),
+        (0.1 + 0.2, 0.3, True),
+        (1, 1.0, False),
+        (1, True, True),
+        (2**60 + 1, 2**60, True),
+        (None, None, False),
+        (None, 0.0, True),
+        ("none", None, True),
+        ("1", 1, True),
+        (["bull_trend"], ("bull_trend",), False),
+        (0.3, float("nan"), True),
+        (0.3, object(), True),
+    ],
+)
+def test_values_are_the_same_after_they_were_written_and_read(path, begun, value, differ):
+    ledger.enter(**ENTRY | {"given": {"dca_tp_pct": begun}}, path=path)
+    (entry,) = ledger.entries(path)
+    assert ledger_entry.differs(entry, {"dca_tp_pct": value, "dca_trigger_pct": 7.0}) is differ
+
+
+def test_a_parameter_that_a_run_does_not_have_was_not_chosen_unless_its_own_rule_has_lost_it(path):
+    assert not ledger_entry.differs(ENTRY, {"max_position_size_pct": 0.2})
+    assert ledger_entry.differs(ENTRY | {"given": {}}, {"max_position_size_pct": 0.2})  # begun with nobody knows what
+    own = ENTRY | {"axes": ["dip_fall"], "given": {"dip_fall": 0.02}}
+    assert [ledger_entry.differs(own, {}, prefixes) for prefixes in ((), ("di_",), ("dip_",))] == [False, False, True]
+
+
+def test_a_cube_that_was_stored_is_the_same_search(path, tmp_path):
+    market = ta.load_market("synthetic", symbols=1, days=12, seed=7, progress=False)
+    space = {"dca_tp_pct": [0.05, 0.08], "router_cooldown_minutes": [30.0, 60.0]}
+    cube = ta.sweep(market, None, space, progress=False)
+    assert cube.attrs["given"] == {"dca_tp_pct": 0.08, "router_cooldown_minutes": None}
+    ledger.enter_sweep(cube, path)
+    first = path.read_bytes()
+    ta.save_cube(cube, tmp_path / "cube")
+    ledger.enter_sweep(ta.load_cube(tmp_path / "cube"), path)
+    assert path.read_bytes() == first
 
 
 def test_a_part_before_the_cut_does_not_open_the_hold_out(path):

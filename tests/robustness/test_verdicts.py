@@ -181,7 +181,8 @@ def test_a_choice_is_judged_by_its_own_search_and_by_candles_set_aside(results, 
 def entered(path, data, space, n):
     """A search in the ledger."""
     rest = {"candles": dict.fromkeys(NAMES), "axes": ["dca_tp_pct"], "trials": 1000, "holdout_opened": False}
-    ledger.enter(data_hash=data, space_hash=space, config_hash="c", n_eff=n, path=path, **rest)
+    begun = {"given": {"dca_tp_pct": 0.08}, "shared": False}  # the default, so that no run as given was chosen by it
+    ledger.enter(data_hash=data, space_hash=space, config_hash="c", n_eff=n, path=path, **rest, **begun)
 
 
 def test_other_searches_of_the_same_candles_deflate_a_choice(results, market, search, nothing):

@@ -31,7 +31,8 @@ from traderagent.market.candles import MultiTimeframeData
 from traderagent.metrics.record import METRICS, evaluate
 from traderagent.research.estimate import check_memory, say_time, seconds_of, tells
 from traderagent.research.job import n_days_of
-from traderagent.research.placement import Placement, fields_of
+from traderagent.research.ledger_entry import base_values
+from traderagent.research.placement import Placement, fields_of, values_of
 from traderagent.strategies.base import Strategy
 
 CODE = (*ENGINE_CODE, "account", "research")
@@ -233,12 +234,14 @@ def _attributes(
     refused: list[str],
     found: Found,
 ) -> dict[str, Any]:
-    """Where the cube comes from; no clock, nothing that depends on how it was run."""
+    """Where the cube comes from and from which values it began; no clock, nothing that depends on how it was run."""
     pair = config.per_pair_config
+    values = values_of(pair, members_of(pair, strategies)) | {name: getattr(config, name) for name in OF_ACCOUNT}
     hashed = {symbol: one.hash for symbol, one in sorted(data.items()) if symbol not in found.skipped}
     return {
         "refused": refused,
         "skipped": [f"{symbol}: {why}" for symbol, why in found.skipped.items()],
+        "given": base_values(values, space.names),
         "symbols": ", ".join(hashed),
         "data_hash": hash_values(hashed),
         "config_hash": hash_values([config.to_dict(), [s.identity() for s in strategies]]),

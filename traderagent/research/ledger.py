@@ -1,10 +1,10 @@
 """The ledger of searches: how often these candles have been asked, however the answers were chosen.
 
 `data/ledger.json` of the project, no stage's output. A search is known by its candles, space and configuration, so a
-repeat, a resume or another worker adds nothing. Each entry says which parameters moved, and of every symbol the days
-that were searched: one symbol of a market, a longer cut or another timeframe are still candles that were seen. No cube
-and no statistic printed with one reads it, or the same sweep would give other numbers tomorrow; the verdict does, as an
-input of its own.
+repeat, a resume or another worker adds nothing. Each entry says which parameters moved and from which values, and of
+every symbol the days that were searched: one symbol of a market, a longer cut or another timeframe are still candles
+that were seen. No cube and no statistic printed with one reads it, or the same sweep would give other numbers tomorrow;
+the verdict does, as an input of its own.
 """
 
 import fcntl
@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TextIO
@@ -25,21 +24,19 @@ import pandas as pd
 import xarray as xr
 
 from traderagent.base import root
+from traderagent.base.config import plain
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.files import read_json, write_json
 from traderagent.base.progress import in_notebook
 from traderagent.base.threads import cores
 from traderagent.metrics.surface import POOLED, TRADES, axes_of, samples_of, with_symbols
+from traderagent.research.ledger_entry import KEY, Days, base_values, key_of, together, wrong
 from traderagent.research.luck import DailyReturns, daily_returns
 from traderagent.stats import effective_trials
 
-FORMAT = 2
-KEY = ("data_hash", "space_hash", "config_hash")
-FIELDS = (*KEY, "candles", "axes", "trials", "n_eff", "holdout_opened")
+FORMAT = 3
 SAID_AFTER, PATIENCE = 3.0, 60.0  # seconds of waiting for another process, until it is said and until it is given up
 PROBE = 2**16  # bytes that must fit beside the ledger
-
-Days = tuple[str, str]  # first and last UTC day of trading, "2024-01-31"
 
 
 class UncountedSearch(UserWarning):
@@ -151,10 +148,17 @@ def enter_sweep(cube: xr.Dataset, path: str | Path | None = None, *, since: pd.T
         n_eff = max(effective for effective, _ in found.values())
         days = {symbol: found.get(symbol, found[POOLED])[1] for symbol in candles}
         candles = {symbol: seen for symbol, seen in days.items() if seen is not None}
-    hashes = {name: cube.attrs[name] for name in KEY}
-    opened = cube.attrs.get("sample") != "in"
+    given = cube.attrs.get("given")
     return enter(
-        **hashes, candles=candles, axes=list(axes), trials=trials, n_eff=n_eff, holdout_opened=opened, path=path
+        **{name: cube.attrs[name] for name in KEY},
+        candles=candles,
+        axes=list(axes),
+        given=base_values(given, axes) if isinstance(given, Mapping) else {},
+        shared="symbols" in cube.attrs,
+        trials=trials,
+        n_eff=n_eff,
+        holdout_opened=cube.attrs.get("sample") != "in",
+        path=path,
     )
 
 
@@ -165,6 +169,8 @@ def enter(
     config_hash: str,
     candles: Mapping[str, Days | None],
     axes: Sequence[str],
+    given: Mapping[str, Any],
+    shared: bool,
     trials: int,
     n_eff: float,
     holdout_opened: bool,
@@ -177,6 +183,8 @@ def enter(
     data_hash, space_hash, config_hash : what the search is known by
     candles : symbol → first and last day that trials traded on; None where nobody knows
     axes : names of the parameters that the search moved
+    given : axis → the value from which the search began; without those that nobody knows
+    shared : whether its trials ran on one account of all symbols, whose own parameters it may have moved
     trials : points of the search
     n_eff : effective number of independent trials among them, 1 to `trials`
     holdout_opened : whether a trial ran on candles that are set aside
@@ -195,22 +203,22 @@ def enter(
         "config_hash": config_hash,
         "candles": {symbol: days and list(days) for symbol, days in sorted(candles.items())},
         "axes": sorted(axes),
+        "given": dict(sorted(plain(given).items())),
+        "shared": shared,
         "trials": trials,
         "n_eff": n_eff,
         "holdout_opened": holdout_opened,
     }
-    wrong = _wrong(entry)
-    if wrong:
-        raise ConfigError(f"ledger: {wrong}")
+    if why := wrong(entry):
+        raise ConfigError(f"ledger: {why}")
     place = ledger_path() if path is None else Path(path)
     with _alone(place):
-        found = {_key(old): old for old in entries(place)}
-        known = found.get(_key(entry))
+        found = {key_of(old): old for old in entries(place)}
+        known = found.get(key_of(entry))
         if known is not None:
-            entry |= {name: max(known[name], entry[name]) for name in ("trials", "n_eff", "holdout_opened")}
-            entry["candles"] = _together(known["candles"], entry["candles"])
+            entry = together(known, entry)
         if known != entry:
-            found[_key(entry)] = entry
+            found[key_of(entry)] = entry
             write_json(place, {"format": FORMAT, "entries": [found[key] for key in sorted(found)]})
     return place
 
@@ -233,13 +241,15 @@ def entries(path: str | Path | None = None) -> list[dict[str, Any]]:
     except (DataError, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{place}: the ledger of searches cannot be read ({error}); {advice}") from None
     if isinstance(record, dict) and record.get("format") in range(1, FORMAT):
-        raise DataError(f"{place}: a ledger of format {record['format']}, which does not say what was searched; {away}")
+        raise DataError(
+            f"{place}: a ledger of format {record['format']}, which does not say from which values searches began; "
+            f"{away}"
+        )
     if not isinstance(record, dict) or record.get("format") != FORMAT or not isinstance(record.get("entries"), list):
         raise DataError(f"{place}: no ledger of searches of format {FORMAT}; {advice}")
     for k, entry in enumerate(record["entries"]):
-        wrong = _wrong(entry)
-        if wrong:
-            raise DataError(f"{place}: the ledger of searches, entry {k}: {wrong}; {advice}")
+        if why := wrong(entry):
+            raise DataError(f"{place}: the ledger of searches, entry {k}: {why}; {advice}")
     return record["entries"]
 
 
@@ -257,26 +267,6 @@ def n_effective(data_hash: str, path: str | Path | None = None) -> float:
         For a ledger that cannot be read.
     """
     return math.fsum(entry["n_eff"] for entry in entries(path) if entry["data_hash"] == data_hash)
-
-
-def overlaps(entry: Mapping[str, Any], symbol: str, days: Days) -> bool:
-    """Whether a search was made on candles of a symbol between two days.
-
-    Parameters
-    ----------
-    entry : one of `entries`
-    symbol : name as the package spells it
-    days : first and last UTC day
-
-    Returns
-    -------
-    True where the spans share more than a day at their edge, in which the cut of a hold-out may lie, and where the days
-    of the search are not known
-    """
-    if symbol not in entry["candles"]:
-        return False
-    searched = entry["candles"][symbol]
-    return searched is None or (days[0] < searched[1] and searched[0] < days[1])
 
 
 @contextmanager
@@ -352,49 +342,3 @@ def _seen(
         return n_eff, None
     first, last = (str(day) for day in np.datetime_as_string(days[[0, -1]], unit="D"))
     return n_eff, (first if since is None else min(first, str(since.date())), last)
-
-
-def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Days of two entries of the same search; unknown ones stay unknown, since more may have been seen by then."""
-    found = {**one, **other}
-    for symbol in one.keys() & other.keys():
-        a, b = one[symbol], other[symbol]
-        found[symbol] = None if a is None or b is None else [min(a[0], b[0]), max(a[1], b[1])]
-    return dict(sorted(found.items()))
-
-
-def _key(entry: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(entry[name] for name in KEY)
-
-
-def _wrong(entry: Any) -> str:
-    """What is wrong with an entry; empty where nothing is."""
-    if not isinstance(entry, dict) or set(entry) != set(FIELDS):
-        return f"got {entry!r:.80}, allowed are the fields {', '.join(FIELDS)}"
-    for name in KEY:
-        if not isinstance(entry[name], str) or not entry[name]:
-            return f"{name} is {entry[name]!r}, allowed is the text of a hash"
-    if not isinstance(entry["candles"], dict) or not all(_spans(days) for days in entry["candles"].values()):
-        return f"candles is {entry['candles']!r:.80}, allowed are symbols with their first and last day, or null"
-    if not isinstance(entry["axes"], list) or not all(isinstance(name, str) and name for name in entry["axes"]):
-        return f"axes is {entry['axes']!r:.80}, allowed are names of parameters"
-    trials, n_eff = entry["trials"], entry["n_eff"]
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-        return f"trials is {trials!r}, allowed is a whole number of at least 1"
-    if isinstance(n_eff, bool) or not isinstance(n_eff, (int, float)) or not 1 <= n_eff <= trials:
-        return f"n_eff is {n_eff!r}, allowed is a number from 1 to trials, {trials}"
-    if not isinstance(entry["holdout_opened"], bool):
-        return f"holdout_opened is {entry['holdout_opened']!r}, allowed is true or false"
-    return ""
-
-
-def _spans(days: Any) -> bool:
-    """Whether it is a first and a last day in the order of time, or unknown."""
-    if days is None:
-        return True
-    if not isinstance(days, list) or len(days) != 2 or not all(isinstance(day, str) for day in days):
-        return False
-    try:
-        return date.fromisoformat(days[0]) <= date.fromisoformat(days[1])
-    except ValueError:
-        return False

@@ -29,6 +29,18 @@ def fields_of(config: OrchestratorBacktestConfig, own: Sequence[Strategy] = ()) 
     return found
 
 
+def values_of(config: OrchestratorBacktestConfig, members: Sequence[Strategy]) -> dict[str, Any]:
+    """The values of a run at every parameter that a point may name.
+
+    Parameters
+    ----------
+    config : what the run assumes
+    members : all of its strategies, built-in and own ones
+    """
+    found = {name: value for name, value in config if name not in NOT_SEARCHED}
+    return found | {strategy.prefix + name: value for strategy in members for name, value in strategy}
+
+
 def check_named(config: OrchestratorBacktestConfig, own: Sequence[Strategy], space: Any) -> None:
     """Refuse names of a space that are no parameters, before anything is said of their values.
 

@@ -33,8 +33,9 @@ from traderagent.research.estimate import check_memory, tell_time, tells
 from traderagent.research.here import run_here
 from traderagent.research.job import BLOCK, COLUMNS, Job, Runner, days_of, n_days_of
 from traderagent.research.ledger import check_ledger, enter_finished
+from traderagent.research.ledger_entry import base_values
 from traderagent.research.outcomes import Checkpoint, Outcomes, stored_chunk
-from traderagent.research.placement import Placement, check_named
+from traderagent.research.placement import Placement, check_named, values_of
 from traderagent.strategies.base import Strategy
 from traderagent.strategies.features import frames_of
 
@@ -88,7 +89,8 @@ def sweep(
 
     Returns
     -------
-    xr.Dataset; undefined metrics are NaN, so are those of points that no config allows (`attrs["refused"]` says why)
+    xr.Dataset; undefined metrics are NaN, so are those of points that no config allows (`attrs["refused"]` says why);
+    `attrs["given"]` holds the values of the config at the parameters that are moved
 
     Raises
     ------
@@ -301,11 +303,13 @@ def _cube(
 def attributes_of(
     job: Job, skipped: Mapping[str, str], refused: list[str], candles: Sequence[MultiTimeframeData]
 ) -> dict[str, Any]:
-    """Where a cube comes from; no clock, nothing that depends on how it was run."""
+    """Where a cube comes from and from which values it began; no clock, nothing that depends on how it was run."""
+    members = (*job.config.strategies(), *job.own)
     kept = {symbol: hashed for symbol, hashed in job.symbols.items() if symbol not in skipped}
     return {
         "refused": refused,
         "skipped": [f"{symbol}: {why}" for symbol, why in skipped.items()],
+        "given": base_values(values_of(job.config, members), job.space.names),
         "warmup_bars": int(job.config.warmup_bars),
         "holdout": "none" if job.holdout is None else job.holdout,
         "data_hash": hash_values(kept),

@@ -18,7 +18,8 @@ from traderagent.metrics.surface import SELECTIONS, check_min_trades
 from traderagent.research.estimate import check_memory
 from traderagent.research.job import Job
 from traderagent.research.ledger import check_ledger
-from traderagent.research.placement import check_named
+from traderagent.research.ledger_entry import base_values
+from traderagent.research.placement import check_named, values_of
 from traderagent.research.sweep import attributes_of, checked_market, job_of, survey
 from traderagent.robustness.spans import Span, SpanRuns, run_spans
 from traderagent.strategies.base import Strategy
@@ -61,11 +62,13 @@ class Search:
     def attributes(self, scheme: Mapping[str, Any], seed: int) -> dict[str, Any]:
         """Attributes of a sweep's cube, known by the scheme of its folds as well."""
         attrs = attributes_of(self.job, {}, self.refused, list(self.symbols.values()))
+        values = values_of(self.config, (*self.config.strategies(), *self.job.own))
+        begun = {"given": base_values(values, self.job.space.names)}  # of the config as given, which its runs change
         hashes = {
             "config_hash": hash_values([attrs["config_hash"], scheme]),
             "code_hash": code_hash(*CODE, "research", "robustness"),
         }
-        return attrs | dict(scheme) | hashes | {"seed": seed}
+        return attrs | dict(scheme) | begun | hashes | {"seed": seed}
 
     def run(self, spans: Sequence[Span], workers: int | None, progress: bool) -> SpanRuns:
         """Every point on every span.

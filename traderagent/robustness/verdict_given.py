@@ -10,9 +10,9 @@ from traderagent.base.evidence import BaselineEvidence
 from traderagent.base.stored import check_same_candles, stored_frame, stored_record
 from traderagent.robustness import verdict_curves as curves
 from traderagent.robustness.verdict_input import ACCOUNT, SharpeTest, VerdictEvidence, measured
+from traderagent.robustness.verdict_searched import AS_GIVEN
 from traderagent.robustness.verdict_stress import WorstStress
 
-AS_GIVEN = "as given"
 CURVES = ("orchestrator", "same_exposure_hold")
 SHARED = ("shared", "same_exposure_hold")
 

@@ -1,8 +1,6 @@
 """What a verdict asks of one run that a notebook has at hand, without any stage."""
 
 import math
-from collections.abc import Collection
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,13 @@ import pandas as pd
 from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.hashing import hash_values
 from traderagent.engine.result import OrchestratorBacktestResult
-from traderagent.research.ledger import Days, overlaps
 from traderagent.robustness.stress import WORST_MOMENT
 from traderagent.robustness.stress_result import Stress
 from traderagent.robustness.verdict_chosen import ledger_of
-from traderagent.robustness.verdict_given import AS_GIVEN, earned
-from traderagent.robustness.verdict_input import SharpeTest, VerdictEvidence
+from traderagent.robustness.verdict_given import earned
+from traderagent.robustness.verdict_input import VerdictEvidence
+from traderagent.robustness.verdict_searched import Assumed, against_searches
 from traderagent.robustness.verdict_stress import is_whole
-
-AFTER_SEARCH = "after a search"
 
 
 def evidence_of(
@@ -54,9 +50,9 @@ def evidence_of(
     Notes
     -----
     A search counts whose trials traded the same symbol on days of this run, in whatever market, cut or timeframe, and
-    which moved a parameter that this run has at another value than the package's default, or any parameter of an own
-    strategy. So a search of nothing but candles before the cut says nothing of a run behind it; one with a hold-out has
-    shown every point on it, too. Defaults of the package were there before any search.
+    which moved a parameter that this run has at another value than the search began with: what was there before it, it
+    has not chosen. So a search of nothing but candles before the cut says nothing of a run behind it; one with a
+    hold-out has shown every point on it, too.
     """
     if not isinstance(result, OrchestratorBacktestResult):
         raise ConfigError(f"result: got {type(result).__name__}, allowed is what ta.backtest gives of one symbol")
@@ -74,9 +70,11 @@ def evidence_of(
     )
     summary, spacing = result.plan.data.summary(), result.grid_spacing_sigma
     found = earned(own, hold, interval)
+    days = (str(start.date()), str(result.index[-1].date()))
+    run = Assumed.of_run(result.config, days, result.plan.strategies)
     return VerdictEvidence(
         name=result.symbol,
-        **found | _conditional(found["test"], _searches(result, start, ledger), result.symbol),
+        **found | against_searches(found["test"], ledger_of(ledger), {result.symbol: run}),
         cycles=result.metrics["completed_cycles"],
         worst_stress_pct=None if stress is None else _worst(stress),
         spacing_sigma=None if math.isnan(spacing) else spacing,
@@ -86,44 +84,6 @@ def evidence_of(
         drawdown_pct=result.metrics["max_drawdown_pct"],
         sharpe_out=result.metrics["sharpe_ratio_daily"],
     )
-
-
-def _searches(result: OrchestratorBacktestResult, start: pd.Timestamp, ledger: Any) -> list[dict[str, Any]]:
-    """Searches that may have chosen the parameters of a run, since they saw days that it traded on."""
-    days: Days = (str(start.date()), str(result.index[-1].date()))
-    return [e for e in ledger_of(ledger) if overlaps(e, result.symbol, days) and _moved(result, e["axes"])]
-
-
-def _moved(result: OrchestratorBacktestResult, names: Collection[str]) -> bool:
-    """Whether a run has one of these parameters, at another value than the package's default.
-
-    The default of an own strategy is what its author wrote last, a found value perhaps.
-    """
-    homes: list[tuple[str, Any, bool]] = [("", result.config, False)]
-    homes += [(strategy.prefix, strategy, strategy.is_own()) for strategy in result.plan.strategies]
-    return any(
-        prefix + name in names and (own or getattr(home, name) != field.get_default(call_default_factory=True))
-        for prefix, home, own in homes
-        for name, field in type(home).model_fields.items()
-    )
-
-
-def _conditional(test: SharpeTest, searches: list[dict[str, Any]], symbol: str) -> dict[str, Any]:
-    """The test held against all trials of some searches, and what they were; the parameters as given without any.
-
-    How the trials scattered the ledger does not know: by chance at least.
-    """
-    if not searches:
-        return {"what": AS_GIVEN}
-    days = [entry["candles"][symbol] for entry in searches]
-    trials = math.fsum(entry["n_eff"] for entry in searches)
-    return {
-        "what": AFTER_SEARCH,
-        "test": replace(test, trials=trials, trials_variance=1.0 / max(test.days - 1, 1)),
-        "n_searched": sum(entry["trials"] for entry in searches),
-        "searched_until": "" if None in days else max(last for _, last in days),
-        "ledger": hash_values(searches),
-    }
 
 
 def _worst(stress: Stress) -> float:
