@@ -200,8 +200,8 @@ def page() -> str:
                 "Parameters as given are such that no search in the ledger (`data/ledger.json`) can have chosen: of "
                 "every search that saw days of the run they have the values with which it began (`given`), where it "
                 "moved any. Else they are given after a search, and `n_searched` and `searched_until` are said: they "
-                "are held against the trials of all such searches, and kept from TRADE. `ta.evidence_of` asks. The "
-                "lines are drawn by `ta.Thresholds`, in `params/verdict.yaml`:",
+                "are held against the trials of all such searches, and kept from TRADE. `ta.evidence_of` and "
+                "`ta.verdicts` ask alike. The lines are drawn by `ta.Thresholds`, in `params/verdict.yaml`:",
                 _meanings(VERDICTS),
                 parameters(Thresholds),
                 "## Why an order was refused: `result.rejections`",

@@ -102,10 +102,14 @@ class Judgements:
     def _counts(self) -> str:
         said = []
         for variant, words in VARIANTS.items():
-            found = [r["verdict"] for r in self.rows if r["variant"] == variant and r["name"] != ACCOUNT]
+            rows = [r for r in self.rows if r["variant"] == variant and r["name"] != ACCOUNT]
+            found = [r["verdict"] for r in rows]
             if found:
                 each = ", ".join(f"{found.count(word)} {word}" for word in RANKS if word in found)
-                said.append(f"with the parameters {words} {each}{self._by_luck(variant, found)}")
+                after = sum(_after_search(r["evidence"]) for r in rows)
+                seen = f" ({after} of {len(rows)} given after a search of these candles)" if after else ""
+                unseen = [r["verdict"] for r in rows if not _after_search(r["evidence"])]
+                said.append(f"with the parameters {words} {each}{seen}{self._by_luck(variant, unseen)}")
         return "; ".join(said)
 
     def _by_luck(self, variant: str, found: list[str]) -> str:
@@ -207,15 +211,22 @@ def _earned(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "NO TRADES":
         return f"traded nothing: {row['main_reason']}"
     earned, low, high = (number(_real(evidence[f"{n}_pct"]), 1, True) for n in ("return", "lower", "upper"))
-    where = "candles it had not seen" if evidence["searched"] else "candles by which nobody had chosen it"
+    searched, after = bool(evidence["searched"]), _after_search(evidence)
+    where = "candles it had not seen" if searched else "candles by which nobody had chosen it"
+    where = "candles by which a search may have chosen it" if after else where
     text = f"would have earned {earned} % ({low} to {high}) after costs on {where}"
     share = (1.0 - _real(evidence["dsr"])) * 100.0
     if math.isnan(share):
         return f"{text}; how often luck does as well cannot be measured"
-    trials = counted(1, "trial") if not evidence["searched"] else f"{number(evidence['trials'], 1)} effective trials"
-    who = f"a search of {trials}" if evidence["searched"] else "a single trial"
+    of_many = searched or after
+    who = f"a search of {number(evidence['trials'], 1)} effective trials" if of_many else "a single trial"
     cases = "under 1 %" if share < 1.0 else "over 99 %" if share > 99.0 else f"{number(share, 0)} %"
     return f"{text}; {who} without any skill does as well in {cases} of cases"
+
+
+def _after_search(evidence: Mapping[str, Any]) -> bool:
+    """Whether a search whose own record is not at hand may have chosen what was given."""
+    return evidence.get("n_searched") is not None
 
 
 def _stages(names: tuple[str, ...]) -> str:

@@ -72,9 +72,11 @@ def _reasons(judged: Judgements) -> str:
     asked = ", ".join(f"{name} {value:g}" for name, value in rules.items())
     return (
         "<p>Parameters that nobody searched have seen no candle: the whole span is out of sample for them, their DSR "
-        "is the probabilistic Sharpe ratio of one trial, and PBO and neighbours are not asked. The DSR of a verdict is "
-        "held against every search of these candles that the ledger knows, that of the section on parameters against "
-        "its own search alone. On 250 days a DSR of 0.95 asks for an annual Sharpe ratio of about 2.0 for one trial, "
+        "is the probabilistic Sharpe ratio of one trial, and PBO and neighbours are not asked. Given after a search "
+        "are those that differ from what a search of these days began with, at a parameter that it moved: it may have "
+        "chosen them, so its trials count and TRADE is refused. The DSR of a verdict is held against every search of "
+        "these candles that the ledger knows, that of the section on parameters against its own search alone. On 250 "
+        "days a DSR of 0.95 asks for an annual Sharpe ratio of about 2.0 for one trial, "
         "4.5 for 30 effective ones, 6.2 for "
         f"2,187.</p><ul>{rows}</ul><p>Thresholds of <code>params/verdict.yaml</code>: {escape(asked)}.</p>"
     )

@@ -1,23 +1,31 @@
-"""Evidence of parameters that nobody searched: the whole span is out of sample, before the cut and after it."""
+"""Evidence of parameters as given: the whole span is out of sample, unless a search of it may have chosen them."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from traderagent.account.config import PortfolioBacktestConfig
+from traderagent.base.errors import ConfigError, DataError
 from traderagent.base.evidence import BaselineEvidence
 from traderagent.base.stored import check_same_candles, stored_frame, stored_record
+from traderagent.engine.config import OrchestratorBacktestConfig
+from traderagent.research.ledger_entry import Days
 from traderagent.robustness import verdict_curves as curves
 from traderagent.robustness.verdict_input import ACCOUNT, SharpeTest, VerdictEvidence, measured
-from traderagent.robustness.verdict_searched import AS_GIVEN
+from traderagent.robustness.verdict_searched import Assumed, against_searches
 from traderagent.robustness.verdict_stress import WorstStress
 
 CURVES = ("orchestrator", "same_exposure_hold")
 SHARED = ("shared", "same_exposure_hold")
+Ledger = Sequence[Mapping[str, Any]]
 
 
-def given_symbol(base: BaselineEvidence, symbol: str, stress: WorstStress, level: float) -> VerdictEvidence:
+def given_symbol(
+    base: BaselineEvidence, symbol: str, stress: WorstStress, level: float, ledger: Ledger
+) -> VerdictEvidence:
     """Evidence of the orchestrator's run of one symbol with the parameters as given.
 
     Parameters
@@ -26,15 +34,17 @@ def given_symbol(base: BaselineEvidence, symbol: str, stress: WorstStress, level
     symbol : one of its symbols
     stress : worst scenarios, where the stage has run
     level : probability inside the interval of the return
+    ledger : entries of all searches
     """
     runs = [base.one(symbol, sample=sample) for sample in base.samples]
     silent = [run["why_no_trades"] for run in runs]
     own, hold = (whole_span(base, symbol, name) for name in CURVES)
     sharpe = [base.number(symbol, "sharpe_ratio_daily", sample=s) for s in base.samples]
+    found = earned(own, hold, level)
+    assumed = {symbol: Assumed.of_run(_config(base), days_of(own))}
     return VerdictEvidence(
         name=symbol,
-        what=AS_GIVEN,
-        **earned(own, hold, level),
+        **found | against_searches(found["test"], ledger, assumed),
         cycles=sum(base.number(symbol, "completed_cycles", sample=s) for s in base.samples),
         worst_stress_pct=stress.given(symbol),
         spacing_sigma=spacing_of(base, symbol),
@@ -49,24 +59,28 @@ def given_symbol(base: BaselineEvidence, symbol: str, stress: WorstStress, level
     )
 
 
-def given_account(base: BaselineEvidence, results: Path, stress: WorstStress, level: float) -> VerdictEvidence:
+def given_account(
+    base: BaselineEvidence, results: Path, stress: WorstStress, level: float, ledger: Ledger
+) -> VerdictEvidence:
     """Evidence of all symbols together: of one shared account where the stage `portfolio` has run, else the sum of
-    accounts of their own.
+    accounts of their own. A search of any of the symbols that may have chosen its parameters may have chosen all.
     """
     shared = _shared(base, results)
     if shared is None:
         own, hold = (curves.together([whole_span(base, s, name) for s in base.symbols]) for name in CURVES)
         parts = [_sum_of(base, sample) for sample in base.samples]
         cycles = sum(base.number(s, "completed_cycles", sample=p) for s in base.symbols for p in base.samples)
-        what, worst = f"sum of accounts, {AS_GIVEN}", stress.sum_of(base.symbols)
+        kind, worst = "sum of accounts", stress.sum_of(base.symbols)
+        assumed = {s: Assumed.of_run(_config(base), _days(base, s)) for s in base.symbols}
     else:
-        own, hold, parts, cycles, config = shared
-        what, worst = f"shared account, {AS_GIVEN}", stress.shared(config)
+        own, hold, parts, cycles, config, _ = shared
+        kind, worst = "shared account", stress.shared(config)
+        assumed = _pairs(base, shared)
+    found = earned(own, hold, level)
     sharpe = [curves.sharpe_of(curves.daily_of(part)) for part in parts]
     return VerdictEvidence(
         name=ACCOUNT,
-        what=what,
-        **earned(own, hold, level),
+        **found | against_searches(found["test"], ledger, assumed, kind),
         cycles=cycles,
         worst_stress_pct=worst,
         spacing_sigma=least_spacing(base),
@@ -77,6 +91,11 @@ def given_account(base: BaselineEvidence, results: Path, stress: WorstStress, le
         sharpe_in=sharpe[0] if len(sharpe) == 2 else None,
         sharpe_out=sharpe[-1],
     )
+
+
+def days_of(curve: pd.Series) -> Days:
+    """First and last UTC day of a curve."""
+    return str(curve.index[0])[:10], str(curve.index[-1])[:10]
 
 
 def whole_span(base: BaselineEvidence, symbol: str, run: str) -> pd.Series:
@@ -114,6 +133,29 @@ def earned(own: pd.Series, hold: pd.Series, level: float) -> dict[str, Any]:
     }
 
 
+def _days(base: BaselineEvidence, symbol: str) -> Days:
+    """First and last day that a symbol traded on."""
+    return days_of(whole_span(base, symbol, CURVES[0]))
+
+
+def _config(base: BaselineEvidence) -> OrchestratorBacktestConfig:
+    """What the runs of the stage `baseline` assumed."""
+    try:
+        return OrchestratorBacktestConfig.from_dict(base.record["config"])
+    except ConfigError as error:
+        raise DataError(f"results: the stage baseline assumed what no config allows ({error}); run it again") from None
+
+
+def _pairs(base: BaselineEvidence, shared: "_Shared") -> dict[str, Assumed]:
+    """What every pair of the shared account assumed; one that the stage `baseline` skipped traded as long as all."""
+    try:
+        config = PortfolioBacktestConfig.from_dict(shared.config)
+        days = {s: _days(base, s) if s in base.symbols else days_of(shared.own) for s in shared.symbols}
+        return {symbol: Assumed.of_pair(config, symbol, span) for symbol, span in days.items()}
+    except ConfigError as error:
+        raise DataError(f"results: the stage portfolio assumed what no config allows ({error}); run it again") from None
+
+
 def _balance(base: BaselineEvidence) -> float:
     return float(base.record["config"]["initial_balance"])
 
@@ -124,13 +166,14 @@ def _sum_of(base: BaselineEvidence, sample: str) -> pd.Series:
 
 
 class _Shared(NamedTuple):
-    """The shared account as given: its curve and that of holding, parts of the curve, closed cycles, and its config."""
+    """The shared account as given: its curve and that of holding, parts of the curve, closed cycles, config, pairs."""
 
     own: pd.Series
     hold: pd.Series
     parts: list[pd.Series]
     cycles: float
     config: dict[str, Any]
+    symbols: list[str]
 
 
 def _shared(base: BaselineEvidence, results: Path) -> _Shared | None:
@@ -146,4 +189,5 @@ def _shared(base: BaselineEvidence, results: Path) -> _Shared | None:
     own, hold = (curves.in_a_row([frame.loc[frame["sample"] == s, name] for s in samples], initial) for name in SHARED)
     cycles = [record["runs"]["given"][s]["metrics"]["completed_cycles"] for s in samples]
     parts = [frame.loc[frame["sample"] == s, "shared"] / initial for s in samples]
-    return _Shared(own, hold, parts, float(sum(np.nan if n is None else n for n in cycles)), record["config"])
+    closed = float(sum(np.nan if n is None else n for n in cycles))
+    return _Shared(own, hold, parts, closed, record["config"], list(record["candles"]))

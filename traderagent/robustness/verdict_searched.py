@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from traderagent.account.config import PortfolioBacktestConfig
 from traderagent.base.hashing import hash_values
 from traderagent.engine.config import OrchestratorBacktestConfig
 from traderagent.research.account_sweep import OF_ACCOUNT
@@ -43,6 +44,12 @@ class Assumed:
         members = members or config.strategies()
         return cls(values_of(config, members), days, tuple(one.prefix for one in members if one.is_own()))
 
+    @classmethod
+    def of_pair(cls, config: PortfolioBacktestConfig, symbol: str, days: Days) -> "Assumed":
+        """Of a pair of a shared account, with what is overridden for it."""
+        pair = config.of_pair(symbol)
+        return cls(values_of(pair, pair.strategies()), days, (), {name: getattr(config, name) for name in OF_ACCOUNT})
+
     def chosen_by(self, entry: Mapping[str, Any]) -> bool:
         """Whether a search may have chosen it, whatever candles it saw.
 
@@ -55,7 +62,7 @@ class Assumed:
 
 
 def against_searches(
-    test: SharpeTest, ledger: Sequence[Mapping[str, Any]], runs: Mapping[str, Assumed]
+    test: SharpeTest, ledger: Sequence[Mapping[str, Any]], runs: Mapping[str, Assumed], kind: str = ""
 ) -> dict[str, Any]:
     """The test of what was run held against every search that may have chosen it, as fields of the evidence.
 
@@ -64,20 +71,22 @@ def against_searches(
     test : of one trial
     ledger : entries of all searches
     runs : symbol → what its run assumed
+    kind : of account, in words
 
     Returns
     -------
     `what` alone where there is no such search; else the test with the effective trials of all of them together, and
     how many points they tried until when. How the trials scattered the ledger does not know: by chance at least
     """
+    of = f"{kind}, " if kind else ""
     seen = [(entry, symbol) for entry in ledger for symbol in _searched(entry, runs)]
     if not seen:
-        return {"what": AS_GIVEN}
+        return {"what": of + AS_GIVEN}
     searches = [entry for entry in ledger if any(one is entry for one, _ in seen)]
     days = [entry["candles"][symbol] for entry, symbol in seen]
     trials = math.fsum(entry["n_eff"] for entry in searches)
     return {
-        "what": AFTER_SEARCH,
+        "what": of + AFTER_SEARCH,
         "test": replace(test, trials=trials, trials_variance=1.0 / max(test.days - 1, 1)),
         "n_searched": sum(entry["trials"] for entry in searches),
         "searched_until": "" if None in days else max(last for _, last in days),

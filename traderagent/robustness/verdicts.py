@@ -32,7 +32,8 @@ def verdicts(
     ----------
     results : folder of all stages' results
     limits : where the lines are drawn; None is `params/verdict.yaml` of the project
-    ledger : of searches, by default the project's; it raises the number of trials that a choice is held against
+    ledger : of searches, by default the project's; it raises the number of trials that a choice is held against, and
+        so it does for parameters as given where a search may have chosen them, which keeps them from TRADE
     save : also write `report/verdict.json` below `results`, which pages read
 
     Returns
@@ -42,9 +43,15 @@ def verdicts(
     Raises
     ------
     DataError
-        For results that are broken, or of stages that have seen different candles.
+        For results that are broken, or of stages that have seen different candles; for a file that is no ledger.
     ConfigError
         For thresholds that are not allowed.
+
+    Notes
+    -----
+    Parameters as given may be a search's choice that somebody wrote into `params/`. A search counts for them where it
+    saw days of the run and they differ from what it began with, at a parameter that it moved, as in `ta.evidence_of`.
+    So the pipeline's own search does not count where it begins with them.
     """
     results = Path(results)
     limits = thresholds() if limits is None else limits
@@ -53,7 +60,7 @@ def verdicts(
     if not (results / "baseline").is_dir():
         return None
     base = load_baseline(results / "baseline")
-    found = _found(base, results, limits, ledger)
+    found = _found(base, results, limits, ledger_of(ledger))
     rows = [{"variant": v, **_span(base, v), **verdict(evidence, limits).to_dict()} for v, evidence in found]
     rows.sort(key=_place)
     judged = Judgements(
@@ -78,24 +85,24 @@ def verdicts(
 
 
 def _place(row: Mapping[str, Any]) -> tuple[bool, int, int]:
-    """Where a verdict stands: accounts first, then what nobody searched, each symbol's own winner last; TRADE first."""
+    """Where a verdict stands: accounts first, then what was given, each symbol's own winner last; TRADE first."""
     account = row["name"] == ACCOUNT
     return not account, list(VARIANTS).index(row["variant"]), 0 if account else RANKS.index(row["verdict"])
 
 
 def _found(
-    base: BaselineEvidence, results: Path, limits: Thresholds, ledger: str | Path | None
+    base: BaselineEvidence, results: Path, limits: Thresholds, ledger: list[dict[str, Any]]
 ) -> list[tuple[str, VerdictEvidence]]:
     """Evidence of everything that is judged, with its variant; of a single symbol, the account is that symbol."""
     stress = load_worst_stress(results, base.record)
-    found = [("given", given_symbol(base, symbol, stress, limits.interval)) for symbol in base.symbols]
+    found = [("given", given_symbol(base, symbol, stress, limits.interval, ledger)) for symbol in base.symbols]
     if len(base.symbols) > 1:
-        found.insert(0, ("given", given_account(base, results, stress, limits.interval)))
+        found.insert(0, ("given", given_account(base, results, stress, limits.interval, ledger)))
     if not (results / "optimization").is_dir():
         return found
     search = SearchEvidence.load(results / "optimization")
     check_same_candles(base.record, "optimization", search.record)
-    searched = Searched(search, base, results, ledger_of(ledger), stress, limits.interval)
+    searched = Searched(search, base, results, ledger, stress, limits.interval)
     if len(search.symbols) > 1 and search.point(POOLED) is not None:
         found.append(("pooled", searched.account()))
     chosen = [s for s in search.symbols if s in base.symbols and search.point(s) is not None]
