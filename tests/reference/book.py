@@ -78,6 +78,13 @@ class Book:
         """Each lot carries its share of what funding cost into its round trip."""
 
     # common to all
+    def held(self) -> tuple[float, float]:
+        """Quantity and cost of everything held, its lots looked at once: asked at every step of a perpetual's walk."""
+        lots = self.lots()
+        if not lots:
+            return 0.0, 0.0
+        return sum(quantity for quantity, _ in lots), sum(quantity * price for quantity, price in lots)
+
     def quantity(self) -> float:
         return sum(quantity for quantity, _ in self.lots())
 

@@ -200,10 +200,10 @@ class Desk:
         return fill
 
     def liquidation_price(self, book: Any) -> float | None:
-        quantity = book.quantity() if self.settings.perpetual else 0.0
+        quantity, cost = book.held() if self.settings.perpetual else (0.0, 0.0)
         if quantity == 0.0:
             return None
-        return liquidation_price(book.side, quantity, book.cost(), self.account.margin_of(book.key))
+        return liquidation_price(book.side, quantity, cost, self.account.margin_of(book.key))
 
     def is_ruined(self, book: Any, price: float) -> bool:
         """Is `price` at or beyond the liquidation price?"""

@@ -351,9 +351,10 @@ class Engine:
         """What each strategy holds and has made so far; both halves of a neutral grid are one book here."""
         rows: dict[str, dict] = {}
         for book in self.books:
+            quantity, cost = book.held()
             row = {
-                "quantity": book.side * book.quantity(),
-                "cost": book.side * book.cost(),
+                "quantity": book.side * quantity,
+                "cost": book.side * cost,
                 "realised": book.realised,
                 "fees": book.fees,
                 "funding": book.funding,
