@@ -144,6 +144,11 @@ class OrchestratorBacktestResult:
         """
         return round_trips_of(self)
 
+    @cached_property
+    def excursions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Worst and best close of each round trip as fractions of its cost: for its table and for the metrics."""
+        return excursions(self.raw, self.plan.tape.close)
+
     # --- numbers ------------------------------------------------------------------------------------
     @property
     def initial_balance(self) -> float:
@@ -165,7 +170,7 @@ class OrchestratorBacktestResult:
         """Every registered metric by name; NaN where undefined."""
         tape, first = self.plan.tape, self.raw.first
         trips = self.raw.round_trips
-        worst, _ = excursions(self.raw, tape.close)
+        worst, _ = self.excursions
         cost = trips["entry_price"] * trips["quantity"]
         run = {
             "equity": self.equity.to_numpy()[first:],

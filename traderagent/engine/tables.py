@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from traderagent.engine.detail import detail_of
-from traderagent.engine.excursions import excursions
 from traderagent.engine.plan import regime_names
 from traderagent.engine.reasons import reasons_of
 from traderagent.engine.records import KINDS
@@ -36,7 +35,7 @@ def trades_of(run: Any) -> pd.DataFrame:
 def round_trips_of(run: Any) -> pd.DataFrame:
     """One row from flat to flat; see `OrchestratorBacktestResult.round_trips`."""
     trips = run.raw.round_trips
-    worst, best = excursions(run.raw, run.plan.tape.close)
+    worst, best = run.excursions
     return pd.DataFrame(
         {
             "strategy": _named(run, trips["book"]),
