@@ -17,10 +17,15 @@ export GIT_AUTHOR_NAME ?= traderagent
 export GIT_AUTHOR_EMAIL ?= traderagent@localhost
 export GIT_COMMITTER_NAME ?= traderagent
 export GIT_COMMITTER_EMAIL ?= traderagent@localhost
-unexport PYTHONPATH PYTHONHOME
+# Bytecode is kept: rewriting the assertions of all tests anew costs every later worker a quarter of a minute.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 export PATH := $(abspath $(BIN)):$(PATH)
 # A user's own pip settings stay in force, but for those that would install beside the environment.
 PIP := PIP_USER=0 PIP_TARGET= PIP_PREFIX= PIP_REQUIRE_HASHES=0 PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip --quiet
+
+NOTEBOOKS := $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+# These keep and read no results in data/small, so that they may run beside the others.
+ALONE     := notebooks/own_strategy.ipynb notebooks/start.ipynb
 
 CHOSEN := params/data.yaml says these candles from now on: 'make repro' alone goes on with them, 'git checkout HEAD params/data.yaml' goes back
 
@@ -54,10 +59,12 @@ repro: $(WARM)  ## set up and run the main job; CANDLES=folder takes your own ca
 
 test: $(STAMP)  ## fast tests and every notebook with its small defaults
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not peers" tests
-	@$(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+	@$(NOTEBOOKS) $(ALONE) & alone=$$!; \
+	$(NOTEBOOKS) $(filter-out $(ALONE),$(sort $(wildcard notebooks/*.ipynb))); others=$$?; \
+	wait $$alone && exit $$others
 
 slow: $(STAMP) peers  ## the long tests: browser, real candles, other backtesters
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow or peers" tests
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "slow or peers" tests
 
 twins: $(STAMP)  ## after a change of a kernel: its plain twin on a thousand markets a kind (an hour or two)
 	@TWIN_MARKETS=1000 $(BIN)/python -m pytest -n 2 --dist load -m slow -k many_markets tests/engine tests/account

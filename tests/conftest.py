@@ -2,6 +2,26 @@
 
 import pytest
 
+# Files whose slow tests take longest, the longest first; files of fast tests are too many and too short to matter.
+LONGEST = (
+    "robustness/test_verdict_simulations.py",
+    "engine/test_twin.py",
+    "account/test_twin.py",
+    "engine/test_own_twin.py",
+    "engine/test_conservation.py",
+    "account/test_conservation.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, so that no worker is left alone with it while the others have nothing to do."""
+
+    def rank(item):
+        path = item.path.as_posix()
+        return next((k for k, name in enumerate(LONGEST) if path.endswith("/" + name)), len(LONGEST))
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def ledger_of_fixtures(tmp_path_factory):

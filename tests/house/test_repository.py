@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from tests.conftest import LONGEST
 from tests.house.sources import ROOT, tracked
 
 KEPT_FOLDERS = {"data/.gitkeep", "data/own/.gitkeep", "reports/.gitkeep"}
@@ -89,3 +90,8 @@ def test_a_registry_is_seen(sample):
 
 def test_a_place_is_seen():
     assert PLACES.search("cd /wo" + "rk/main")
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_what_begins_first_is_a_file_of_tests(name):
+    assert f"tests/{name}" in tracked()
